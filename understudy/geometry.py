@@ -1,0 +1,234 @@
+"""Poses, boxes, cameras and lines, as pure functions on arrays with any leading axes.
+
+A pose is (x, y, yaw): `a_T_b` as a planar transform. A rigid transform in space is (4, 4).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from understudy.errors import DataError
+from understudy.records import Array, Floats, Ints
+
+
+def wrap(angle: Floats) -> Floats:
+    """The same angle in (-pi, pi]."""
+    return np.asarray(np.pi - np.mod(np.pi - angle, 2 * np.pi))
+
+
+# Planar poses ---------------------------------------------------------------------------------------------------------
+
+
+def compose(a_T_b: Floats, b_T_c: Floats) -> Floats:
+    """a_T_c from poses (..., 3)."""
+    a_T_b, b_T_c = np.asarray(a_T_b, float), np.asarray(b_T_c, float)
+    cos, sin = np.cos(a_T_b[..., 2]), np.sin(a_T_b[..., 2])
+    x = a_T_b[..., 0] + cos * b_T_c[..., 0] - sin * b_T_c[..., 1]
+    y = a_T_b[..., 1] + sin * b_T_c[..., 0] + cos * b_T_c[..., 1]
+    return np.stack(np.broadcast_arrays(x, y, wrap(a_T_b[..., 2] + b_T_c[..., 2])), axis=-1)
+
+
+def inverse(a_T_b: Floats) -> Floats:
+    """b_T_a from a pose (..., 3)."""
+    a_T_b = np.asarray(a_T_b, float)
+    cos, sin = np.cos(a_T_b[..., 2]), np.sin(a_T_b[..., 2])
+    x = -cos * a_T_b[..., 0] - sin * a_T_b[..., 1]
+    y = sin * a_T_b[..., 0] - cos * a_T_b[..., 1]
+    return np.stack([x, y, wrap(-a_T_b[..., 2])], axis=-1)
+
+
+def seen_from(map_T_ego: Floats, map_T_other: Floats) -> Floats:
+    """ego_T_other: a pose as seen from another, both (..., 3) in the same frame."""
+    return compose(inverse(map_T_ego), map_T_other)
+
+
+def move(a_T_b: Floats, points: Floats) -> Floats:
+    """Points (..., 2) of frame b in frame a."""
+    a_T_b, points = np.asarray(a_T_b, float), np.asarray(points, float)
+    cos, sin = np.cos(a_T_b[..., 2]), np.sin(a_T_b[..., 2])
+    x = a_T_b[..., 0] + cos * points[..., 0] - sin * points[..., 1]
+    y = a_T_b[..., 1] + sin * points[..., 0] + cos * points[..., 1]
+    return np.stack([x, y], axis=-1)
+
+
+def interpolate(t_ns: Ints, poses: Floats, at_ns: Ints) -> Floats:
+    """Poses (..., 3) at other stamps, linear in position and along the shorter turn; nan outside the recording."""
+    at = (np.asarray(at_ns) - t_ns[0]) / 1e9
+    t = (t_ns - t_ns[0]) / 1e9
+    yaw = poses[:, 2].copy()
+    known = np.isfinite(yaw)
+    yaw[known] = np.unwrap(yaw[known])
+    columns = [np.interp(at, t, column, left=np.nan, right=np.nan) for column in (poses[:, 0], poses[:, 1], yaw)]
+    columns[2] = wrap(columns[2])
+    return np.stack(columns, axis=-1)
+
+
+def constant_turn(speed: Floats, yaw_rate: Floats, t_s: Floats) -> Floats:
+    """Poses (..., 3) after `t_s` at constant speed and yaw rate: the chord of the arc, exact at any rate of turn."""
+    half = yaw_rate * t_s / 2
+    chord = speed * t_s * np.sinc(half / np.pi)
+    return np.stack([chord * np.cos(half), chord * np.sin(half), wrap(2 * half)], axis=-1)
+
+
+def bicycle(pose: Floats, speed: Floats, road_wheel_angle: Floats, wheelbase: float, dt: float) -> Floats:
+    """The pose (..., 3) of the rear axle after `dt` of a kinematic bicycle with constant speed and wheel angle."""
+    return compose(pose, constant_turn(speed, speed * np.tan(road_wheel_angle) / wheelbase, np.asarray(dt)))
+
+
+# Rotations in space ---------------------------------------------------------------------------------------------------
+
+
+def rotation(qw: Array, qx: Array, qy: Array, qz: Array) -> Floats:
+    """Rotation matrices (..., 3, 3) from quaternions, w first, normalised here."""
+    q = np.stack(np.broadcast_arrays(qw, qx, qy, qz), axis=-1).astype(float)
+    w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def yaw_of(matrix: Floats) -> Floats:
+    """The heading of the x axis of rotation matrices (..., 3, 3)."""
+    return np.asarray(np.arctan2(matrix[..., 1, 0], matrix[..., 0, 0]))
+
+
+def rigid(matrix: Floats, translation: Floats) -> Floats:
+    """A transform (..., 4, 4) from a rotation and a translation."""
+    out = np.zeros((*np.shape(translation)[:-1], 4, 4))
+    out[..., :3, :3] = matrix
+    out[..., :3, 3] = translation
+    out[..., 3, 3] = 1
+    return out
+
+
+def transform(a_T_b: Floats, points: Floats) -> Floats:
+    """Points (..., P, 3) of frame b in frame a, for a (..., 4, 4) transform."""
+    return np.asarray(points @ np.swapaxes(a_T_b[..., :3, :3], -1, -2) + a_T_b[..., None, :3, 3])
+
+
+# Cameras --------------------------------------------------------------------------------------------------------------
+
+
+def project(points: Floats, K: Floats, distortion: str = "none", coefficients: tuple[float, ...] = ()) -> Floats:
+    """Pixels (..., 2) of points (..., 3) in the camera frame; nan behind the camera or beyond what the lens model maps.
+
+    `brown` is Brown-Conrady (k1 k2 p1 p2 k3), `fisheye` is Kannala-Brandt (k1 to k4), both as OpenCV defines them.
+    """
+    z = points[..., 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x, y = points[..., 0] / z, points[..., 1] / z
+        front = z > 1e-6
+        if distortion == "brown":
+            k1, k2, p1, p2, k3 = (*coefficients, 0.0, 0.0, 0.0, 0.0, 0.0)[:5]
+            r2 = x * x + y * y
+            radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+            # Beyond the first turning point of r * radial the polynomial folds far points back into the picture.
+            front = front & (1 + r2 * (3 * k1 + r2 * (5 * k2 + r2 * 7 * k3)) > 0) & (r2 < _fold(k1, k2, k3))
+            x, y = (
+                x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+                y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+            )
+        elif distortion == "fisheye":
+            k1, k2, k3, k4 = (*coefficients, 0.0, 0.0, 0.0, 0.0)[:4]
+            r = np.hypot(x, y)
+            theta = np.arctan(r)
+            t2 = theta * theta
+            scale = np.where(r > 1e-9, theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4)))) / r, 1.0)
+            x, y = x * scale, y * scale
+        elif distortion != "none":
+            raise DataError(f"unknown distortion {distortion!r}; known: none, brown, fisheye")
+        pixels = np.stack([K[0, 0] * x + K[0, 1] * y + K[0, 2], K[1, 1] * y + K[1, 2]], axis=-1)
+    return np.asarray(np.where(front[..., None], pixels, np.nan))
+
+
+def _fold(k1: float, k2: float, k3: float) -> float:
+    """The smallest squared radius at which Brown's radial polynomial stops growing."""
+    roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])
+    real = roots[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)].real
+    return float(real.min()) if len(real) else np.inf
+
+
+def rays(pixels: Floats, K: Floats, distortion: str = "none", coefficients: tuple[float, ...] = ()) -> Floats:
+    """Directions (..., 3) with z = 1 in the camera frame that `project` maps to the pixels; fixed-point inversion."""
+    y = (pixels[..., 1] - K[1, 2]) / K[1, 1]
+    x = (pixels[..., 0] - K[0, 2] - K[0, 1] * y) / K[0, 0]
+    u, v = x.copy(), y.copy()
+    eye = np.eye(3)
+    for _ in range(0 if distortion == "none" else 30):
+        there = project(np.stack([u, v, np.ones_like(u)], -1), eye, distortion, coefficients)
+        step = np.nan_to_num(np.stack([x, y], -1) - there)
+        u, v = u + step[..., 0], v + step[..., 1]
+    return np.stack([u, v, np.ones_like(u)], axis=-1)
+
+
+# Boxes ----------------------------------------------------------------------------------------------------------------
+
+
+def corners(pose: Floats, length: Floats, width: Floats) -> Floats:
+    """Corners (..., 4, 2) of boxes centred at poses (..., 3): front left, front right, rear right, rear left."""
+    x = np.asarray(length)[..., None] / 2 * np.array([1, 1, -1, -1])
+    y = np.asarray(width)[..., None] / 2 * np.array([1, -1, -1, 1])
+    return move(np.asarray(pose)[..., None, :], np.stack(np.broadcast_arrays(x, y), axis=-1))
+
+
+def overlap(pose_a: Floats, length_a: Floats, width_a: Floats, pose_b: Floats, length_b: Floats, width_b: Floats) -> Array:
+    """Whether oriented boxes touch, (...,) bool, by the separating axis theorem on centres, extents and headings."""
+    pose_a, pose_b = np.asarray(pose_a, float), np.asarray(pose_b, float)
+    dx, dy = pose_b[..., 0] - pose_a[..., 0], pose_b[..., 1] - pose_a[..., 1]
+    turn = pose_b[..., 2] - pose_a[..., 2]
+    cos, sin = np.abs(np.cos(turn)), np.abs(np.sin(turn))
+    la, wa, lb, wb = (np.asarray(side) / 2 for side in (length_a, width_a, length_b, width_b))
+    ca, sa = np.cos(pose_a[..., 2]), np.sin(pose_a[..., 2])
+    cb, sb = np.cos(pose_b[..., 2]), np.sin(pose_b[..., 2])
+    return np.asarray(
+        (np.abs(dx * ca + dy * sa) <= la + lb * cos + wb * sin)
+        & (np.abs(dy * ca - dx * sa) <= wa + lb * sin + wb * cos)
+        & (np.abs(dx * cb + dy * sb) <= lb + la * cos + wa * sin)
+        & (np.abs(dy * cb - dx * sb) <= wb + la * sin + wa * cos)
+    )
+
+
+# Lines ----------------------------------------------------------------------------------------------------------------
+
+
+def arc_length(line: Floats) -> Floats:
+    """Distance along a line (P, 2) at each of its points, starting at 0."""
+    return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+
+
+def resample(line: Floats, s: Floats) -> Floats:
+    """Points (len(s), 2) of a line at distances along it; held at the ends."""
+    along = arc_length(line)
+    return np.stack([np.interp(s, along, line[:, 0]), np.interp(s, along, line[:, 1])], axis=-1)
+
+
+def frenet(line: Floats, points: Floats) -> tuple[Floats, Floats, Floats]:
+    """Where points (..., 2) lie along a line (P, 2): distance along it, signed distance to its left, heading there.
+
+    Before the first and beyond the last point the line goes on straight, so the distance along may be negative.
+    """
+    points = np.asarray(points, float)
+    start, step = line[:-1], np.diff(line, axis=0)
+    length = np.maximum(np.hypot(*step.T), 1e-9)
+    unit = step / length[:, None]
+    offset = points[..., None, :] - start  # (..., P-1, 2)
+    t = offset[..., 0] * unit[:, 0] + offset[..., 1] * unit[:, 1]
+    inside = np.clip(t, 0, length)
+    nearest = np.argmin(
+        np.hypot(offset[..., 0] - inside * unit[:, 0], offset[..., 1] - inside * unit[:, 1]), axis=-1
+    )  # (...,)
+    along = np.take_along_axis(t, nearest[..., None], -1)[..., 0]
+    first, last = nearest == 0, nearest == len(step) - 1
+    along = np.where(first, np.minimum(along, length[nearest]), np.clip(along, 0, length[nearest])) if len(step) > 1 else along
+    if len(step) > 1:
+        along = np.where(last, np.maximum(np.take_along_axis(t, nearest[..., None], -1)[..., 0], 0), along)
+    across = offset[..., 1] * unit[:, 0] - offset[..., 0] * unit[:, 1]
+    heading = np.arctan2(unit[:, 1], unit[:, 0])
+    return (
+        arc_length(line)[:-1][nearest] + along,
+        np.take_along_axis(across, nearest[..., None], -1)[..., 0],
+        heading[nearest],
+    )

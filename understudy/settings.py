@@ -1,0 +1,81 @@
+"""Settings: TOML into frozen dataclasses.
+
+A stage's settings are the fields of a dataclass in that stage's file; a plug-in's settings are its own fields.
+Order: defaults < `understudy.toml` in the lake < `--set key=value` (the value in TOML's own grammar).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+
+from understudy.errors import SettingsError, hint
+
+T = TypeVar("T")
+
+
+def fill(cls: type[T], settings: Mapping[str, Any], prefix: str = "") -> T:
+    """An instance of a dataclass from settings; a wrong name or type is answered with the right one."""
+    known = {field.name for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    dot = f"{prefix}." if prefix else ""
+    for name in settings:
+        if name not in known:
+            raise SettingsError(f"no setting named '{dot}{name}'{hint(name, known)}")
+    types = get_type_hints(cls)
+    values = {}
+    for name, value in settings.items():
+        try:
+            values[name] = msgspec.convert(value, types[name], strict=True)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{dot}{name}: {error}") from error
+    try:
+        return cls(**values)
+    except TypeError as error:
+        missing = [f.name for f in dataclasses.fields(cls) if f.name not in values  # type: ignore[arg-type]
+                   and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+        raise SettingsError(f"{prefix or cls.__name__} needs a value for {', '.join(missing) or error}") from error
+
+
+def parse(assignments: Iterable[str]) -> dict[str, Any]:
+    """`rate_hz=20` and `train.lr=1e-4` as a nested dict; a value that is not TOML is taken as text."""
+    found: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise SettingsError(f"--set wants key=value, got {assignment!r}")
+        try:
+            value = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *parents, leaf = key.strip().split(".")
+        here = found
+        for parent in parents:
+            here = here.setdefault(parent, {})
+            if not isinstance(here, dict):
+                raise SettingsError(f"--set {assignment}: {parent!r} already has a value of its own")
+        here[leaf] = value
+    return found
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The settings file of a lake; an absent file is an empty one."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"reading settings: {error}; in {path}") from error
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, table by table."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
