@@ -1,0 +1,1 @@
+"""What can drive: one policy a file, each with `needs`, `history_s` and one method, `plan`."""
