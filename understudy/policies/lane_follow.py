@@ -6,7 +6,6 @@ networks, and a candidate to disagree with on day one, when there is no network 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +13,8 @@ import numpy as np
 
 from understudy.errors import PolicyError
 from understudy.geometry import bicycle
-from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Floats, Light, Observation, Plan
+from understudy.observe import held, leader_on
+from understudy.records import PLAN_STEP_S, PLAN_STEPS, Floats, Light, Observation, Plan
 
 _DT = 0.1
 _BEND_ACCEL = 2.0  # m/s² sideways that passengers take without complaint
@@ -36,12 +36,12 @@ class LaneFollow:
     def plan(self, seen: Observation) -> Plan:
         if seen.route is None or seen.objects is None:
             raise PolicyError("lane_follow needs the route and the objects in its observation")
-        route = _held(seen.route)  # (B, G, 2)
+        route = held(seen.route)  # (B, G, 2)
         front = seen.vehicle.length - seen.vehicle.rear_overhang
         limit = np.where(np.isfinite(seen.speed_limit), seen.speed_limit, self.speed_limit)  # (B,)
         bend = _bend_speed(route)  # (B, G)
         stop = self._stop_distance(seen)  # (B,) from the rear axle, inf without a red light
-        gap, leader_speed = leader_on(route, seen.objects, seen.vehicle.width, front)  # (B,), (B,)
+        gap, leader_speed, _ = leader_on(route, seen.objects, seen.vehicle.width, front)  # (B,), (B,)
 
         pose = np.zeros((len(seen), 3))
         speed = np.maximum(seen.speed[:, -1], 0.0)
@@ -92,14 +92,6 @@ class LaneFollow:
         return np.clip(np.arctan(curvature * wheelbase), -0.6, 0.6)
 
 
-def _held(route: Floats) -> Floats:
-    """The route with its last known point held beyond its end, so that it can be interpolated."""
-    known = np.isfinite(route[..., 0])
-    last = np.maximum(known.sum(axis=1) - 1, 0)
-    index = np.minimum(np.arange(route.shape[1]), last[:, None])
-    return np.nan_to_num(np.take_along_axis(route, index[..., None], axis=1))
-
-
 def _at(values: Floats, along: Floats) -> Floats:
     """`values` (B, G), one every ROUTE_STEP metres, at distances (B,) along the route."""
     place = np.clip(along / Observation.ROUTE_STEP, 0, values.shape[1] - 1.001)
@@ -125,34 +117,3 @@ def _bend_speed(route: Floats) -> Floats:
     for index in range(route.shape[1] - 2, -1, -1):
         speed[:, index] = np.minimum(speed[:, index], np.sqrt(speed[:, index + 1] ** 2 + 2 * 1.5 * Observation.ROUTE_STEP))
     return speed
-
-
-def leader_on(route: Floats, objects: Mapping[str, Array], width: float, front: float) -> tuple[Floats, Floats]:
-    """Gap from the front bumper to the nearest object on the route (B,), inf for none, and its speed along it."""
-    if objects["x"].shape[1] == 0:
-        return np.full(len(route), np.inf), np.zeros(len(route))
-    step = np.diff(route, axis=1)
-    length = np.maximum(np.hypot(step[..., 0], step[..., 1]), 1e-6)  # (B, G-1)
-    unit = step / length[..., None]
-    ox = objects["x"][:, :, None] - route[:, None, :-1, 0]  # (B, N, G-1)
-    oy = objects["y"][:, :, None] - route[:, None, :-1, 1]
-    t = ox * unit[:, None, :, 0] + oy * unit[:, None, :, 1]
-    inside = np.clip(t, 0, length[:, None])
-    distance = np.hypot(ox - inside * unit[:, None, :, 0], oy - inside * unit[:, None, :, 1])
-    nearest = np.argmin(np.where(np.isfinite(distance), distance, np.inf), axis=2)  # (B, N)
-    pick = nearest[..., None]
-    across = np.take_along_axis(distance, pick, 2)[..., 0]
-    start = np.concatenate([np.zeros((len(route), 1)), np.cumsum(length, axis=1)[:, :-1]], axis=1)
-    along = np.take_along_axis(start, nearest, 1) + np.take_along_axis(inside, pick, 2)[..., 0]
-    ux, uy = np.take_along_axis(unit[..., 0], nearest, 1), np.take_along_axis(unit[..., 1], nearest, 1)
-    turn = objects["yaw"] - np.arctan2(uy, ux)
-    half_along = (np.abs(np.cos(turn)) * objects["length"] + np.abs(np.sin(turn)) * objects["width"]) / 2
-    half_across = (np.abs(np.sin(turn)) * objects["length"] + np.abs(np.cos(turn)) * objects["width"]) / 2
-    ahead = objects["valid"] & (along + half_along > front) & (t[..., 0] > 0)
-    blocking = ahead & (across < half_across + width / 2 + 0.2)
-    gap = np.where(blocking, along - half_along - front, np.inf)
-    first = np.argmin(gap, axis=1)
-    rows = np.arange(len(route))
-    speed = np.maximum(objects["vx"][rows, first] * ux[rows, first] + objects["vy"][rows, first] * uy[rows, first], 0.0)
-    best = gap[rows, first]
-    return best, np.where(np.isfinite(best), np.nan_to_num(speed), 0.0)

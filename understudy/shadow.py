@@ -1,0 +1,108 @@
+"""Shadow mode: candidates plan silently at every instant of a drive that somebody else drove.
+
+`shadow` is pure: a drive and policies in, for each policy its plans and how they compare with what was driven.
+Several candidates share one pass: the observation is made and the pictures are decoded once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy import metrics, policies, workers
+from understudy.errors import DataError, PolicyError
+from understudy.observe import Observer, driven, select_frames
+from understudy.records import Array, Drive, Floats, Plan, Policy, Shadow
+from understudy.store import Lake, code_version
+
+# The comparison of a plan with what was driven, aligned with the drive. nan where either is unknown.
+COLUMNS: dict[str, tuple[str, str]] = {
+    "mean_displacement": ("m", "mean distance at equal times up to the horizon (as ST-P3 and VAD name L2)"),
+    "final_displacement": ("m", "distance at the horizon (as UniAD names L2)"),
+    "min_displacement": ("m", "the smallest mean displacement of any mode"),
+    "lateral_difference": ("m", "the largest distance of the planned path from the driven path, whatever the times"),
+    "speed_difference": ("m/s", "planned minus driven speed at the horizon"),
+    "spread": ("m", "the model's own uncertainty, where it states one"),
+    **{f"plan_{name}": ("1", f"the plan's {name}") for name in (*metrics.SUBSCORES, "score")},
+    **{f"human_{name}": ("1", f"the driven path's own {name}") for name in (*metrics.SUBSCORES, "score")},
+    "plan_mask": ("bits", "which sub-scores entered the plan's score"),
+    "human_mask": ("bits", "which sub-scores entered the driven path's score"),
+}
+_BATCH = 256  # instants planned together
+_BATCH_BYTES = 256e6  # of pictures held at once
+
+
+def shadow(drive: Drive, candidates: Mapping[str, Policy]) -> dict[str, Shadow]:
+    """Every candidate's plans at all T instants of a drive, and their comparison with what was driven."""
+    plans = plan_all(drive, candidates)
+    comparable = drive.has("future")
+    instants = np.arange(len(drive))
+    human = driven(drive, instants) if comparable else None  # (T, K, 4)
+    scene = metrics.Scene.of(drive) if comparable else None
+    human_scores = metrics.score(scene, instants, human) if scene is not None and human is not None else {}
+    runs = {}
+    for name, plan in plans.items():
+        columns: dict[str, Array] = {}
+        if plan.spread is not None:
+            columns["spread"] = plan.spread
+        if scene is not None and human is not None:
+            columns |= _differences(plan, human)
+            columns |= {f"plan_{key}": value for key, value in metrics.score(scene, instants, plan.likeliest).items()}
+            columns |= {f"human_{key}": value for key, value in human_scores.items()}
+        runs[name] = Shadow(name, plan, columns)
+    return runs
+
+
+def plan_all(drive: Drive, candidates: Mapping[str, Policy]) -> dict[str, Plan]:
+    """The plans of every candidate at all instants, from one pass over the drive."""
+    needs = tuple(dict.fromkeys(need for policy in candidates.values() for need in policy.needs))
+    history = tuple(sorted({age for policy in candidates.values() for age in policy.history_s}, reverse=True))
+    observer = Observer(drive)
+    parts: dict[str, list[Plan]] = {name: [] for name in candidates}
+    for batch in np.array_split(np.arange(len(drive)), -(-len(drive) // _batch_size(drive, needs, history))):
+        seen = observer.observe(batch, needs, history)
+        for name, policy in candidates.items():
+            plan = policy.plan(select_frames(seen, policy.history_s))
+            if len(plan) != len(batch):
+                raise PolicyError(f"{name} answered {len(plan)} plans for {len(batch)} instants")
+            parts[name].append(plan)
+    return {name: _joined(name, found) for name, found in parts.items()}
+
+
+def _batch_size(drive: Drive, needs: Sequence[str], history: Sequence[float]) -> int:
+    if "pictures" not in needs:
+        return _BATCH
+    one = sum(3 * camera.size[0] * camera.size[1] for camera in drive.cameras) * len(history)
+    return int(np.clip(_BATCH_BYTES / max(one, 1), 1, _BATCH))
+
+
+def _joined(name: str, parts: Sequence[Plan]) -> Plan:
+    if len({part.poses.shape[1:] for part in parts}) > 1:
+        raise PolicyError(f"{name} changed its number of modes within one drive")
+
+    def column(field: str) -> Any:
+        values = [getattr(part, field) for part in parts]
+        return None if any(value is None for value in values) else np.concatenate(values)
+
+    return Plan(column("poses"), column("probability"), column("spread"), column("embedding"))
+
+
+def _differences(plan: Plan, human: Floats) -> dict[str, Array]:
+    likeliest = plan.likeliest
+    mean, final = metrics.displacements(likeliest, human)
+    modes = metrics.displacements(plan.poses, human[:, None])[0]  # (T, M)
+    known = np.isfinite(modes).any(axis=1)
+    best = np.where(known, np.min(np.where(np.isfinite(modes), modes, np.inf), axis=1), np.nan)
+    return {
+        "mean_displacement": mean,
+        "final_displacement": final,
+        "min_displacement": best,
+        "lateral_difference": metrics.lateral_difference(likeliest, human),
+        "speed_difference": metrics.speed_difference(likeliest, human),
+    }
