@@ -41,10 +41,15 @@ class RouteLine:
     points: Floats  # (P, 2)
     s: Floats  # (P,) distance along the line
     heading: Floats  # (P,)
-    lane: Ints  # (P,) index of the lane in `Roads.lanes`
+    lane: Ints  # (P,) index of the lane
     speed_limit: Floats  # (P,) nan where unknown
     route: tuple[str, ...]
-    ends: Floats  # (len(route),) s at each lane's end, the stop line of its light; nan where the route leaves it before
+    end: Floats  # (len(route),) s at each lane's end, the stop line of its light; nan where the route leaves it before
+
+    @property
+    def ends(self) -> dict[str, float]:
+        """Distance along the line to the end of each lane that is followed to its end."""
+        return {id: float(s) for id, s in zip(self.route, self.end, strict=True) if np.isfinite(s)}
 
     def project(self, points: Floats) -> Floats:
         """Distance along the line (...,) of the point of it nearest to each of `points` (..., 2)."""
@@ -60,15 +65,11 @@ class RouteLine:
 
 
 class Roads:
-    """A map prepared for questions. `lanes` are those that a car drives in; indices of lanes point into it."""
+    """A map prepared for questions. Indices of lanes point into `map.lanes`; lanes for bicycles are no answer."""
 
     def __init__(self, map: Map) -> None:
         self.map = map
-        self.lanes: tuple[Lane, ...] = tuple(
-            lane
-            for lane in map.lanes
-            if lane.kind != "bicycle" and len(lane.centre) > 1 and arc_length(lane.centre)[-1] > 0
-        )
+        self.lanes = map.lanes
         self.lane_ids: tuple[str, ...] = tuple(lane.id for lane in self.lanes)
         self._index = {id: index for index, id in enumerate(self.lane_ids)}
         self.junction = np.array([lane.junction for lane in self.lanes], bool)
@@ -77,7 +78,9 @@ class Roads:
         self._lines = np.array([shapely.LineString(lane.centre) for lane in self.lanes], object)
         self.length = np.asarray(shapely.length(self._lines), float)
         self._polygons = np.array([_polygon(lane) for lane in self.lanes], object)
-        self._tree = shapely.STRtree(self._polygons)
+        driven = [lane.kind != "bicycle" and length > 0 for lane, length in zip(self.lanes, self.length, strict=True)]
+        self._driven = np.flatnonzero(driven)  # the lanes that a car drives in
+        self._tree = shapely.STRtree(self._polygons[self._driven])
         self._set_out_segments()
 
     def _links(self) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
@@ -113,7 +116,7 @@ class Roads:
         return len(self.lanes)
 
     def index(self, id: str) -> int:
-        """The index of a lane by its identifier; UnknownName if it is not here (or no lane for cars)."""
+        """The index of a lane by its identifier; UnknownName if it is not here."""
         if id not in self._index:
             raise UnknownName("lane", id, self.lane_ids)
         return self._index[id]
@@ -127,7 +130,7 @@ class Roads:
         if rings:
             area = shapely.union_all(rings)
         else:
-            lanes = shapely.union_all([_polygon(lane) for lane in self.map.lanes if len(lane.centre) > 1])
+            lanes = shapely.union_all(self._polygons)
             area = shapely.buffer(shapely.buffer(lanes, SEAM, join_style="mitre"), -SEAM, join_style="mitre")
             area = shapely.union(area, lanes)
         shapely.prepare(area)
@@ -177,7 +180,8 @@ class Roads:
         real = np.flatnonzero(np.isfinite(points[:, 0]))
         spots = shapely.points(points[real])
         pairs = self._tree.query(spots, predicate="dwithin", distance=reach)
-        row, lane = pairs[:, np.lexsort(pairs[::-1])]
+        row, found = pairs[:, np.lexsort(pairs[::-1])]
+        lane = self._driven[found]
         spot = spots[row]
         s = np.asarray(shapely.line_locate_point(self._lines[lane], spot), float)
         segment = self._segment(lane, s)
