@@ -1,0 +1,105 @@
+"""Files that appear whole or not at all, names made of contents, and the lock that keeps `gc` from files in use."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from understudy.errors import UnderstudyError
+
+DIGITS = 20  # 80 bits: the chance that two of a million names meet is below 1e-12
+PARTIAL = ".partial"
+
+
+def to_json(value: Any) -> bytes:
+    """The one spelling of a value in JSON: sorted keys, dataclasses as objects, nan as null."""
+    return msgspec.json.encode(value, order="sorted", enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no place in a name or a record of the lake")
+
+
+def digest(value: Any) -> str:
+    """A name for a value: of bytes by their contents, of anything else by its JSON."""
+    data = value if isinstance(value, bytes) else to_json(value)
+    return hashlib.sha256(data).hexdigest()[:DIGITS]
+
+
+def hash_file(path: Path) -> str:
+    """A name for the contents of a file, wherever it lies."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+
+
+def write_whole(path: Path, content: bytes | Callable[[Path], None]) -> None:
+    """Put a file in place whole: written aside, synced to the disk, renamed.
+
+    `content` is the bytes, or a function that writes the file it is given.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
+    try:
+        if isinstance(content, bytes):
+            aside.write_bytes(content)
+        else:
+            content(aside)
+        _sync(aside)
+        aside.rename(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, exclusive: bool = False, wait_s: float = float("inf"), busy: str = "") -> Iterator[None]:
+    """Hold a lock file, shared or alone. The system frees it when the process ends, however it ends.
+
+    Raises UnderstudyError(busy) when others hold it for longer than `wait_s`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:  # a lake that may only be read needs no lock: nobody removes its files
+        if exclusive:
+            raise
+        yield
+        return
+    try:
+        _acquire(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH, wait_s, busy)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, kind: int, wait_s: float, busy: str) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | (0 if wait_s == float("inf") else fcntl.LOCK_NB))
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise UnderstudyError(busy) from None
+            time.sleep(0.05)

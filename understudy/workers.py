@@ -1,0 +1,181 @@
+"""Map a function over drives: here, in several processes, or on Ray.
+
+A drive that fails is reported and the others go on, even when its process dies. Each worker holds one drive at a time
+and gets the next when it is done, so nothing piles up and a dead worker has taken exactly one drive with it.
+Functions and items must pickle when they leave this process: a function at the top of a module, or a `partial` of one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal
+
+from understudy.errors import UnderstudyError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one item."""
+
+    name: str
+    value: Any = None
+    error: str = ""  # one line; empty when all went well
+    trace: str = ""  # where it happened, when the fault is ours rather than the drive's
+
+
+def map_drives(
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    processes: int | Literal["ray"] = 0,
+    on_result: Callable[[Outcome], None] | None = None,
+    describe: Callable[[Any], str] = str,
+) -> list[Outcome]:
+    """`function` of every item: 0 processes means here and one after the other, `"ray"` a Ray cluster.
+
+    Gives an outcome per item in the order of the items. `on_result` is told of each as it comes, in this process;
+    `describe` names an item in reports. Ctrl-C ends the workers and is raised on.
+    """
+    work = list(items)
+    names = [describe(item) for item in work]
+    outcomes: dict[int, Outcome] = {}
+    for index, value, error, trace in _ways(function, work, processes):
+        outcomes[index] = Outcome(names[index], value, error, trace)
+        if on_result is not None:
+            on_result(outcomes[index])
+    return [outcomes[index] for index in range(len(work))]
+
+
+Result = tuple[int, Any, str, str]  # index, value, error, trace
+
+
+def _ways(function: Callable[[Any], Any], work: list[Any], processes: int | str) -> Iterator[Result]:
+    if processes == "ray":
+        return _on_ray(function, work)
+    if not processes or not work:
+        return (_attempt(function, index, item) for index, item in enumerate(work))
+    return _in_processes(function, work, min(int(processes), len(work)))
+
+
+def _attempt(function: Callable[[Any], Any], index: int, item: Any) -> Result:
+    try:
+        return index, function(item), "", ""
+    except UnderstudyError as error:
+        return index, None, str(error), ""
+    except Exception as error:  # a bug of ours or of a plug-in: this drive fails, and the trace says where
+        return index, None, f"{type(error).__name__}: {error}", traceback.format_exc()
+
+
+# Processes ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    index: int = -1  # of the item in its hands
+
+
+def _in_processes(function: Callable[[Any], Any], work: list[Any], count: int) -> Iterator[Result]:
+    waiting = iter(enumerate(work))
+    workers: list[_Worker] = []
+    try:
+        for _ in range(count):
+            _hand(worker := _hire(function), waiting)
+            workers.append(worker)
+        while workers:
+            ready = wait([worker.pipe for worker in workers])
+            for worker in [worker for worker in workers if worker.pipe in ready]:
+                try:
+                    result = worker.pipe.recv()
+                except (EOFError, ConnectionResetError):
+                    worker.process.join()
+                    result = (worker.index, None, _death(worker.process.exitcode), "")
+                    workers.remove(worker)
+                    worker = _hire(function)
+                    workers.append(worker)
+                yield result
+                if not _hand(worker, waiting):
+                    workers.remove(worker)
+    finally:
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+
+
+def _hire(function: Callable[[Any], Any]) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()  # so that the worker's end is the only one, and its death is heard here
+    ours.send(function)
+    return _Worker(process, ours)
+
+
+def _hand(worker: _Worker, waiting: Iterator[tuple[int, Any]]) -> bool:
+    """Give a worker its next item; without one it is sent home."""
+    worker.index, item = next(waiting, (-1, None))
+    if worker.index < 0:
+        with suppress(BrokenPipeError):
+            worker.pipe.send(None)
+        worker.pipe.close()
+        worker.process.join()
+        return False
+    with suppress(BrokenPipeError):  # a worker that died in between is heard of at the next recv
+        worker.pipe.send((worker.index, item))
+    return True
+
+
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"its worker was killed by {signal.Signals(-code).name} (out of memory, perhaps)"
+    return f"its worker ended with exit code {code}"
+
+
+def _serve(pipe: Connection) -> None:
+    """A worker's life: a function, then items until there are no more, or until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    sys.path.insert(0, os.getcwd())  # a plug-in given as module:Class may lie in the working folder
+    with suppress(EOFError, BrokenPipeError):
+        function = pipe.recv()
+        while (order := pipe.recv()) is not None:
+            pipe.send(_attempt(function, *order))
+
+
+# Ray ------------------------------------------------------------------------------------------------------------------
+
+
+def _on_ray(function: Callable[[Any], Any], work: list[Any]) -> Iterator[Result]:
+    try:
+        import ray
+    except ImportError as error:
+        raise UnderstudyError("mapping over a Ray cluster needs Ray: install the extra [ray]") from error
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)
+    attempt = ray.remote(max_retries=0)(_attempt)
+    waiting = iter(enumerate(work))
+    running: dict[Any, int] = {}
+    room = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    while True:
+        for index, item in waiting:
+            running[attempt.remote(function, index, item)] = index
+            if len(running) >= room:
+                break
+        if not running:
+            return
+        done, _ = ray.wait(list(running), num_returns=1)
+        index = running.pop(done[0])
+        try:
+            yield ray.get(done[0])
+        except ray.exceptions.RayError as error:
+            yield index, None, f"its worker died: {type(error).__name__}", ""
