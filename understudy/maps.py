@@ -125,14 +125,11 @@ class Roads:
 
     @cached_property
     def drivable(self) -> shapely.Geometry:
-        """Where a car may be: the map's drivable rings, or else its lanes with the seams between them closed."""
+        """Where a car may be: the map's drivable rings and its lanes; without rings, lanes with their seams closed."""
+        lanes = shapely.union_all(self._polygons)
         rings = [_valid(ring) for ring in self.map.drivable if len(ring) >= 3]
-        if rings:
-            area = shapely.union_all(rings)
-        else:
-            lanes = shapely.union_all(self._polygons)
-            area = shapely.buffer(shapely.buffer(lanes, SEAM, join_style="mitre"), -SEAM, join_style="mitre")
-            area = shapely.union(area, lanes)
+        closed = shapely.buffer(shapely.buffer(lanes, SEAM, join_style="mitre"), -SEAM, join_style="mitre")
+        area = shapely.union_all([lanes, *rings] if rings else [lanes, closed])
         shapely.prepare(area)
         return area
 
