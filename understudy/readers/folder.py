@@ -1,0 +1,83 @@
+"""A log is a folder of files: what it holds, what tells it from other logs, and nothing outside it.
+
+A drive is named by what it holds, so that a log that is moved or copied stays the same drive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from understudy.errors import DataError, UnderstudyError
+
+WHOLE_BYTES = 16 * 2**20  # a larger file (video, raw CAN) is known by its size and both ends
+END_BYTES = 2**20
+
+MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+def found(keys: Iterable[str], root: Path, expected: str) -> Iterator[str]:
+    """`keys` sorted; none at all is a DataError that says what a right folder looks like."""
+    if not root.exists():
+        raise DataError(f"looking for drives: no such folder; in {root}")
+    ordered = sorted(keys)
+    if not ordered:
+        raise DataError(f"looking for drives: found none; expected {expected}; in {root}")
+    yield from ordered
+
+
+def inside(root: Path, name: str) -> Path:
+    """The path of `name` under `root`; a name that leads out of it is refused."""
+    path = root / name
+    if "\0" in name or not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(f"refused {name!r}: it leads out of the log's folder; in {root}")
+    return path
+
+
+def fingerprint(root: Path, files: Iterable[Path]) -> str:
+    """32 hex digits of the names (relative to `root`) and contents of files; files that are absent count as absent."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(files):
+        if path.is_file():
+            digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+            with path.open("rb") as stream:
+                if path.stat().st_size <= WHOLE_BYTES:
+                    digest.update(stream.read())
+                else:
+                    digest.update(stream.read(END_BYTES))
+                    stream.seek(-END_BYTES, 2)
+                    digest.update(stream.read())
+    return digest.hexdigest()
+
+
+def drive_id(reader: str, name: str, contents: str) -> str:
+    """`reader-name-3f9a1c`: readable, fit for file names and addresses, and different where the contents differ."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
+    return f"{reader}-{slug}-{contents[:6]}"
+
+
+@contextmanager
+def reading(what: str, path: Path) -> Iterator[None]:
+    """Whatever a malformed file makes go wrong inside becomes one line that names the file."""
+    try:
+        yield
+    except UnderstudyError:
+        raise
+    except MALFORMED as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, KeyError):
+            said = f"{said} is missing"
+        raise DataError(f"reading {what}: {said}; in {path}") from error

@@ -1,0 +1,300 @@
+"""ScenarioNet: one scenario a pickle, with the tracks of the ego and of others at 10 Hz and a map of lanes.
+
+Written after its nuScenes converter, whose habits are mended here and counted in `facts`:
+
+- The ego's positions are every fifth message of the CAN bus, whose dropped messages make it jump ahead or wait. Its
+  path is kept; where it was on the path at what time is taken from the median of its speed.
+- Velocities are differences to the next row, zero at the end of a track: they are computed again, for the ego and for
+  others, from positions.
+- The ego's length and width are swapped, and its position is its rear axle; others' positions are the centres.
+- Lanes have neither successors nor neighbours, those of junctions no polygons and a speed limit of 100 km/h that stands
+  for none: see `lane_graph`. Boundaries of the drivable area are stored as white lines named `boundary_0`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import median_filter
+from shapely.geometry import LineString
+
+from understudy.errors import DataError
+from understudy.geometry import compose, wrap
+from understudy.readers import folder, lane_graph, restricted_pickle
+from understudy.readers.kinematics import motion
+from understudy.readers.tracks import objects, velocities
+from understudy.records import (
+    NS,
+    Drive,
+    Driver,
+    Floats,
+    Ints,
+    Kind,
+    Lane,
+    Light,
+    Lights,
+    Map,
+    Marking,
+    Objects,
+    Vehicle,
+)
+
+EXPECTED = "a folder of ScenarioNet scenarios (sd_*.pkl or 0.pkl, 1.pkl, ...)"
+SUMMARIES = ("dataset_summary.pkl", "dataset_mapping.pkl")
+ZOE = Vehicle(length=4.08, width=1.73, height=1.56, wheelbase=2.588, rear_overhang=0.657)  # nuScenes drove Renault Zoes
+
+KINDS = (  # the first that a type begins with: nuScenes' categories, then MetaDrive's types
+    ("vehicle.car", Kind.CAR),
+    ("vehicle.bus", Kind.BUS),
+    ("vehicle.motorcycle", Kind.MOTORCYCLE),
+    ("vehicle.bicycle", Kind.BICYCLE),
+    ("vehicle.emergency", Kind.EMERGENCY),
+    ("vehicle.", Kind.TRUCK),
+    ("human.", Kind.PEDESTRIAN),
+    ("animal", Kind.ANIMAL),
+    ("movable_object.trafficcone", Kind.CONE),
+    ("movable_object.barrier", Kind.BARRIER),
+    ("movable_object.", Kind.DEBRIS),
+    ("VEHICLE", Kind.CAR),
+    ("CYCLIST", Kind.BICYCLE),
+    ("PEDESTRIAN", Kind.PEDESTRIAN),
+    ("TRAFFIC_CONE", Kind.CONE),
+    ("TRAFFIC_BARRIER", Kind.BARRIER),
+)
+LIGHTS = (
+    ("RED", Light.RED),
+    ("STOP", Light.RED),
+    ("YELLOW", Light.YELLOW),
+    ("CAUTION", Light.YELLOW),
+    ("GREEN", Light.GREEN),
+    ("GO", Light.GREEN),
+)
+
+
+@dataclass(frozen=True)
+class ScenarioNet:
+    """One drive per scenario, with the map around it."""
+
+    margin: float = 150.0  # metres of map kept around the path
+
+    def scan(self, root: Path) -> Iterator[str]:
+        root = Path(root)
+        files = (path for path in root.rglob("*.pkl") if path.name not in SUMMARIES)
+        return folder.found((path.relative_to(root).with_suffix("").as_posix() for path in files), root, EXPECTED)
+
+    def fingerprint(self, root: Path, key: str) -> str:
+        path = folder.inside(Path(root), f"{key}.pkl")
+        return folder.fingerprint(path.parent, [path])
+
+    def read(self, root: Path, key: str) -> Drive:
+        path = folder.inside(Path(root), f"{key}.pkl")
+        scenario = restricted_pickle.load(path)
+        with folder.reading(f"scenario {key} as ScenarioNet's", path):
+            name = folder.drive_id("scenarionet", path.stem, self.fingerprint(root, key))
+            return self._drive(name, scenario)
+
+    def _drive(self, name: str, scenario: Mapping[str, Any]) -> Drive:
+        about, tracks = scenario["metadata"], dict(scenario["tracks"])
+        dataset = str(about.get("dataset", ""))
+        ego = tracks.pop(about["sdc_id"])
+        state = ego["state"]
+        valid = np.flatnonzero(np.asarray(state["valid"]) > 0)
+        if len(valid) < 2:
+            raise DataError(f"{name}: the ego is seen in {len(valid)} rows, and a drive needs 2")
+        rows = slice(valid[0], valid[-1] + 1)
+        t_ns = np.round(np.asarray(about["ts"], dtype=np.float64)[rows] * NS).astype(np.int64)
+        seen = np.asarray(state["valid"])[rows] > 0
+        vehicle = _vehicle(state, dataset)
+        poses = np.stack(
+            [*np.asarray(state["position"], dtype=np.float64)[rows, :2].T, wrap(np.asarray(state["heading"])[rows])], -1
+        )
+        poses[~seen] = np.nan
+        facts: dict[str, Any] = {
+            "dataset": dataset,
+            "scene": str(scenario.get("id", "")),
+            "date": str(about.get("date", "")),
+            "rates_hz": {"pose": 10.0, "objects": 10.0},
+        }
+        if dataset == "nuscenes":
+            poses, facts["retimed_m"] = _retimed(t_ns, poses)
+        else:  # MetaDrive's positions are the centres of boxes
+            poses = compose(poses, np.array([-vehicle.centre_x, 0.0, 0.0]))
+        local = bool(
+            np.hypot(*np.asarray(state["position"])[0, :2]) < 1e-3
+        )  # newer converters move the ego to the origin
+        return Drive(
+            id=name,
+            t_ns=t_ns,
+            columns={
+                "x": poses[:, 0],
+                "y": poses[:, 1],
+                "yaw": poses[:, 2],
+                **motion(t_ns, poses),
+                "who_drives": np.full(len(t_ns), Driver.HUMAN),
+            },
+            vehicle=vehicle,
+            objects=_objects(t_ns, tracks, rows, float(np.asarray(state["position"])[valid[0], 2])),
+            lights=_lights(scenario.get("dynamic_map_states") or {}, rows),
+            map=_map(scenario["map_features"], poses[:, :2], self.margin, dataset),
+            frame="" if local else str(about.get("map", "")),
+            facts=facts,
+        )
+
+
+def _vehicle(state: Mapping[str, Any], dataset: str) -> Vehicle:
+    """The ego's body, longer than it is wide; proportions of a car where only its box is known."""
+    if dataset == "nuscenes":
+        return ZOE
+    sides = (float(np.nanmax(np.asarray(state[side]))) for side in ("length", "width"))
+    width, length = sorted(sides)
+    height = float(np.nanmax(np.asarray(state.get("height", Vehicle().height))))
+    return Vehicle(length, width, height, wheelbase=0.61 * length, rear_overhang=0.2 * length)
+
+
+def _retimed(t_ns: Ints, poses: Floats) -> tuple[Floats, float]:
+    """The same path driven at the running median of the speed, and how far a pose was moved along it at most.
+
+    A dropped message shows as one step longer than its neighbours, and where the messages run out before the scene
+    does, the car steps back to where it really was (2.8 m in scene-0655): the median of nine steps sees neither. The
+    speed is scaled so that both ends stay where they were. A car that stands or reverses is left alone.
+    """
+    t = (t_ns - t_ns[0]) / NS
+    step, heading = np.diff(poses[:, :2], axis=0), poses[:-1, 2]
+    s = np.concatenate([[0.0], np.cumsum(step[:, 0] * np.cos(heading) + step[:, 1] * np.sin(heading))])
+    speed = median_filter(np.diff(s) / np.diff(t), size=9, mode="nearest")
+    if not np.isfinite(s).all() or s[-1] < 1 or speed.min() < -0.5:
+        return poses, 0.0
+    steady = np.concatenate([[0.0], np.cumsum(np.maximum(speed, 0) * np.diff(t))])
+    steady *= s[-1] / steady[-1]
+    ahead = np.concatenate([[True], s[1:] > np.maximum.accumulate(s)[:-1]])
+    columns = [np.interp(steady, s[ahead], column[ahead]) for column in (*poses[:, :2].T, np.unwrap(poses[:, 2]))]
+    return np.stack([*columns[:2], wrap(columns[2])], axis=-1), float(np.abs(steady - s).max())
+
+
+def _objects(t_ns: Ints, tracks: Mapping[str, Any], rows: slice, ground: float) -> Objects:
+    """All valid rows of all tracks but the ego's."""
+    names = ("x", "y", "z", "yaw", "length", "width", "height")
+    parts: dict[str, list[Any]] = {name: [] for name in (*names, "track", "kind", "instant")}
+    for number, key in enumerate(sorted(tracks)):
+        track, state = tracks[key], tracks[key]["state"]
+        instant = np.flatnonzero(np.asarray(state["valid"])[rows] > 0)
+        x, y, z = np.asarray(state["position"], dtype=np.float64)[rows][instant].T
+        sides = (
+            np.broadcast_to(np.asarray(state[side], float).reshape(-1), len(state["valid"]))[rows][instant]
+            for side in ("length", "width", "height")
+        )
+        values = (x, y, z - ground, wrap(np.asarray(state["heading"], float)[rows][instant]), *sides)
+        for name, column in zip(names, values, strict=True):
+            parts[name].append(column)
+        label = str((track.get("metadata") or {}).get("type", ""))
+        parts["track"].append(np.full(len(instant), number))
+        parts["kind"].append(np.full(len(instant), _kind(label, str(track["type"]))))
+        parts["instant"].append(instant)
+    columns = {name: np.concatenate([*column, np.zeros(0)]) for name, column in parts.items()}
+    instant = columns.pop("instant").astype(np.int64)
+    columns["track"] = columns["track"].astype(np.int64)
+    columns["vx"], columns["vy"] = velocities(t_ns[instant], columns["track"], columns["x"], columns["y"])
+    return objects(len(t_ns), instant, columns)
+
+
+def _kind(*labels: str) -> Kind:
+    return next((kind for label in labels for prefix, kind in KINDS if label.startswith(prefix)), Kind.UNKNOWN)
+
+
+def _lights(states: Mapping[str, Any], rows: slice) -> Lights | None:
+    """One light per lane; where the lamp hangs is not known (`stop_point` is on the road)."""
+    if not states:
+        return None
+    columns = []
+    for light in states.values():
+        said = [str(word) for word in list(light["state"]["object_state"])[rows]]
+        columns.append([next((state for word, state in LIGHTS if word in text), Light.UNKNOWN) for text in said])
+    lanes = tuple(str(light.get("lane", key)) for key, light in states.items())
+    return Lights(lanes, np.full((len(lanes), 3), np.nan), np.array(columns, dtype=np.int8).T)
+
+
+def _map(features: Mapping[str, Any], path: Floats, margin: float, dataset: str) -> Map | None:
+    """The lanes, areas and lines within `margin` of the path."""
+    kept = {key: feature for key, feature in features.items() if str(feature["type"]).startswith("LANE")}
+    kept = {key: feature for key, feature in kept.items() if len(lane_graph.tidy(feature["polyline"])) > 1}
+    if not kept:
+        return None
+    lines = {key: lane_graph.tidy(feature["polyline"]) for key, feature in kept.items()}
+    extent = lane_graph.around(path, margin, lines.values())
+    lanes = tuple(lane for lane in _lanes(kept, lines, dataset) if LineString(lane.centre).intersects(extent))
+    boundaries = [lane_graph.tidy(features[key]["polyline"]) for key in features if str(key).startswith("boundary_")]
+    crosswalks = (
+        lane_graph.tidy(feature["polygon"]) for feature in features.values() if feature["type"] == "CROSSWALK"
+    )
+    return Map(
+        lanes=lanes,
+        drivable=lane_graph.rings(lane_graph.from_boundaries(boundaries).intersection(extent))
+        or tuple(lane.polygon for lane in lanes),
+        crosswalks=tuple(ring for ring in crosswalks if LineString(ring).intersects(extent)),
+        markings=tuple(_markings(features, extent)),
+        extent=np.asarray(extent.exterior.coords)[:-1],
+    )
+
+
+def _lanes(kept: Mapping[str, Any], lines: Mapping[str, Floats], dataset: str) -> Iterator[Lane]:
+    """Lanes with what their shapes tell: followers, neighbours, and polygons as wide as the lanes that they join."""
+    keys = list(kept)
+    rings = {key: lane_graph.tidy(kept[key]["polygon"])[:-1] for key in keys if "polygon" in kept[key]}
+    found = lane_graph.successors([lines[key] for key in keys])
+    following = {
+        key: tuple(
+            str(other) for other in kept[key].get("exit_lanes") or [keys[index] for index in after] if other in kept
+        )
+        for key, after in zip(keys, found, strict=True)
+    }
+    leading: dict[str, list[str]] = {key: [] for key in keys}
+    for key, after in following.items():
+        for other in after:
+            leading[other].append(key)
+    known = {key: lane_graph.width(lines[key], ring) for key, ring in rings.items()}
+    wide = {}
+    for key in keys:
+        said = [
+            known[other] for other in (key, *following[key], *leading[key]) if np.isfinite(known.get(other, np.nan))
+        ]
+        wide[key] = (
+            known[key]
+            if np.isfinite(known.get(key, np.nan))
+            else float(np.mean(said))
+            if said
+            else lane_graph.LANE_WIDTH
+        )
+    straight = [key for key in keys if key in rings]  # in junctions lanes cross: none is beside another
+    beside = dict.fromkeys(keys, (-1, -1))
+    sides = lane_graph.neighbours([lines[key] for key in straight], np.array([wide[key] for key in straight]))
+    beside.update(zip(straight, zip(*sides, strict=True), strict=True))
+    for key in keys:
+        feature, (left, right) = kept[key], beside[key]
+        limit = float("nan") if dataset == "nuscenes" else float(feature.get("speed_limit_kmh") or np.nan) / 3.6
+        yield Lane(
+            id=str(key),
+            centre=lines[key],
+            polygon=rings[key] if key in rings else lane_graph.ribbon(lines[key], wide[key]),
+            successors=following[key],
+            predecessors=tuple(leading[key]),
+            left_lane=straight[left] if left >= 0 else None,
+            right_lane=straight[right] if right >= 0 else None,
+            speed_limit=limit,
+            junction="UNSTRUCTURE" in feature["type"] or (dataset == "nuscenes" and key not in rings),
+            kind="bicycle" if "BIKE" in feature["type"] else "vehicle",
+        )
+
+
+def _markings(features: Mapping[str, Any], extent: Any) -> Iterator[Marking]:
+    for key, feature in features.items():
+        label = str(feature["type"])
+        if label.startswith(("ROAD_LINE", "ROAD_EDGE")):
+            kerb = str(key).startswith("boundary_") or label.startswith("ROAD_EDGE")
+            style = "kerb" if kerb else "dashed" if "BROKEN" in label else "solid"
+            line = lane_graph.tidy(feature["polyline"])
+            for piece in lane_graph.pieces(line, extent) if len(line) > 1 else []:
+                yield Marking(piece, style, "yellow" if "YELLOW" in label else "white")
