@@ -6,7 +6,7 @@ Pictures stay in the log; the lake remembers where it lies and asks for them whe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,68 @@ from understudy.errors import UnderstudyError
 from understudy.geometry import constant_turn, frenet, wrap
 from understudy.maps import Roads
 from understudy.observe import ROUTE_POINTS, Observer, held, leader_on
-from understudy.records import MOTOR_VEHICLES, NS, Array, Command, Drive, Floats, Kind, Observation
-from understudy.store import Lake, code_version
+from understudy.records import MOTOR_VEHICLES, NS, Array, Command, Drive, Floats, Kind, Observation, Reader
+from understudy.store import Lake, Part, Source, code_version
 
 CELL = 500.0  # metres: the side of a place where positions are global
 _LOOK_AHEAD = 40.0  # metres of path that tell the command
 _TURN = np.radians(30)
 _BATCH = 512
+
+
+def ingest(
+    lake: Lake,
+    reader_name: str,
+    root: Path,
+    settings: Mapping[str, Any] | None = None,
+    processes: int = 0,
+    on_drive: Callable[[workers.Outcome, int], None] | None = None,
+) -> workers.Report:
+    """Read every drive under `root` into the lake; those that are there already are left alone.
+
+    A drive that cannot be read is reported and the others go on. `on_drive` is told of each drive and how many there are.
+    """
+    settings = dict(settings or {})
+    reader = plugins.make("reader", reader_name, settings)
+    code = code_version(["understudy.ingest", "understudy.store", type(reader).__module__])
+    keys = list(reader.scan(root))
+    with lake.run("ingest", reader_name, settings, code, replaces="drive") as run:
+        todo, kept = [], []
+        for key in keys:
+            try:
+                contents = reader.fingerprint(root, key)
+            except UnderstudyError as error:
+                run.fail(key, str(error))
+                continue
+            # The location is told in full, because the lake may be asked from another folder.
+            source = Source(reader_name, str(root.resolve()), key, settings)
+            part = run.part(f"{key}@{contents[:12]}", [contents], source)
+            if part.done:
+                kept.append(key)
+            else:
+                todo.append((key, part))
+        outcomes = workers.map_drives(
+            partial(_ingest_one, lake, reader, root),
+            todo,
+            processes,
+            on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
+            describe=_key_of,
+        )
+        for outcome in outcomes:
+            if outcome.error:
+                run.fail(outcome.name, outcome.error)
+        return workers.Report(
+            tuple(outcome.name for outcome in outcomes if not outcome.error), tuple(kept), run.skipped, run.failures
+        )
+
+
+def _ingest_one(lake: Lake, reader: Reader, root: Path, item: tuple[str, Part]) -> None:
+    key, part = item
+    lake.put_drive(part, complete(reader.read(root, key)))
+
+
+def _key_of(item: tuple[str, Part]) -> str:
+    return item[0]
 
 
 def complete(drive: Drive) -> Drive:

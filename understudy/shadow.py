@@ -6,20 +6,18 @@ Several candidates share one pass: the observation is made and the pictures are 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from contextlib import ExitStack
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from understudy import metrics, policies, workers
-from understudy.errors import DataError, PolicyError
+from understudy.errors import PolicyError
 from understudy.observe import Observer, driven, select_frames
 from understudy.records import Array, Drive, Floats, Plan, Policy, Shadow
-from understudy.store import Lake, code_version
+from understudy.store import Lake, Part, code_version
 
 # The comparison of a plan with what was driven, aligned with the drive. nan where either is unknown.
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -57,6 +55,75 @@ def shadow(drive: Drive, candidates: Mapping[str, Policy]) -> dict[str, Shadow]:
             columns |= {f"human_{key}": value for key, value in human_scores.items()}
         runs[name] = Shadow(name, plan, columns)
     return runs
+
+
+def run(
+    lake: Lake,
+    specs: Sequence[str],
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    processes: int = 0,
+    on_drive: Callable[[workers.Outcome, int], None] | None = None,
+) -> dict[str, workers.Report]:
+    """Let policies (names, `module:Class`, model files) plan over every drive of the lake; a report for each.
+
+    `settings` are by spec. A drive that lacks what a policy needs is skipped and counted.
+    """
+    candidates = [policies.named(spec, (settings or {}).get(spec)) for spec in specs]
+    drives = lake.drives()
+    with ExitStack() as stack:
+        runs, todo, kept = {}, {drive["id"]: [] for drive in drives}, {named.id: [] for named in candidates}
+        for spec, named in zip(specs, candidates, strict=True):
+            code = code_version(["understudy.shadow", "understudy.store", named.module])
+            told = {"policy": spec if not named.contents else named.id, **dict((settings or {}).get(spec, {}))}
+            runs[named.id] = stack.enter_context(lake.run("shadow", named.id, told, code, replaces="drive"))
+            for drive in drives:
+                if lacking := [need for need in named.policy.needs if need not in drive["offers"]]:
+                    runs[named.id].skip(drive["id"], f"lacks {', '.join(lacking)}")
+                    continue
+                part = runs[named.id].part(drive["id"], [drive["part"], named.contents])
+                if part.done:
+                    kept[named.id].append(drive["id"])
+                else:
+                    todo[drive["id"]].append((spec, named.id, part))
+        work = [(drive, wanted) for drive, wanted in todo.items() if wanted]
+        outcomes = workers.map_drives(
+            partial(_shadow_one, lake, settings or {}),
+            work,
+            processes,
+            on_result=on_drive and (lambda outcome: on_drive(outcome, len(work))),
+            describe=lambda item: item[0],
+        )
+        failed = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
+        for drive, wanted in work:
+            for _, name, _ in wanted:
+                if drive in failed:
+                    runs[name].fail(drive, failed[drive])
+        return {
+            name: workers.Report(
+                tuple(drive for drive, wanted in work if drive not in failed and any(one[1] == name for one in wanted)),
+                tuple(kept[name]),
+                run.skipped,
+                run.failures,
+            )
+            for name, run in runs.items()
+        }
+
+
+def _shadow_one(
+    lake: Lake, settings: Mapping[str, Mapping[str, Any]], item: tuple[str, list[tuple[str, str, Part]]]
+) -> None:
+    """One drive, all the policies that have not seen it yet; made anew in each process, for sessions do not travel."""
+    drive_id, wanted = item
+    drive = lake.drive(drive_id)
+    found = {name: _loaded(spec, tuple(sorted(settings.get(spec, {}).items()))) for spec, name, _ in wanted}
+    for (_, name, part), result in zip(wanted, shadow(drive, found).values(), strict=True):
+        assert result.policy == name
+        lake.put_shadow(part, drive, result)
+
+
+@cache
+def _loaded(spec: str, settings: tuple[tuple[str, Any], ...]) -> Policy:
+    return policies.named(spec, dict(settings)).policy
 
 
 def plan_all(drive: Drive, candidates: Mapping[str, Policy]) -> dict[str, Plan]:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -30,6 +30,16 @@ class Outcome:
     value: Any = None
     error: str = ""  # one line; empty when all went well
     trace: str = ""  # where it happened, when the fault is ours rather than the drive's
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a stage over many drives came to."""
+
+    made: tuple[str, ...]  # subjects worked on now
+    kept: tuple[str, ...]  # subjects that were done already
+    skipped: Mapping[str, str]  # reason by subject: none of this stage's business
+    failures: Mapping[str, str]  # message by subject
 
 
 def map_drives(

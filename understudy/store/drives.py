@@ -82,7 +82,7 @@ def summary(part: Part, drive: Drive) -> dict[str, Any]:
         "start_ns": int(drive.t_ns[0]),
         "rate_hz": float(NS / np.median(steps)) if len(steps) else float("nan"),
         "gaps": int(np.sum(steps > 3 * np.median(steps))) if len(steps) else 0,  # holes of three steps and more
-        "columns": list(drive.columns),
+        "offers": [*drive.columns, *(need for need in Drive.NEEDS if drive.has(need))],
         "cameras": [camera.name for camera in drive.cameras],
         "pictures": sum(len(camera.t_ns) for camera in drive.cameras),
         "objects": None if drive.objects is None else len(np.unique(drive.objects["track"])),
@@ -384,7 +384,8 @@ def put_shadow(part: Part, drive: Drive, shadow: Shadow) -> None:
     Poses are kept as float32: they lie within some hundred metres of the ego, so this rounds by less than 0.1 mm.
     """
     plan, count = shadow.plan, len(drive)
-    clash = set(shadow.columns) & set(PLAN)
+    own = {name: values for name, values in shadow.columns.items() if name != "spread"}  # that is the plan's own
+    clash = set(own) & set(PLAN)
     if clash or len(plan) != count:
         raise DataError(
             f"shadow run of {shadow.policy}: {len(plan)} plans for {count} instants, clashing {sorted(clash)}"
@@ -401,7 +402,7 @@ def put_shadow(part: Part, drive: Drive, shadow: Shadow) -> None:
         columns["spread"] = np.asarray(plan.spread, np.float64)
     if plan.embedding is not None:
         columns["embedding"] = _lists(np.asarray(plan.embedding, np.float32))
-    part.write({"plans": pa.table(columns | dict(shadow.columns))})
+    part.write({"plans": pa.table(columns | own)})
 
 
 def _lists(values: Array) -> pa.ListArray:
@@ -430,5 +431,5 @@ def _read_shadows(lake: Lake, plans: Iterable[Entry], t_ns: Ints) -> Iterable[Sh
                 spread=_numpy(rows["spread"]) if "spread" in names else None,
                 embedding=_flat(rows["embedding"]).reshape(count, -1) if "embedding" in names else None,
             ),
-            columns={name: _numpy(rows[name]) for name in names if name not in PLAN},
+            columns={name: _numpy(rows[name]) for name in names if name == "spread" or name not in PLAN},
         )
