@@ -54,7 +54,7 @@ def _stretch(text: str, drive: str, span: str) -> Identifier:
     found = _SPAN.fullmatch(span)
     if found is None or span == ":":
         raise _wrong(text, f"{span!r} is no stretch of seconds, like 12.0:18.0, 12: or :18")
-    start, stop = (None if end is None else float(end) for end in found.groups())
+    start, stop = (None if end is None else round(float(end), 9) for end in found.groups())
     if stop is not None and stop <= (start or 0.0):
         raise _wrong(text, f"it ends at {stop:g} s, before it begins")
     return Identifier("drive", _checked(text, drive), start, stop)
@@ -71,5 +71,8 @@ def _wrong(text: str, why: str) -> UnderstudyError:
 
 
 def _seconds(end: float | None) -> str:
-    """Plain decimals: `1e-07` would not parse."""
-    return "" if end is None else f"{end:.9f}".rstrip("0").ljust(len(f"{end:.0f}") + 2, "0")
+    """Plain decimals down to nanoseconds (`1e-07` would not parse)."""
+    if end is None:
+        return ""
+    text = f"{end:.9f}".rstrip("0")
+    return f"{text}0" if text.endswith(".") else text

@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -57,25 +58,27 @@ def map_drives(
     work = list(items)
     names = [describe(item) for item in work]
     outcomes: dict[int, Outcome] = {}
-    for index, value, error, trace in _ways(function, work, processes):
-        outcomes[index] = Outcome(names[index], value, error, trace)
-        if on_result is not None:
-            on_result(outcomes[index])
+    with closing(_results(function, work, processes)) as results:
+        for index, value, error, trace in results:
+            outcomes[index] = Outcome(names[index], value, error, trace)
+            if on_result is not None:
+                on_result(outcomes[index])
     return [outcomes[index] for index in range(len(work))]
 
 
+Function = Callable[[Any], Any]
 Result = tuple[int, Any, str, str]  # index, value, error, trace
 
 
-def _ways(function: Callable[[Any], Any], work: list[Any], processes: int | str) -> Iterator[Result]:
+def _results(function: Function, work: list[Any], processes: int | str) -> Generator[Result]:
     if processes == "ray":
         return _on_ray(function, work)
-    if not processes or not work:
-        return (_attempt(function, index, item) for index, item in enumerate(work))
-    return _in_processes(function, work, min(int(processes), len(work)))
+    if processes:
+        return _in_processes(function, work, int(processes))
+    return (_attempt(function, index, item) for index, item in enumerate(work))
 
 
-def _attempt(function: Callable[[Any], Any], index: int, item: Any) -> Result:
+def _attempt(function: Function, index: int, item: Any) -> Result:
     try:
         return index, function(item), "", ""
     except UnderstudyError as error:
@@ -93,57 +96,59 @@ class _Worker:
     pipe: Connection
     index: int = -1  # of the item in its hands
 
+    def give(self, index: int, item: Any) -> None:
+        self.index = index
+        with suppress(BrokenPipeError):  # if it died in between, the next recv says so
+            self.pipe.send((index, item))
 
-def _in_processes(function: Callable[[Any], Any], work: list[Any], count: int) -> Iterator[Result]:
-    waiting = iter(enumerate(work))
+    def dismiss(self) -> None:
+        self.pipe.close()
+        self.process.join()
+
+
+def _in_processes(function: Function, work: list[Any], count: int) -> Generator[Result]:
+    waiting = deque(enumerate(work))
     workers: list[_Worker] = []
     try:
-        for _ in range(count):
-            _hand(worker := _hire(function), waiting)
-            workers.append(worker)
-        while workers:
+        while waiting or workers:
+            while waiting and len(workers) < count:
+                workers.append(_hire(function))
+                workers[-1].give(*waiting.popleft())
             ready = wait([worker.pipe for worker in workers])
             for worker in [worker for worker in workers if worker.pipe in ready]:
                 try:
                     result = worker.pipe.recv()
                 except (EOFError, ConnectionResetError):
-                    worker.process.join()
+                    workers.remove(worker)
+                    worker.dismiss()
                     result = (worker.index, None, _death(worker.process.exitcode), "")
-                    workers.remove(worker)
-                    worker = _hire(function)
-                    workers.append(worker)
+                else:
+                    if waiting:
+                        worker.give(*waiting.popleft())
+                    else:
+                        workers.remove(worker)
+                        worker.dismiss()
                 yield result
-                if not _hand(worker, waiting):
-                    workers.remove(worker)
     finally:
         for worker in workers:
             worker.process.terminate()
         for worker in workers:
-            worker.process.join()
+            worker.dismiss()
 
 
-def _hire(function: Callable[[Any], Any]) -> _Worker:
+def _hire(function: Function) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()  # so that the worker's end is the only one, and its death is heard here
-    ours.send(function)
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is ours, also while it starts
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
+    theirs.close()  # the worker's end is then the only one, and its death is heard here
+    with suppress(BrokenPipeError):
+        ours.send(function)
     return _Worker(process, ours)
-
-
-def _hand(worker: _Worker, waiting: Iterator[tuple[int, Any]]) -> bool:
-    """Give a worker its next item; without one it is sent home."""
-    worker.index, item = next(waiting, (-1, None))
-    if worker.index < 0:
-        with suppress(BrokenPipeError):
-            worker.pipe.send(None)
-        worker.pipe.close()
-        worker.process.join()
-        return False
-    with suppress(BrokenPipeError):  # a worker that died in between is heard of at the next recv
-        worker.pipe.send((worker.index, item))
-    return True
 
 
 def _death(code: int | None) -> str:
@@ -153,19 +158,18 @@ def _death(code: int | None) -> str:
 
 
 def _serve(pipe: Connection) -> None:
-    """A worker's life: a function, then items until there are no more, or until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    """A worker's life: a function, then items until the parent closes its end or is gone."""
     sys.path.insert(0, os.getcwd())  # a plug-in given as module:Class may lie in the working folder
     with suppress(EOFError, BrokenPipeError):
         function = pipe.recv()
-        while (order := pipe.recv()) is not None:
-            pipe.send(_attempt(function, *order))
+        while True:
+            pipe.send(_attempt(function, *pipe.recv()))
 
 
 # Ray ------------------------------------------------------------------------------------------------------------------
 
 
-def _on_ray(function: Callable[[Any], Any], work: list[Any]) -> Iterator[Result]:
+def _on_ray(function: Function, work: list[Any]) -> Generator[Result]:
     try:
         import ray
     except ImportError as error:

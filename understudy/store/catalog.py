@@ -7,14 +7,16 @@ broken it is made again. The view of the lake as it was at some run is the same 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
-from understudy.store.files import locked, to_json, write_whole
+from understudy.store.files import legible, locked, to_json, write_whole
 from understudy.store.runs import Entry, Manifest, read_manifest
 
 SCHEMA = """
@@ -31,7 +33,16 @@ VERSION = 1  # of SCHEMA
 
 def manifests(root: Path) -> dict[int, Path]:
     """The manifests of a lake by their sequence number."""
-    return {int(path.name.partition("-")[0]): path for path in sorted((root / "runs").glob("*/[0-9]*-*.json"))}
+    found = {}
+    for stage in _listed(root / "runs"):
+        for name in _listed(root / "runs" / stage):
+            if name.endswith(".json") and not name.startswith("."):
+                found[int(name.partition("-")[0])] = root / "runs" / stage / name
+    return dict(sorted(found.items()))
+
+
+def _listed(folder: Path) -> list[str]:
+    return os.listdir(folder) if folder.is_dir() else []
 
 
 @contextmanager
@@ -39,21 +50,30 @@ def open_catalog(root: Path, as_of: int | None = None) -> Iterator[sqlite3.Conne
     """The catalog, as new as the manifests (or as old as the run `as_of`)."""
     known = manifests(root)
     if as_of is not None or not known:
-        with closing(sqlite3.connect(":memory:")) as catalog:
-            catalog.executescript(SCHEMA)
-            _replay(catalog, {seq: path for seq, path in known.items() if as_of is not None and seq <= as_of})
-            yield catalog
-        return
-    with closing(_fresh(root, known)) as catalog:
+        opened = _in_memory({seq: path for seq, path in known.items() if as_of is None or seq <= as_of})
+    else:
+        opened = _fresh(root, known)
+    with closing(opened) as catalog:
         yield catalog
+
+
+def view(known: dict[int, Path]) -> tuple[set[tuple[int, str]], set[int]]:
+    """What some manifests show, as run and part, and which of them are the newest of their stage and key."""
+    with closing(_in_memory(known)) as catalog:
+        newest = catalog.execute("SELECT max(seq) FROM runs GROUP BY stage, key")
+        return set(catalog.execute("SELECT seq, part FROM current")), {seq for (seq,) in newest}
 
 
 def rebuild(root: Path) -> None:
     """Throw the catalog away and make it again from the manifests."""
-    for suffix in ("", "-wal", "-shm"):
-        (root / f"catalog.db{suffix}").unlink(missing_ok=True)
+    _remove(root)
     with open_catalog(root):
         pass
+
+
+def _remove(root: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        (root / f"catalog.db{suffix}").unlink(missing_ok=True)
 
 
 def _fresh(root: Path, known: dict[int, Path]) -> sqlite3.Connection:
@@ -62,14 +82,26 @@ def _fresh(root: Path, known: dict[int, Path]) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         if "readonly" not in str(error) and "unable to open" not in str(error):
             raise
-        catalog = sqlite3.connect(":memory:")  # a lake that may only be read
-        catalog.executescript(SCHEMA)
-        _replay(catalog, known)
-        return catalog
+        return _in_memory(known)  # a lake that may only be read
     except sqlite3.DatabaseError:  # not a catalog of ours
-        for suffix in ("", "-wal", "-shm"):
-            (root / f"catalog.db{suffix}").unlink(missing_ok=True)
+        _remove(root)
         return _synced(root, known)
+
+
+def _in_memory(known: dict[int, Path]) -> sqlite3.Connection:
+    catalog = sqlite3.connect(":memory:")
+    catalog.deserialize(_image(tuple(known.items())))
+    return catalog
+
+
+@lru_cache(maxsize=2)
+def _image(known: tuple[tuple[int, Path], ...]) -> bytes:
+    """A catalog over some manifests, as the bytes of its database."""
+    with closing(sqlite3.connect(":memory:")) as catalog:
+        catalog.executescript(SCHEMA)
+        _replay(catalog, dict(known))
+        catalog.commit()
+        return catalog.serialize()
 
 
 def _synced(root: Path, known: dict[int, Path]) -> sqlite3.Connection:
@@ -153,7 +185,7 @@ def commit(root: Path, manifest: Manifest) -> int:
         if same is not None:
             return same
         seq = max(manifests(root), default=0) + 1
-        write_whole(root / "runs" / manifest.stage / f"{seq:06d}-{manifest.content[:8]}.json", to_json(manifest))
+        write_whole(root / "runs" / manifest.stage / f"{seq:06d}-{manifest.content[:8]}.json", legible(manifest))
     with contextlib.suppress(sqlite3.OperationalError), open_catalog(root):  # now rather than at the next listing
         pass
     return seq

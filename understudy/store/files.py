@@ -26,6 +26,11 @@ def to_json(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted", enc_hook=_plain)
 
 
+def legible(value: Any) -> bytes:
+    """The same on many lines, for files that people read too."""
+    return msgspec.json.format(to_json(value), indent=1)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()

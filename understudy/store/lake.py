@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from understudy.store.tables import Span
+    from understudy.store.upkeep import Freed
 
 # pyarrow and duckdb come in with the methods that need them: a listing of drives needs neither.
 
@@ -95,19 +97,19 @@ class Lake:
                 where.append(condition)
                 values += [value] * (2 if condition.startswith("(drive") else 1)
         question = f"SELECT entry FROM current WHERE {' AND '.join(where)} ORDER BY coalesce(drive, subject), key, part"
-        with catalog.open_catalog(self.root, self.as_of) as index:
+        with self._catalog() as index:
             return [catalog.read_entry(text) for (text,) in index.execute(question, values)]
 
     def drives(self) -> list[dict[str, Any]]:
         """What listings show of each drive, by id: `drives.summary`, and `part`, the name of the drive as an input."""
         question = "SELECT entry FROM current WHERE drive IS NOT NULL ORDER BY drive"
-        with catalog.open_catalog(self.root, self.as_of) as index:
+        with self._catalog() as index:
             entries = [catalog.read_entry(text) for (text,) in index.execute(question)]
         return [{"id": entry.drive, **entry.about, "part": entry.part} for entry in entries]
 
     def resolve(self, prefix: str) -> str:
         """The drive whose id is `prefix`, or the only one whose id begins with it."""
-        with catalog.open_catalog(self.root, self.as_of) as index:
+        with self._catalog() as index:
             ids = [
                 drive for (drive,) in index.execute("SELECT drive FROM current WHERE drive IS NOT NULL ORDER BY drive")
             ]
@@ -121,14 +123,26 @@ class Lake:
     def tables(self) -> list[str]:
         """The names of the tables in view."""
         question = "SELECT DISTINCT name FROM current JOIN tables USING (part) ORDER BY name"
-        with catalog.open_catalog(self.root, self.as_of) as index:
+        with self._catalog() as index:
             return [name for (name,) in index.execute(question)]
 
     def rebuild(self) -> None:
         """Make the catalog again from the manifests."""
         catalog.rebuild(self.root)
 
+    def record(self, part: str) -> dict[str, Any]:
+        """What made a part: stage, inputs, settings and code, and what it holds. Its inputs may be parts in turn."""
+        for path in (self.root / "parts").glob(f"*/{part}.json"):
+            record: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+            return record
+        raise UnknownName("part", part, ())
+
     # Reading ----------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _catalog(self) -> Iterator[sqlite3.Connection]:
+        with self.reading(), catalog.open_catalog(self.root, self.as_of) as index:
+            yield index
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -139,20 +153,23 @@ class Lake:
         with locked(guard(self.root)):
             yield
 
-    def spans(self, table: str, subjects: Iterable[str] | None = None) -> list[Span]:
-        """The rows of a table in view, in order of subject: whole files, or stretches of packs."""
+    def places(self, table: str) -> list[tuple[str, str, Span]]:
+        """Subject, part and rows of all parts in view that hold rows of a table, in that order."""
         from understudy.store.tables import Span
 
         question = "SELECT coalesce(drive, subject), part, rows FROM current JOIN tables USING (part) WHERE name = ?"
-        with catalog.open_catalog(self.root, self.as_of) as index:
-            rows = sorted(index.execute(question, (table,)).fetchall())
-        wanted = None if subjects is None else set(subjects)
+        with self._catalog() as index:
+            found = sorted(index.execute(question, (table,)).fetchall())
         packs = packed(self.root, table)
         return [
-            Span(*packs.get(part, (table_file(self.root, table, part), 0, count)))
-            for subject, part, count in rows
-            if wanted is None or subject in wanted
+            (subject, part, Span(*packs.get(part, (table_file(self.root, table, part), 0, rows))))
+            for subject, part, rows in found
         ]
+
+    def spans(self, table: str, subjects: Iterable[str] | None = None) -> list[Span]:
+        """The rows of a table in view, in order of subject: whole files, or stretches of packs."""
+        wanted = None if subjects is None else set(subjects)
+        return [span for subject, _, span in self.places(table) if wanted is None or subject in wanted]
 
     def files(self, table: str, subjects: Iterable[str] | None = None) -> list[Path]:
         """The files that hold rows of a table in view (a pack may hold others too: `spans` says which rows)."""
@@ -197,10 +214,6 @@ class Lake:
         """A drive, or only as much of it as asked for. Its pictures are read from the log when they are looked at."""
         from understudy.store.drives import get_drive
 
-        entries = self.entries(subject=id)
-        held = next((entry for entry in entries if entry.drive == id), None)
-        if held is None:
-            raise UnknownName("drive", id, (drive["id"] for drive in self.drives()))
         wanted = {
             name
             for name, asked in (
@@ -213,4 +226,25 @@ class Lake:
             if asked
         }
         with self.reading():
+            entries = self.entries(subject=id)
+            held = next((entry for entry in entries if entry.drive == id), None)
+            if held is None:
+                raise UnknownName("drive", id, (drive["id"] for drive in self.drives()))
             return get_drive(self, held, columns, wanted, [e for e in entries if shadows and "plans" in e.tables])
+
+    # Upkeep -----------------------------------------------------------------------------------------------------------
+
+    def compact(self, target: int = 128 << 20, least: int = 16) -> int:
+        """Join small files of a table, where there are `least` of them, into packs of about `target` bytes.
+
+        Gives the number of files joined; `gc` removes them.
+        """
+        from understudy.store.upkeep import compact
+
+        return compact(self, target, least)
+
+    def gc(self, forget: bool = False) -> Freed:
+        """Remove what no manifest reaches; with `forget`, also the runs that newer ones replaced whole."""
+        from understudy.store.upkeep import gc
+
+        return gc(self.root, forget)

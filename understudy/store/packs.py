@@ -14,7 +14,8 @@ import msgspec
 
 def packed(root: Path, table: str) -> dict[str, tuple[Path, int, int]]:
     """File, first row and row after the last of every part of a table that lies in a pack."""
-    return _located(tuple(sorted((root / "packs" / table).glob("*.json"))))
+    indices = sorted((root / "packs" / table).glob("*.json"))
+    return _located(tuple(index for index in indices if index.with_suffix(".parquet").is_file()))
 
 
 @lru_cache(maxsize=64)

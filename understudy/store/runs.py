@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from understudy.errors import DataError
-from understudy.store.files import digest, locked, to_json, write_whole
+from understudy.store.files import digest, legible, locked, write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -164,7 +164,7 @@ class Part:
                 "drive": drive,
                 "about": about or {},
             }
-            write_whole(self.record, to_json(record))
+            write_whole(self.record, legible(record))
 
 
 @dataclass
