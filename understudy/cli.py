@@ -262,3 +262,50 @@ def shadow(
             click.echo(f"{name}: {count} drives skipped, {reason}", err=True)
         _tell_failures(f"shadowed by {name}", report.failures)
     ctx.exit(1 if any(report.failures for report in reports.values()) else 0)
+
+
+@main.command(epilog="""understudy query "SELECT trigger, count(*) FROM events GROUP BY trigger" """)
+@click.argument("sql")
+@click.option("--as-of", metavar="RUN", help="The lake as it was after an earlier run.")
+@_json_option
+@_lake_option
+def query(sql: str, as_of: str | None, as_json: bool, lake: Path | None) -> None:
+    """Ask a question in SQL (DuckDB) over all tables of the lake. It can only read, and only the lake."""
+    rows = _open(lake).at(as_of).query(sql).to_pylist()
+    names = list(rows[0]) if rows else []
+    _emit(rows, {name: lambda value: f"{value:.6g}" if isinstance(value, float) else str(value) for name in names}, as_json, "no rows")
+
+
+@main.command(epilog="understudy plugins trigger")
+@click.argument("kind", required=False)
+@_json_option
+def plugins(kind: str | None, as_json: bool) -> None:
+    """List what can be asked for by name: readers, policies, triggers.
+
+    Your own need no packaging: `module:Class` works wherever a name does.
+    """
+    from understudy import plugins as found
+    from understudy.errors import UnknownName
+
+    kinds = ("reader", "policy", "trigger")
+    if kind is not None and kind not in kinds:
+        raise UnknownName("kind of plug-in", kind, kinds)
+    rows = []
+    for one in [kind] if kind else kinds:
+        for name in found.names(one):
+            doc = (found.load(one, name).__doc__ or "").strip().splitlines()
+            rows.append({"id": name, "kind": one, "about": doc[0] if doc else ""})
+    _emit(rows, dict.fromkeys(("kind", "id", "about"), str), as_json, "none")
+
+
+@main.command(epilog="understudy gc --compact")
+@click.option("--compact", is_flag=True, help="Join small files of finished runs first.")
+@_json_option
+@_lake_option
+def gc(compact: bool, as_json: bool, lake: Path | None) -> None:
+    """Remove files that no run in the lake reaches, and the leftovers of killed ones."""
+    here = _open(lake)
+    if compact:
+        here.compact()
+    freed = here.gc()
+    _emit([{"id": "gc", "files": freed.files, "bytes": freed.bytes}], {"files": str, "bytes": str}, as_json, "")

@@ -1,0 +1,60 @@
+"""Drives are completed with what every drive should say, and ingested once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tests.conftest import steady_turn
+from understudy import sample
+from understudy.ingest import complete
+from understudy.records import Command, Drive
+
+
+def test_a_steady_turn_to_the_left_is_commanded_left_until_its_end_is_near(arc: Drive) -> None:
+    """0.1 rad/s at 10 m/s turns 0.4 rad in 40 m: a bend. Twice that is a turn."""
+    assert set(complete(arc)["command"][:-45]) == {Command.FOLLOW}
+    sharp = complete(steady_turn(yaw_rate=0.2))
+    assert set(sharp["command"][:-45]) == {Command.LEFT}
+    assert set(sharp["command"][-40:]) == {Command.UNKNOWN}
+    assert "command" in sharp.derived
+
+
+def test_a_car_that_never_moves_has_no_command() -> None:
+    assert set(complete(steady_turn(speed=0.0, yaw_rate=0.0))["command"]) == {Command.UNKNOWN}
+
+
+def test_a_command_that_the_log_states_is_kept(straight: Drive) -> None:
+    told = replace(straight, columns={**straight.columns, "command": np.full(len(straight), Command.RIGHT, np.int8)})
+    assert set(complete(told)["command"]) == {Command.RIGHT}
+
+
+def test_places_are_cells_where_positions_are_global_else_the_drive_itself(straight: Drive) -> None:
+    assert complete(straight).places == (straight.id,)
+    cells = complete(replace(straight, frame="boston"))
+    assert cells.places == ("boston:0:0",)
+    beyond = complete(replace(steady_turn(yaw_rate=0, seconds=100), frame="boston"))
+    assert beyond.places == ("boston:0:0", "boston:1:0", "boston:2:0")
+    assert beyond["place"][0] == 0 and beyond["place"][-1] == 2
+    assert complete(replace(straight, facts={"town": "organic:3"})).places == ("organic:3",)
+
+
+def test_an_instant_without_a_position_is_where_the_one_before_it_was() -> None:
+    drive = steady_turn(yaw_rate=0, seconds=100)
+    x = drive["x"].copy()
+    x[600:] = np.nan
+    gone = complete(replace(drive, frame="boston", columns={**drive.columns, "x": x}))
+    assert gone.places[gone["place"][-1]] == "boston:1:0"
+
+
+def test_going_on_through_a_junction_is_straight() -> None:
+    drive = complete(next(one for one in sample.drives() if one.id == "sample-cut-in"))
+    assert {Command.FOLLOW, Command.STRAIGHT} <= set(drive["command"])
+    assert drive.route[0] == "in01"
+    assert np.allclose(drive["speed_limit"], 13.9)
+
+
+def test_a_drive_without_poses_keeps_what_it_has() -> None:
+    bare = Drive("tub", np.arange(5), {"steer": np.zeros(5)})
+    assert set(complete(bare).columns) == {"steer", "place"}
