@@ -149,6 +149,14 @@ def test_the_line_of_a_route_is_as_long_as_its_lanes_and_tells_their_ends() -> N
     assert np.abs(np.diff(np.unwrap(line.heading))).max() < 0.05
 
 
+def test_a_route_that_passes_its_own_beginning_again_is_followed_in_order() -> None:
+    square = np.array([[0, 0], [40, 0], [40, 40], [0, 40], [0, 0]], float)
+    sides = [lane(f"{i}", square[i : i + 2], successors=(f"{(i + 1) % 4}",)) for i in range(4)]
+    line = Roads(Map(lanes=tuple(sides))).line(("0", "1", "2", "3", "0"))
+    twice = np.concatenate([line.points, [[np.nan, np.nan]], line.points[-1:]])
+    np.testing.assert_allclose(line.follow(twice), [*line.s, np.nan, line.s[-1]], atol=1e-6)
+
+
 def test_a_change_of_lane_in_a_route_is_crossed_smoothly() -> None:
     line = Roads(two_way_road()).line(("slow", "fast"))
     assert line.ends == {"fast": pytest.approx(line.s[-1])}

@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 
 from understudy.errors import UnknownName
-from understudy.geometry import arc_length, resample, wrap
+from understudy.geometry import arc_length, frenet, resample, wrap
 from understudy.records import Array, Floats, Ints, Lane, Map
 
 LANE_WIDTH = 3.5  # m, for lanes that come without a polygon
@@ -52,10 +52,34 @@ class RouteLine:
         return {id: float(s) for id, s in zip(self.route, self.end, strict=True) if np.isfinite(s)}
 
     def project(self, points: Floats) -> Floats:
-        """Distance along the line (...,) of the point of it nearest to each of `points` (..., 2)."""
-        flat = np.reshape(points, (-1, 2))
-        along = shapely.line_locate_point(shapely.LineString(self.points), shapely.points(np.nan_to_num(flat)))
-        return np.where(np.isfinite(flat[:, 0]), along, np.nan).reshape(np.shape(points)[:-1])
+        """Distance along the line (...,) of its point nearest to each of `points` (..., 2); nan for nan."""
+        known = np.isfinite(points[..., 0])
+        along = np.full(np.shape(points)[:-1], np.nan)
+        along[known] = shapely.line_locate_point(shapely.LineString(self.points), shapely.points(points[known]))
+        return along
+
+    def follow(self, points: Floats) -> Floats:
+        """`project` for the successive points (T, 2) of a path that follows the line.
+
+        Each is looked for near where the one before was, so that a route that crosses itself, or passes the same road
+        twice, is followed in its own order.
+        """
+        along = np.full(len(points), np.nan)
+        known = np.flatnonzero(np.isfinite(points[:, 0]))
+        if len(known) == 0:
+            return along
+        along[known[0]] = self.project(points[known[:1]])[0]
+        for before, now in pairwise(known):
+            step = float(np.hypot(*(points[now] - points[before])))
+            along[now] = self._project_near(points[now], along[before], 5.0 + 2 * step)
+        return along
+
+    def _project_near(self, point: Floats, near: float, reach: float) -> float:
+        """`project` of one point within `reach` of a distance along the line."""
+        first, last = np.searchsorted(self.s, (near - reach, near + reach))
+        first, last = max(int(first) - 1, 0), min(int(last) + 1, len(self.s))
+        along, *_ = frenet(self.points[first:last], point)
+        return float(np.clip(self.s[first] + along, self.s[first], self.s[last - 1]))
 
     def at(self, s: Floats) -> Floats:
         """Poses (..., 3) on the line at distances `s` (...,), held at its ends."""
