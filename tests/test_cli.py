@@ -1,0 +1,70 @@
+"""The commands as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from understudy.cli import main
+
+HEAVY = ("numpy", "pyarrow", "duckdb", "torch", "cv2", "onnxruntime", "jinja2", "rich", "av", "shapely", "scipy", "numba", "fastapi")
+
+
+def understudy(*words: str | Path, lake: Path | None = None) -> Result:
+    more = ["--lake", str(lake)] if lake else []
+    return CliRunner().invoke(main, [*map(str, words), *more])
+
+
+def lines(result: Result) -> list[dict[str, object]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in main.commands)])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    code = f"import sys\nfrom understudy.cli import main\ntry:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code\n"
+    code += f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\nassert not heavy, heavy"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_every_command_has_an_example_that_names_it(name: str) -> None:
+    assert f"  understudy {name}" in understudy(name, "--help").stdout.split("Example")[1]
+
+
+def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
+    result = understudy("shaddow")
+    assert result.exit_code == 2
+    assert "did you mean 'shadow'" in result.stderr
+
+
+def test_without_a_lake_the_error_says_how_to_make_one(tmp_path: Path) -> None:
+    result = understudy("drives", lake=tmp_path / "none")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("understudy: there is no lake yet") and result.stderr.count("\n") == 1
+
+
+def test_a_wrong_reader_folder_or_setting_is_one_line(tmp_path: Path) -> None:
+    for words, message in [
+        (("ingest", "tubb", tmp_path), "did you mean 'tub'"),
+        (("ingest", "tub", tmp_path / "nowhere"), "no such folder"),
+        (("ingest", "tub", tmp_path), "found none; expected"),
+        (("ingest", "tub", tmp_path, "--set", "rate=20"), "did you mean 'rate_hz'"),
+        (("ingest", "tub", tmp_path, "--set", "rate_hz"), "--set wants key=value"),
+    ]:
+        result = understudy(*words, lake=tmp_path / "lake")
+        assert result.exit_code == 1
+        assert message in result.stderr and result.stderr.count("\n") == 1, result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_plugins_are_listed_with_what_they_are() -> None:
+    rows = lines(understudy("plugins", "policy"))
+    assert {"constant_turn", "lane_follow", "logged", "onnx"} <= {row["id"] for row in rows}
+    assert all(row["about"] for row in rows)
+    assert understudy("plugins", "polcy").exit_code == 1
