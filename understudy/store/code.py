@@ -26,10 +26,13 @@ LIBRARIES = {
     "traci": ("eclipse-sumo",),
 }
 
+# Rooms that carry results and make none: a better listing is no reason to read ten thousand logs again.
+CARRIERS = {"understudy.workers", *(f"understudy.store.{room}" for room in ("catalog", "query", "upkeep"))}
+
 
 def code_version(modules: Iterable[str]) -> str:
     """A hash of the given modules (`understudy.shadow`, or a plug-in's own), of every module of the same packages that
-    they import, and of the versions of those LIBRARIES that any of them imports."""
+    they import, CARRIERS left out, and of the versions of those LIBRARIES that any of them imports."""
     return _version(tuple(sorted(set(modules))))
 
 
@@ -53,7 +56,7 @@ def _version(modules: tuple[str, ...]) -> str:
             top = imported.partition(".")[0]
             if top in LIBRARIES:
                 libraries[top] = _library(top)
-            elif top in packages or _beside(path, name, top):
+            elif imported not in CARRIERS and (top in packages or _beside(path, name, top)):
                 waiting.append(imported)
     return digest({"sources": sources, "libraries": libraries})
 

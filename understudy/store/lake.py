@@ -16,14 +16,11 @@ from understudy.errors import UnderstudyError, UnknownName
 from understudy.records import Drive, Shadow
 from understudy.store import catalog
 from understudy.store.files import locked
-from understudy.store.packs import packed
-from understudy.store.runs import Entry, Part, Replaces, Run, blob_file, guard, table_file
+from understudy.store.packs import Span, packed, table_file
+from understudy.store.runs import Entry, Part, Replaces, Run, blob_file, guard
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from understudy.store.tables import Span
-    from understudy.store.upkeep import Freed
 
 # pyarrow and duckdb come in with the methods that need them: a listing of drives needs neither.
 
@@ -76,7 +73,7 @@ class Lake:
 
     def put_shadow(self, part: Part, drive: Drive, shadow: Shadow) -> None:
         """Write a policy's plans over a drive as the table `plans` of a part."""
-        from understudy.store.drives import put_shadow
+        from understudy.store.plans import put_shadow
 
         put_shadow(part, drive, shadow)
 
@@ -155,14 +152,12 @@ class Lake:
 
     def places(self, table: str) -> list[tuple[str, str, Span]]:
         """Subject, part and rows of all parts in view that hold rows of a table, in that order."""
-        from understudy.store.tables import Span
-
         question = "SELECT coalesce(drive, subject), part, rows FROM current JOIN tables USING (part) WHERE name = ?"
         with self._catalog() as index:
             found = sorted(index.execute(question, (table,)).fetchall())
         packs = packed(self.root, table)
         return [
-            (subject, part, Span(*packs.get(part, (table_file(self.root, table, part), 0, rows))))
+            (subject, part, packs.get(part) or Span(table_file(self.root, table, part), 0, rows))
             for subject, part, rows in found
         ]
 
@@ -230,7 +225,7 @@ class Lake:
             held = next((entry for entry in entries if entry.drive == id), None)
             if held is None:
                 raise UnknownName("drive", id, (drive["id"] for drive in self.drives()))
-            return get_drive(self, held, columns, wanted, [e for e in entries if shadows and "plans" in e.tables])
+            return get_drive(self.root, held, columns, wanted, [e for e in entries if shadows and "plans" in e.tables])
 
     # Upkeep -----------------------------------------------------------------------------------------------------------
 
@@ -243,8 +238,11 @@ class Lake:
 
         return compact(self, target, least)
 
-    def gc(self, forget: bool = False) -> Freed:
-        """Remove what no manifest reaches; with `forget`, also the runs that newer ones replaced whole."""
+    def gc(self, forget: bool = False) -> dict[str, int]:
+        """Remove what no manifest reaches; with `forget`, also the runs that newer ones replaced whole.
+
+        Gives how many `files` and `bytes` went. Waits for readers; refuses while a run is under way.
+        """
         from understudy.store.upkeep import gc
 
         return gc(self.root, forget)

@@ -1,36 +1,56 @@
-"""Packs: many small parts of a table joined into files of about 128 MB, so that queries open few files.
+"""Where the rows of a part lie: in a file of its own, or in a pack.
 
-Joining changes no manifest: a part keeps its name, and the pack's JSON says which rows are whose. The pack is written
-whole first, then its JSON; the small files go later, by `gc`. At any moment a part's rows are in at least one place.
+A pack is many small parts of a table joined into a file of about 128 MB, so that queries open few files. Joining
+changes no manifest: a part keeps its name, and the pack's JSON says which rows are whose. The pack is written whole
+first, then its JSON; the small files go later, by `gc`. At any moment the rows of a part are in at least one place.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
 
-def packed(root: Path, table: str) -> dict[str, tuple[Path, int, int]]:
-    """File, first row and row after the last of every part of a table that lies in a pack."""
+@dataclass(frozen=True)
+class Span:
+    """Rows `start` to `stop` of a file."""
+
+    path: Path
+    start: int
+    stop: int
+
+
+def table_file(root: Path, table: str, part: str) -> Path:
+    return root / "tables" / table / f"{part}.parquet"
+
+
+def locate(root: Path, table: str, part: str, rows: int) -> Span:
+    """Where a part's rows of a table lie."""
+    return packed(root, table).get(part) or Span(table_file(root, table, part), 0, rows)
+
+
+def packed(root: Path, table: str) -> dict[str, Span]:
+    """Where the rows lie of every part of a table that is in a pack."""
     indices = sorted((root / "packs" / table).glob("*.json"))
     return _located(tuple(index for index in indices if index.with_suffix(".parquet").is_file()))
 
 
 @lru_cache(maxsize=64)
-def _located(indices: tuple[Path, ...]) -> dict[str, tuple[Path, int, int]]:
-    """Where parts lie; one that is in several packs is taken from that with the most parts."""
-    found: dict[str, tuple[Path, int, int]] = {}
-    for index in sorted(indices, key=lambda path: (len(read_index(path)), path.name)):
+def _located(indices: tuple[Path, ...]) -> dict[str, Span]:
+    """A part that is in several packs is taken from that with the most parts."""
+    found: dict[str, Span] = {}
+    for index in sorted(indices, key=lambda path: (len(_parts(path)), path.name)):
         row = 0
-        for part, rows in read_index(index):
-            found[part] = (index.with_suffix(".parquet"), row, row + rows)
+        for part, rows in _parts(index):
+            found[part] = Span(index.with_suffix(".parquet"), row, row + rows)
             row += rows
     return found
 
 
 @lru_cache(maxsize=4096)
-def read_index(path: Path) -> list[tuple[str, int]]:
+def _parts(index: Path) -> list[tuple[str, int]]:
     """The parts of a pack in the order of their rows, and how many rows each has."""
-    return msgspec.json.decode(path.read_bytes(), type=list[tuple[str, int]])
+    return msgspec.json.decode(index.read_bytes(), type=list[tuple[str, int]])

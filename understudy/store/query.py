@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from understudy.errors import UnderstudyError, hint
-from understudy.store.tables import Span
+from understudy.store.packs import Span
 
 if TYPE_CHECKING:
     from understudy.store.lake import Lake

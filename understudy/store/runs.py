@@ -16,6 +16,7 @@ import msgspec
 
 from understudy.errors import DataError
 from understudy.store.files import digest, legible, locked, write_whole
+from understudy.store.packs import locate, table_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,10 +73,6 @@ class Manifest:
         return digest(self)
 
 
-def table_file(root: Path, table: str, part: str) -> Path:
-    return root / "tables" / table / f"{part}.parquet"
-
-
 def blob_file(root: Path, name: str) -> Path:
     return root / "blobs" / name
 
@@ -113,16 +110,12 @@ class Part:
 
     def entry(self) -> Entry | None:
         """What the part holds, once it is done."""
-        from understudy.store.packs import packed  # packs join parts, parts only ask whether they were joined
-
         try:
             record = msgspec.json.decode(self.record.read_bytes())
         except FileNotFoundError:
             return None
-        for table in record["tables"]:
-            path = table_file(self.root, table, self.hash)
-            if not path.is_file() and self.hash not in packed(self.root, table):
-                return None
+        if not all(locate(self.root, name, self.hash, rows).path.is_file() for name, rows in record["tables"].items()):
+            return None
         if not all(blob_file(self.root, name).is_file() for name in record["blobs"].values()):
             return None
         return Entry(
@@ -202,8 +195,8 @@ class Run:
         for part in self.parts.values():
             entry = part.entry()
             if entry is None:
-                self.failures.setdefault(part.subject, "nothing was written")
-            elif entry.drive is not None and drives.setdefault(entry.drive, part.subject) != part.subject:
+                continue  # the stage says why, in `failures`
+            if entry.drive is not None and drives.setdefault(entry.drive, part.subject) != part.subject:
                 self.fail(part.subject, f"drive {entry.drive} was read from {drives[entry.drive]} already")
             else:
                 entries.append(entry)

@@ -1,25 +1,20 @@
-"""Tables of the lake as Parquet, and the rows of one part within a file that may hold many."""
+"""Tables of the lake as Parquet, and the few steps between their columns and numpy's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from understudy.errors import DataError
+from understudy.records import Array, Ints
 from understudy.store.files import write_whole
-
-
-@dataclass(frozen=True)
-class Span:
-    """Rows `start` to `stop` of a file."""
-
-    path: Path
-    start: int
-    stop: int
+from understudy.store.packs import Span, locate
+from understudy.store.runs import Entry
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -31,6 +26,11 @@ def options(schema: pa.Schema) -> dict[str, object]:
     """How we write Parquet: names are few and worth a dictionary, measured numbers are not."""
     words = [field.name for field in schema if pa.types.is_dictionary(field.type) or pa.types.is_string(field.type)]
     return {"compression": "zstd", "use_dictionary": words}
+
+
+def read_part(root: Path, entry: Entry, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """A part's rows of a table, with the columns that it was written with."""
+    return read_span(locate(root, table, entry.part, entry.tables[table]), columns)
 
 
 def read_span(span: Span, columns: Sequence[str] | None = None) -> pa.Table:
@@ -56,4 +56,41 @@ def _row_groups(metadata: pq.FileMetaData, span: Span) -> tuple[int, list[int]]:
             first = first if groups else row
             groups.append(group)
         row = end
-    return (first, groups) if groups else (span.start, [])
+    return first, groups
+
+
+# Columns --------------------------------------------------------------------------------------------------------------
+
+
+def word(text: str, rows: int) -> pa.DictionaryArray:
+    """The same name in every row."""
+    return words(np.zeros(rows, np.int32), [text])
+
+
+def words(indices: Array, names: Sequence[str]) -> pa.DictionaryArray:
+    """Names by their index, null where it is negative."""
+    indices = np.asarray(indices, np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=indices < 0), pa.array(list(names), pa.string()))
+
+
+def index_of(column: pa.ChunkedArray, names: Sequence[str]) -> Ints:
+    """The index of each name, -1 for null."""
+    found = pc.index_in(column.cast(pa.string()), value_set=pa.array(list(names), pa.string()))
+    return numpy_of(pc.fill_null(found, -1))
+
+
+def numpy_of(column: pa.ChunkedArray) -> Array:
+    values: Array = column.to_numpy()
+    return values
+
+
+def lists(values: Array) -> pa.ListArray:
+    """One flat list per row of an array (n, ...)."""
+    flat = values.reshape(len(values), -1)
+    offsets = np.arange(len(flat) + 1, dtype=np.int32) * flat.shape[1]
+    return pa.ListArray.from_arrays(offsets, np.ascontiguousarray(flat).ravel())
+
+
+def flat_of(column: pa.ChunkedArray) -> Array:
+    """The values of all lists, one after the other."""
+    return np.concatenate([chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks])

@@ -7,7 +7,6 @@ for goes, and what goes, goes with the file that vouches for it first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,23 +15,15 @@ import pyarrow.parquet as pq
 
 from understudy.store import catalog
 from understudy.store.files import PARTIAL, digest, locked, to_json, write_whole
-from understudy.store.packs import packed
+from understudy.store.packs import Span, packed
 from understudy.store.runs import Entry, guard, read_manifest
-from understudy.store.tables import Span, options, read_span
+from understudy.store.tables import options, read_span
 
 if TYPE_CHECKING:
     from understudy.store.lake import Lake
 
 ROW_GROUP = 128 * 1024  # rows: what DuckDB reads at a stretch
 OWNED = ("tables", "packs", "blobs", "parts", "runs")  # folders in which gc removes files
-
-
-@dataclass(frozen=True)
-class Freed:
-    """What `gc` removed."""
-
-    files: int
-    bytes: int
 
 
 Member = tuple[str, Span]  # a part, and where its rows lie now
@@ -94,17 +85,18 @@ def _row_groups(spans: Iterable[Span]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting).unify_dictionaries()
 
 
-def gc(root: Path, forget: bool) -> Freed:
-    """Remove what no manifest reaches, when nobody is reading or writing."""
-    busy = "gc: somebody is writing to the lake or reading from it; try again when that is done"
+def gc(root: Path, forget: bool) -> dict[str, int]:
+    """Remove what no manifest reaches, when nobody is reading or writing; gives how many files and bytes went."""
+    freed = {"files": 0, "bytes": 0}
     if not root.is_dir():
-        return Freed(0, 0)
+        return freed
+    busy = "gc: somebody is writing to the lake or reading from it; try again when that is done"
     with locked(guard(root), exclusive=True, wait_s=10, busy=busy):
-        files = bytes_ = 0
         for path in _unreached(root, _replaced(root) if forget else []):
-            files, bytes_ = files + 1, bytes_ + path.stat().st_size
+            freed["bytes"] += path.stat().st_size
+            freed["files"] += 1
             path.unlink()
-        return Freed(files, bytes_)
+    return freed
 
 
 def _replaced(root: Path) -> list[Path]:
@@ -144,7 +136,7 @@ def _named_otherwise(paths: Iterable[Path], names: set[str]) -> Iterator[Path]:
 def _useless_packs(root: Path, folder: Path, reached: list[Entry]) -> Iterator[Path]:
     """Packs of which no reached part is read, and rows that were never vouched for."""
     located = packed(root, folder.name)
-    read = {located[entry.part][0] for entry in reached if entry.part in located}
+    read = {located[entry.part].path for entry in reached if entry.part in located}
     for index in sorted(folder.glob("*.json")):
         if index.with_suffix(".parquet") not in read:
             yield index
