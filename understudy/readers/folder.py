@@ -47,6 +47,21 @@ def inside(root: Path, name: str) -> Path:
     return path
 
 
+def key_of(log: Path, root: Path) -> str:
+    """The key of a drive's folder: its path under `root`, or its own name where it is the root."""
+    return log.relative_to(root).as_posix() if log != root else root.resolve().name
+
+
+def drive_folder(root: Path, key: str) -> Path:
+    """The folder that `key_of` named."""
+    log = inside(root, key)
+    if log.is_dir():
+        return log
+    if key == root.resolve().name:
+        return root
+    raise DataError(f"no drive {key!r}; in {root}")
+
+
 def fingerprint(root: Path, files: Iterable[Path]) -> str:
     """32 hex digits of the names (relative to `root`) and contents of files; files that are absent count as absent."""
     digest = hashlib.blake2b(digest_size=16)
