@@ -1,0 +1,39 @@
+"""Brake lights are seen on, but their car accelerates: one of the two is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from understudy.records import Drive, Event
+from understudy.triggers.scene import OBJECTS, scene
+from understudy.triggers.spans import clock
+
+
+@dataclass(frozen=True)
+class BrakeLightMismatch:
+    """A track with its brake lights on gains speed faster than `accel` for `hold_s`. Score: how fast, m/s².
+
+    Silent where nobody looked at brake lights.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = OBJECTS
+
+    accel: float = 1.0  # m/s²
+    distance: float = 40.0  # m
+    hold_s: float = 0.5
+
+    def find(self, drive: Drive) -> Iterator[Event]:
+        seen, t = scene(drive), clock(drive).t_s
+        if "brake_light" not in seen.objects:
+            return
+        rows = seen.again[seen.objects["brake_light"][seen.again] > 0.5]
+        rows = rows[seen.distance(rows) < self.distance]
+        before = seen.before[rows]
+        speed = np.hypot(seen.objects["vx"], seen.objects["vy"])
+        gain = (speed[rows] - speed[before]) / (t[seen.instant[rows]] - t[seen.instant[before]])
+        wrong = gain > self.accel
+        yield from seen.find(rows[wrong], gain[wrong], self.hold_s, bridge_s=0.2)

@@ -1,0 +1,34 @@
+"""A track cannot make up its mind what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from understudy.records import Drive, Event, Kind
+from understudy.triggers.scene import OBJECTS, scene
+from understudy.triggers.spans import clock, joined
+
+
+@dataclass(frozen=True)
+class KindFlicker:
+    """A track within `distance` changes its kind twice within `within_s`. Score: how much nearer it is, m."""
+
+    needs: ClassVar[tuple[str, ...]] = OBJECTS
+
+    distance: float = 40.0  # m
+    within_s: float = 2.0
+
+    def find(self, drive: Drive) -> Iterator[Event]:
+        seen, t = scene(drive), clock(drive).t_s
+        kind, track = seen.objects["kind"], seen.objects["track"]
+        now, before = kind[seen.again], kind[seen.before[seen.again]]
+        rows = seen.again[(now != before) & (now != Kind.UNKNOWN) & (before != Kind.UNKNOWN)]
+        rows = rows[np.argsort(track[rows], kind="stable")]
+        first, last = seen.instant[rows[:-1]], seen.instant[rows[1:]]
+        away = seen.distance(rows[1:])
+        twice = (track[rows[1:]] == track[rows[:-1]]) & (t[last] - t[first] <= self.within_s) & (away < self.distance)
+        yield from joined(drive, first[twice], last[twice], self.distance - away[twice])

@@ -1,0 +1,109 @@
+"""Masks over the instants of a drive into events: how nearly every trigger ends.
+
+A comparison with nan is false, so an unknown value never fires. Where a recording pauses for longer than PAUSE_S, spans
+end and rates are nan: nothing is known of the time between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy.records import NS, Array, Drive, Event, Floats, Ints
+from understudy.triggers.once import once_a_drive
+
+PAUSE_S = 1.5
+_JITTER_NS = NS // 1000  # stamps are inexact, and four instants at 10 Hz should last 0.3 s
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When the instants of a drive are."""
+
+    t_s: Floats  # (T,)
+    period_s: float  # the usual time from one instant to the next
+    pauses: Ints  # the instants after which the recording pauses
+
+
+@once_a_drive
+def clock(drive: Drive) -> Clock:
+    step_s = np.diff(drive.t_ns) / NS
+    pauses = np.flatnonzero(step_s > PAUSE_S)
+    going = len(step_s) - len(pauses)
+    return Clock(drive.t_s, float((step_s.sum() - step_s[pauses].sum()) / going) if going else PAUSE_S, pauses)
+
+
+def spans(drive: Drive, mask: Array, hold_s: float = 0.0, bridge_s: float = 0.0) -> tuple[Ints, Ints]:
+    """First and last instants, both (S,), of the spans where `mask` (T,) is true.
+
+    Spans at most `bridge_s` apart are one; those that then last less than `hold_s` are dropped.
+    """
+    joined = mask[1:] & mask[:-1]  # (T-1,) whether an instant and its next lie in one span
+    joined[clock(drive).pauses] = False
+    first = np.flatnonzero(mask & ~np.concatenate([[False], joined]))
+    last = np.flatnonzero(mask & ~np.concatenate([joined, [False]]))
+    if bridge_s and len(first):
+        apart = drive.t_ns[first[1:]] - drive.t_ns[last[:-1]] > bridge_s * NS + _JITTER_NS
+        first, last = first[np.concatenate([[True], apart])], last[np.concatenate([apart, [True]])]
+    if hold_s:
+        held = drive.t_ns[last] - drive.t_ns[first] >= hold_s * NS - _JITTER_NS
+        first, last = first[held], last[held]
+    return first, last
+
+
+def events(drive: Drive, mask: Array, score: Floats, hold_s: float = 0.0, bridge_s: float = 0.0) -> Iterator[Event]:
+    """An event for each of the `spans`, as strong as the largest `score` (T,) in it."""
+    first, last = spans(drive, mask, hold_s, bridge_s)
+    for start, end, peak in zip(first.tolist(), last.tolist(), peaks(score, first, last), strict=True):
+        yield Event(drive.id, int(drive.t_ns[start]), int(drive.t_ns[end]), peak)
+
+
+def moments(drive: Drive, instants: Ints, score: Floats) -> Iterator[Event]:
+    """An event of no length at each of `instants` (S,), with `score` (S,)."""
+    for at, strength in zip(drive.t_ns[instants].tolist(), score.tolist(), strict=True):
+        yield Event(drive.id, at, at, strength)
+
+
+def joined(drive: Drive, first: Ints, last: Ints, score: Floats) -> Iterator[Event]:
+    """Events of stretches, each from its first to its last instant with a score, (S,); those that overlap are one."""
+    if not len(first):
+        return
+    order = np.argsort(first, kind="stable")
+    first, last = first[order], np.maximum.accumulate(last[order])
+    begin = np.flatnonzero(np.concatenate([[True], first[1:] > last[:-1]]))
+    end = last[np.append(begin[1:], len(first)) - 1]
+    strongest = np.maximum.reduceat(score[order], begin)
+    for start, stop, peak in zip(first[begin].tolist(), end.tolist(), strongest.tolist(), strict=True):
+        yield Event(drive.id, int(drive.t_ns[start]), int(drive.t_ns[stop]), peak)
+
+
+def peaks(values: Floats, first: Ints, last: Ints) -> list[float]:
+    """The largest known of `values` (T,) in each span."""
+    ends = zip(first.tolist(), last.tolist(), strict=True)
+    return [float(np.fmax.reduce(values[start : end + 1])) for start, end in ends]
+
+
+def runs(values: Array) -> tuple[Ints, Ints]:
+    """First and last instants of the stretches over which `values` (T,) stays the same."""
+    change = np.flatnonzero(values[1:] != values[:-1])
+    return np.concatenate([[0], change + 1]), np.concatenate([change, [len(values) - 1]])
+
+
+def rate(drive: Drive, values: Floats, over_s: float, of: Array | None = None) -> Floats:
+    """How fast a column changes, (T,) a second: the difference over `over_s` centred at each instant.
+
+    nan at the ends and across pauses, and where `of` (T,), whose value it is, changes meanwhile.
+    """
+    now = clock(drive)
+    half = max(1, round(over_s / now.period_s / 2))
+    out = np.full(len(drive), np.nan)
+    if len(drive) > 2 * half:
+        took = now.t_s[2 * half :] - now.t_s[: -2 * half]
+        change = (values[2 * half :] - values[: -2 * half]) / took
+        change[took > 2 * half * now.period_s + PAUSE_S / 2] = np.nan
+        if of is not None:
+            change[of[2 * half :] != of[: -2 * half]] = np.nan
+        out[half:-half] = change
+    return out

@@ -1,0 +1,22 @@
+"""The plan would have left the road; the driver did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from understudy.records import Drive, Event
+from understudy.triggers.shadows import caused
+
+
+@dataclass(frozen=True)
+class WouldLeaveRoad:
+    """The plan's `drivable` lies `least` below the driver's own. Score: by how much, summed over the seconds."""
+
+    needs: ClassVar[tuple[str, ...]] = ("shadows",)
+
+    least: float = 0.5
+
+    def find(self, drive: Drive) -> Iterator[Event]:
+        yield from caused(drive, "drivable", self.least)
