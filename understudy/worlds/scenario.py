@@ -1,13 +1,13 @@
 """A scenario: one situation in a world, replayable from its identifier, which says all of it.
 
-    scenario:city/organic-3/12/everyday/rain/cut_in/7
-             |    |         |  |        |    |      seed of everything random in it
-             |    |         |  |        |    a rare event, or none
-             |    |         |  |        weather
-             |    |         |  traffic
-             |    |         number of the route in the town; of a replay, where it starts (s)
-             |    town; of a replay, the drive
-             world
+scenario:city/organic-3/12/everyday/rain/cut_in/7
+         |    |         |  |        |    |      seed of everything random in it
+         |    |         |  |        |    a rare event, or none
+         |    |         |  |        weather
+         |    |         |  traffic
+         |    |         number of the route in the town; of a replay, where it starts (s)
+         |    town; of a replay, the drive
+         world
 """
 
 from __future__ import annotations
