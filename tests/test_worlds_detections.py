@@ -18,8 +18,8 @@ def standing(*places: tuple[float, float], instants: int = T, kind: Kind = Kind.
     n = len(places)
     columns = {
         "track": np.arange(n), "kind": np.full(n, kind), "x": np.array([x for x, _ in places], float),
-        "y": np.array([y for _, y in places], float), "yaw": np.zeros(n), "length": np.full(n, 4.5), "width": np.full(n, 1.8),
-        "vx": np.zeros(n), "vy": np.zeros(n),
+        "y": np.array([y for _, y in places], float), "yaw": np.zeros(n),
+        "length": np.full(n, 4.5), "width": np.full(n, 1.8), "vx": np.zeros(n), "vy": np.zeros(n),
     }  # fmt: skip
     return Objects(np.arange(instants + 1) * n, {name: np.tile(values, instants) for name, values in columns.items()})
 

@@ -31,7 +31,8 @@ _MISTAKEN = np.arange(len(Kind), dtype=np.int8)
 for _one, _other in (
     (Kind.CAR, Kind.TRUCK), (Kind.TRUCK, Kind.BUS), (Kind.BUS, Kind.TRUCK), (Kind.MOTORCYCLE, Kind.BICYCLE),
     (Kind.BICYCLE, Kind.PEDESTRIAN), (Kind.PEDESTRIAN, Kind.BICYCLE), (Kind.ANIMAL, Kind.DEBRIS),
-    (Kind.CONE, Kind.PEDESTRIAN), (Kind.BARRIER, Kind.UNKNOWN), (Kind.DEBRIS, Kind.UNKNOWN), (Kind.EMERGENCY, Kind.TRUCK),
+    (Kind.CONE, Kind.PEDESTRIAN), (Kind.BARRIER, Kind.UNKNOWN), (Kind.DEBRIS, Kind.UNKNOWN),
+    (Kind.EMERGENCY, Kind.TRUCK),
 ):  # fmt: skip
     _MISTAKEN[_one] = _other
 
@@ -48,7 +49,7 @@ def detect(truth: Objects, poses: Floats, t_s: Floats, seed: int, range_m: float
     track, t = truth["track"], t_s[instant]
 
     def noise(channel: int, knot_s: float = _KNOT_S) -> Floats:
-        return _value_noise(seed, track, channel, t, knot_s)
+        return np.asarray(_value_noise(seed, track, channel, t, knot_s))
 
     share = distance / range_m
     # Dropouts: rare near and in the open, common far away and half hidden.
@@ -71,7 +72,7 @@ def detect(truth: Objects, poses: Floats, t_s: Floats, seed: int, range_m: float
 
 
 def detect_lights(truth: Lights, poses: Floats, t_s: Floats, seed: int, range_m: float = RANGE) -> Lights:
-    """The lights as the car reads them: unknown beyond `range_m`, and for a moment now and then the nearer the rarer."""
+    """The lights as the car reads them: unknown beyond `range_m`, and now and then for a moment."""
     distance = np.hypot(truth.heads[None, :, 0] - poses[:, None, 0], truth.heads[None, :, 1] - poses[:, None, 1])
     columns = np.broadcast_to(np.arange(len(truth.lanes)) + 1_000_003, distance.shape)
     mood = _uniform(_value_noise(seed, columns.ravel(), _LAMP, np.repeat(t_s, len(truth.lanes)), _BURST_S))
@@ -122,7 +123,7 @@ def _value_noise(seed, tracks, channel, t, knot_s):  # type: ignore[no-untyped-d
 
 @numba.njit(cache=True)
 def _hidden(starts, x, y, yaw, length, width, poses):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """The share (R,) of each box that nearer boxes hide: rays from the ego to points spread across its width in view."""
+    """The share (R,) of each box that nearer boxes hide: rays from the ego to points across it."""
     out = np.zeros(len(x))
     for i in range(len(starts) - 1):
         px, py = poses[i, 0], poses[i, 1]
