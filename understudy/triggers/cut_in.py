@@ -31,5 +31,5 @@ class CutIn:
         before = np.where(drive["leader_track"][change.before] < 0, np.inf, gap[change.before])
         now, moving = gap[change.after], speed[change.after] > self.above
         headway_s = now / np.maximum(speed[change.after], self.above)
-        into = moving & (headway_s < self.headway_s) & (before - now > self.nearer)
+        into = moving & (now > 0) & (headway_s < self.headway_s) & (before - now > self.nearer)
         yield from moments(drive, change.after[into], self.headway_s - headway_s[into])

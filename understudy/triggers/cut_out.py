@@ -31,5 +31,5 @@ class CutOut:
         now = np.where(drive["leader_track"][change.after] < 0, np.inf, gap[change.after])
         before, moving = gap[change.before], speed[change.before] > self.above
         headway_s = before / np.maximum(speed[change.before], self.above)
-        out = moving & (headway_s < self.headway_s) & (now - before > self.further)
+        out = moving & (before > 0) & (headway_s < self.headway_s) & (now - before > self.further)
         yield from moments(drive, change.after[out], self.headway_s - headway_s[out])

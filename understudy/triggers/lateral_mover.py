@@ -19,13 +19,14 @@ class LateralMover:
     needs: ClassVar[tuple[str, ...]] = (*PATH, "leader_track")
 
     across: float = 1.2  # m/s; a calm change of lanes takes 3 s
-    range: float = 40.0  # m: further away, the turn of the road is not known well enough
+    range: float = 30.0  # m: further away, the turn of the road is not known well enough
     hold_s: float = 0.3
 
     def find(self, drive: Drive) -> Iterator[Event]:
         seen = scene(drive)
         rows = np.flatnonzero(seen.objects["track"] == seen.rows(drive["leader_track"]))
         rows = rows[seen.gap(rows) < self.range]
-        across = np.abs(seen.along(rows)[1])
-        fast = across > self.across
+        forward, leftward = seen.along(rows)
+        across = np.abs(leftward)
+        fast = (across > self.across) & (forward > 2 * across)  # or else it only crosses
         yield from seen.find(rows[fast], across[fast], self.hold_s)

@@ -24,7 +24,7 @@ class OncomingInLane:
     def find(self, drive: Drive) -> Iterator[Event]:
         seen = scene(drive)
         rows = seen.near_path[seen.gap(seen.near_path) > 0]
-        rows = rows[seen.in_path(rows, margin=-0.5)]
+        rows = rows[seen.in_path(rows, margin=-0.8)]
         forward, leftward = seen.along(rows)
         speed = drive["speed"][seen.instant[rows]]
         left_s = seen.gap(rows) / (speed + self.against)

@@ -20,6 +20,7 @@ from understudy.triggers.spans import events
 OBJECTS = ("objects", "pose")  # what a trigger that asks for positions needs
 PATH = ("objects", "pose", "speed", "yaw_rate")  # and one that asks for the path
 _SLOW = 2.0  # m/s: below it the yaw rate says little about the arc
+_BEND = 0.6  # rad
 _ASIDE = 3.0  # m: further from the path than this is not near it
 _REACH = 80.0  # m, ahead and behind
 
@@ -87,9 +88,16 @@ class Scene:
         return self.drive["yaw_rate"] / np.maximum(self.drive["speed"], _SLOW)
 
     @cached_property
+    def turn(self) -> Floats:
+        """By how much the path has turned where they are."""
+        return self.rows(self.curvature) * self.ahead
+
+    @cached_property
     def aside(self) -> Floats:
-        """How far to the left of the ego's path."""
-        return self.left - self.rows(self.curvature / 2) * self.ahead**2
+        """How far to the left of the ego's path; nan where that turns too much to be foretold."""
+        aside = self.left - self.turn * self.ahead / 2
+        aside[np.abs(self.turn) > _BEND] = np.nan
+        return aside
 
     @cached_property
     def near_path(self) -> Ints:
@@ -100,9 +108,8 @@ class Scene:
         """Speed of some rows along the path and to its left, over the ground."""
         cos, sin = (part[rows] for part in self._heading)
         vx, vy = self.objects["vx"][rows], self.objects["vy"][rows]
-        turn = self.curvature[self.instant[rows]] * self.ahead[rows]  # of the path, where they are
         forward, leftward = cos * vx + sin * vy, cos * vy - sin * vx
-        cos, sin = np.cos(turn), np.sin(turn)
+        cos, sin = np.cos(self.turn[rows]), np.sin(self.turn[rows])
         return cos * forward + sin * leftward, cos * leftward - sin * forward
 
     def in_path(self, rows: Ints, margin: float) -> Array:

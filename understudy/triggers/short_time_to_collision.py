@@ -25,5 +25,6 @@ class ShortTimeToCollision:
     def find(self, drive: Drive) -> Iterator[Event]:
         closing = drive["speed"] - drive["leader_speed"]
         left_s = drive["leader_gap"] / np.maximum(closing, self.closing)
-        short = (closing > self.closing) & (left_s < self.limit_s)
+        short = (closing > self.closing) & (left_s > 0) & (left_s < self.limit_s)
+        short &= drive["leader_speed"] > -1  # who comes towards the ego is no leader
         yield from events(drive, short, self.limit_s - left_s, self.hold_s, bridge_s=0.5)
