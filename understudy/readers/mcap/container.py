@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +33,7 @@ MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 FOOTER_BYTES = RECORD.size + 8 + 8 + 4
 LARGEST = 2**30  # bytes: a chunk that claims to be larger is damage, not data
 HELD = 4  # chunks kept after use: pictures are asked for in order, with a little history
-DAMAGE = (McapError, RuntimeError, ValueError, struct.error, zstandard.ZstdError)  # what damaged bytes make parsers raise
+DAMAGE = (McapError, ArithmeticError, LookupError, RuntimeError, ValueError, struct.error, zstandard.ZstdError)
 
 
 class Place(NamedTuple):
@@ -78,12 +79,12 @@ class Container:
             if block.indexes is not None and wanted.isdisjoint(block.indexes):
                 continue
             data = self._unpacked(block.offset)
-            for opcode, start, stop in _records(data):
-                if opcode == Opcode.MESSAGE:
-                    channel, _, log_ns, _ = MESSAGE.unpack_from(data, start)
-                    if channel in wanted:
-                        place = Place(block.offset, start)
-                        yield Message(channel, log_ns, data[start + MESSAGE.size : stop], place)
+            with _damage(self.path, block.offset):
+                spans = [(start, stop) for opcode, start, stop in _records(data) if opcode == Opcode.MESSAGE]
+            for start, stop in spans:
+                channel, _, log_ns, _ = MESSAGE.unpack_from(data, start)
+                if channel in wanted:
+                    yield Message(channel, log_ns, data[start + MESSAGE.size : stop], Place(block.offset, start))
 
     def index(self, channel: int) -> tuple[Ints, list[Place]]:
         """The log times of a channel's messages, in order, and where they lie; pictures need not be read for that."""
@@ -94,7 +95,8 @@ class Container:
                 if block.indexes is None:
                     return self._index_by_reading(channel)
                 if channel in block.indexes:
-                    pairs = _message_index(file, block.indexes[channel], channel)
+                    with _damage(self.path, block.indexes[channel]):
+                        pairs = _message_index(file, block.indexes[channel], channel)
                     times.append(pairs[:, 0])
                     places += [Place(block.offset, int(offset) + RECORD.size) for offset in pairs[:, 1]]
         return _in_order(np.concatenate(times).astype(np.int64), places)
@@ -106,13 +108,10 @@ class Container:
     def fetch(self, place: Place, channel: int) -> bytes:
         """The message at a place that `messages` or `index` gave."""
         data = self._unpacked(place.block)
-        try:
+        with _damage(self.path, place.block):
             opcode, length = RECORD.unpack_from(data, place.offset - RECORD.size)
-            found, *_ = MESSAGE.unpack_from(data, place.offset)
-        except struct.error:
-            opcode, length, found = None, 0, -1
-        if opcode != Opcode.MESSAGE or found != channel:
-            raise DataError(f"fetching a message: none of channel {channel} lies at {tuple(place)}; in {self.path}")
+            if opcode != Opcode.MESSAGE or MESSAGE.unpack_from(data, place.offset)[0] != channel:
+                raise ValueError(f"the index of channel {channel} points to something else")
         return data[place.offset + MESSAGE.size : place.offset + length]
 
     def _unpacked(self, offset: int) -> bytes:
@@ -120,11 +119,8 @@ class Container:
         for at, data in self._held:
             if at == offset:
                 return data
-        try:
-            with self.path.open("rb") as file:
-                data = _unpack(file, offset)
-        except DAMAGE as error:
-            raise DataError(f"reading MCAP: damaged at byte {offset} ({_said(error)}); in {self.path}") from error
+        with _damage(self.path, offset), self.path.open("rb") as file:
+            data = _unpack(file, offset)
         self._held = ((offset, data), *self._held[: HELD - 1])
         return data
 
@@ -199,7 +195,7 @@ def _from_walk(container: Container, file: BinaryIO) -> bool:
             opcode, length = RECORD.unpack(file.read(RECORD.size))
             if opcode == Opcode.FOOTER:
                 return True
-            if not Opcode.HEADER <= opcode <= Opcode.DATA_END or offset + RECORD.size + length > end:
+            if opcode == 0 or offset + RECORD.size + length > end:
                 raise ValueError("no whole record")
             if opcode == Opcode.CHUNK:
                 data = _unpack(file, offset)
@@ -272,14 +268,10 @@ def _records(data: bytes) -> Iterator[tuple[int, int, int]]:
 def _message_index(file: BinaryIO, offset: int, channel: int) -> Array:
     """Log time and offset in the chunk (n, 2) of a channel's messages."""
     file.seek(offset)
-    head = file.read(RECORD.size + 6)
-    try:
-        opcode, _, found, size = struct.unpack("<BQHI", head)
-        if opcode != Opcode.MESSAGE_INDEX or found != channel or size % 16:
-            raise ValueError(f"no index of channel {channel}")
-        return np.frombuffer(file.read(size), "<u8").reshape(-1, 2)
-    except DAMAGE as error:
-        raise DataError(f"reading MCAP: damaged at byte {offset} ({_said(error)}); in {file.name}") from error
+    opcode, _, found, size = struct.unpack("<BQHI", file.read(RECORD.size + 6))
+    if opcode != Opcode.MESSAGE_INDEX or found != channel:
+        raise ValueError(f"no index of channel {channel}")
+    return np.frombuffer(file.read(size), "<u8").reshape(-1, 2)
 
 
 def _in_order(times: Ints, places: list[Place]) -> tuple[Ints, list[Place]]:
@@ -291,7 +283,14 @@ def _stream(content: bytes) -> ReadDataStream:
     return ReadDataStream(BytesIO(content))
 
 
+@contextmanager
+def _damage(path: Path, offset: int) -> Iterator[None]:
+    """What damaged bytes make parsers raise, as one line that says where they lie."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise DataError(f"reading MCAP: damaged at byte {offset} ({_said(error)}); in {path}") from error
+
+
 def _said(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
