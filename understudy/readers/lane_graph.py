@@ -24,12 +24,13 @@ WIDTHS = (2.5, 5.0)  # m, believed of a lane
 
 
 def tidy(line: Floats, apart: float = 0.05) -> Floats:
-    """A line (P, 2) without nan points and without points nearer than `apart` to the one before; its end is kept."""
+    """A line (P, 2) without nan points and with one point in every stretch of `apart` metres; both ends are kept."""
     line = np.asarray(line, dtype=np.float64)[:, :2]
     line = line[np.isfinite(line).all(axis=1)]
-    steps = np.hypot(*np.diff(line, axis=0).T)
-    keep = np.concatenate([[True], steps > apart])
-    kept = line[keep]
+    if len(line) == 0:
+        return line
+    stretch = np.floor(arc_length(line) / apart)
+    kept = line[np.concatenate([[True], np.diff(stretch) > 0])]
     return np.concatenate([kept[:-1], line[-1:]]) if len(kept) > 1 else kept
 
 
@@ -97,8 +98,8 @@ def ribbon(line: Floats, across: float) -> Floats:
 
 def around(path: Floats, margin: float, lines: Iterable[Floats]) -> Polygon:
     """The region within `margin` of a path (T, 2) and within the convex hull of the lanes, where the map is known."""
-    trail = tidy(path[np.isfinite(path).all(axis=1)], apart=1.0)
-    region = shapely.buffer(LineString(trail) if len(trail) > 1 else shapely.points(path[:1])[0], margin)
+    trail = tidy(path, apart=1.0)
+    region = shapely.buffer(LineString(trail) if len(trail) > 1 else shapely.points(trail[0]), margin)
     hull = shapely.convex_hull(shapely.multipoints(np.concatenate(list(lines))))
     known = region.intersection(hull)
     return max(_polygons(known), key=lambda part: part.area, default=region)

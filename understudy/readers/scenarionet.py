@@ -7,8 +7,7 @@ Written after its nuScenes converter, whose habits are mended here and counted i
 - Velocities are differences to the next row, zero at the end of a track: they are computed again, for the ego and for
   others, from positions.
 - The ego's length and width are swapped, and its position is its rear axle; others' positions are the centres.
-- Lanes have neither successors nor neighbours, those of junctions no polygons and a speed limit of 100 km/h that stands
-  for none: see `lane_graph`. Boundaries of the drivable area are stored as white lines named `boundary_0`.
+- The map: see `scenarionet_map`.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import median_filter
-from shapely.geometry import LineString
 
 from understudy.errors import DataError
 from understudy.geometry import compose, wrap
-from understudy.readers import folder, lane_graph, restricted_pickle
+from understudy.readers import folder, restricted_pickle
 from understudy.readers.kinematics import motion
+from understudy.readers.scenarionet_map import read_map
 from understudy.readers.tracks import objects, velocities
 from understudy.records import (
     NS,
@@ -34,11 +33,8 @@ from understudy.records import (
     Floats,
     Ints,
     Kind,
-    Lane,
     Light,
     Lights,
-    Map,
-    Marking,
     Objects,
     Vehicle,
 )
@@ -139,7 +135,7 @@ class ScenarioNet:
             vehicle=vehicle,
             objects=_objects(t_ns, tracks, rows, float(np.asarray(state["position"])[valid[0], 2])),
             lights=_lights(scenario.get("dynamic_map_states") or {}, rows),
-            map=_map(scenario["map_features"], poses[:, :2], self.margin, dataset),
+            map=read_map(scenario["map_features"], poses[:, :2], self.margin, dataset),
             frame="" if local else str(about.get("map", "")),
             facts=facts,
         )
@@ -215,86 +211,3 @@ def _lights(states: Mapping[str, Any], rows: slice) -> Lights | None:
         columns.append([next((state for word, state in LIGHTS if word in text), Light.UNKNOWN) for text in said])
     lanes = tuple(str(light.get("lane", key)) for key, light in states.items())
     return Lights(lanes, np.full((len(lanes), 3), np.nan), np.array(columns, dtype=np.int8).T)
-
-
-def _map(features: Mapping[str, Any], path: Floats, margin: float, dataset: str) -> Map | None:
-    """The lanes, areas and lines within `margin` of the path."""
-    kept = {key: feature for key, feature in features.items() if str(feature["type"]).startswith("LANE")}
-    kept = {key: feature for key, feature in kept.items() if len(lane_graph.tidy(feature["polyline"])) > 1}
-    if not kept:
-        return None
-    lines = {key: lane_graph.tidy(feature["polyline"]) for key, feature in kept.items()}
-    extent = lane_graph.around(path, margin, lines.values())
-    lanes = tuple(lane for lane in _lanes(kept, lines, dataset) if LineString(lane.centre).intersects(extent))
-    boundaries = [lane_graph.tidy(features[key]["polyline"]) for key in features if str(key).startswith("boundary_")]
-    crosswalks = (
-        lane_graph.tidy(feature["polygon"]) for feature in features.values() if feature["type"] == "CROSSWALK"
-    )
-    return Map(
-        lanes=lanes,
-        drivable=lane_graph.rings(lane_graph.from_boundaries(boundaries).intersection(extent))
-        or tuple(lane.polygon for lane in lanes),
-        crosswalks=tuple(ring for ring in crosswalks if LineString(ring).intersects(extent)),
-        markings=tuple(_markings(features, extent)),
-        extent=np.asarray(extent.exterior.coords)[:-1],
-    )
-
-
-def _lanes(kept: Mapping[str, Any], lines: Mapping[str, Floats], dataset: str) -> Iterator[Lane]:
-    """Lanes with what their shapes tell: followers, neighbours, and polygons as wide as the lanes that they join."""
-    keys = list(kept)
-    rings = {key: lane_graph.tidy(kept[key]["polygon"])[:-1] for key in keys if "polygon" in kept[key]}
-    found = lane_graph.successors([lines[key] for key in keys])
-    following = {
-        key: tuple(
-            str(other) for other in kept[key].get("exit_lanes") or [keys[index] for index in after] if other in kept
-        )
-        for key, after in zip(keys, found, strict=True)
-    }
-    leading: dict[str, list[str]] = {key: [] for key in keys}
-    for key, after in following.items():
-        for other in after:
-            leading[other].append(key)
-    known = {key: lane_graph.width(lines[key], ring) for key, ring in rings.items()}
-    wide = {}
-    for key in keys:
-        said = [
-            known[other] for other in (key, *following[key], *leading[key]) if np.isfinite(known.get(other, np.nan))
-        ]
-        wide[key] = (
-            known[key]
-            if np.isfinite(known.get(key, np.nan))
-            else float(np.mean(said))
-            if said
-            else lane_graph.LANE_WIDTH
-        )
-    straight = [key for key in keys if key in rings]  # in junctions lanes cross: none is beside another
-    beside = dict.fromkeys(keys, (-1, -1))
-    sides = lane_graph.neighbours([lines[key] for key in straight], np.array([wide[key] for key in straight]))
-    beside.update(zip(straight, zip(*sides, strict=True), strict=True))
-    for key in keys:
-        feature, (left, right) = kept[key], beside[key]
-        limit = float("nan") if dataset == "nuscenes" else float(feature.get("speed_limit_kmh") or np.nan) / 3.6
-        yield Lane(
-            id=str(key),
-            centre=lines[key],
-            polygon=rings[key] if key in rings else lane_graph.ribbon(lines[key], wide[key]),
-            successors=following[key],
-            predecessors=tuple(leading[key]),
-            left_lane=straight[left] if left >= 0 else None,
-            right_lane=straight[right] if right >= 0 else None,
-            speed_limit=limit,
-            junction="UNSTRUCTURE" in feature["type"] or (dataset == "nuscenes" and key not in rings),
-            kind="bicycle" if "BIKE" in feature["type"] else "vehicle",
-        )
-
-
-def _markings(features: Mapping[str, Any], extent: Any) -> Iterator[Marking]:
-    for key, feature in features.items():
-        label = str(feature["type"])
-        if label.startswith(("ROAD_LINE", "ROAD_EDGE")):
-            kerb = str(key).startswith("boundary_") or label.startswith("ROAD_EDGE")
-            style = "kerb" if kerb else "dashed" if "BROKEN" in label else "solid"
-            line = lane_graph.tidy(feature["polyline"])
-            for piece in lane_graph.pieces(line, extent) if len(line) > 1 else []:
-                yield Marking(piece, style, "yellow" if "YELLOW" in label else "white")
