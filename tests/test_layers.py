@@ -12,12 +12,12 @@ ROOT = Path(understudy.__file__).parent
 FLOORS: dict[str, int] = {
     "errors": 0,
     "records": 1,
-    **dict.fromkeys(("geometry", "settings", "plugins", "identifiers"), 2),
+    **dict.fromkeys(("geometry", "settings", "plugins", "identifiers", "evidence"), 2),
     **dict.fromkeys(("maps", "metrics", "observe", "store"), 3),
     **dict.fromkeys(("readers", "triggers", "policies", "labelers", "network", "worlds"), 4),
     **dict.fromkeys(("recorder", "workers"), 5),
     **dict.fromkeys(
-        ("ingest", "sample", "fleet", "shadow", "mine", "label", "dataset", "train", "evaluate", "gate", "registry"), 6
+        ("ingest", "sample", "fleet", "shadow", "mine", "audit", "label", "dataset", "train", "evaluate", "gate", "registry"), 6
     ),
     **dict.fromkeys(("turn", "study"), 7),
     **dict.fromkeys(("cli", "web"), 8),

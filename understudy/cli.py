@@ -103,7 +103,7 @@ def _emit(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Callable[[Any
     """Rows as a table for eyes, or as JSON lines for programs; `columns` say how a cell is written for eyes."""
     if as_json or not sys.stdout.isatty():
         for row in rows:
-            click.echo(json.dumps(row, default=str))
+            click.echo(json.dumps({name: None if value != value else value for name, value in row.items()}, default=str))
         return
     if not rows:
         click.echo(empty, err=True)
