@@ -1,4 +1,4 @@
-"""How good the triggers are, where the truth is known: the share of what happened that they caught, and what else fired.
+"""How good the triggers are, where the truth is known: what they caught of what happened, and what else fired.
 
 A world that injects rare events writes them into the truth, and names beforehand the triggers that should catch each
 kind. `recall` of a kind is the share of its occurrences that one of those triggers marked; `precision` of a trigger is
@@ -76,7 +76,7 @@ def audit(truth: Iterable[Event], marks: Iterable[Event], expected: Mapping[str,
 
 def audit_lake(lake: Lake, expected: Mapping[str, Sequence[str]]) -> Audit:
     """The audit of what was mined last, over all drives in the lake that know their truth."""
-    drives = {entry.drive: float(entry.about["seconds"]) for entry in lake.entries(table="truth_events")}
+    drives = {str(entry.drive): float(entry.about["seconds"]) for entry in lake.entries(table="truth_events")}
     columns = ["drive", "start_ns", "end_ns", "score", "trigger"]
 
     def events(table: str) -> list[Event]:
