@@ -1,0 +1,84 @@
+"""The city's cameras: what a rig sees of a scene at an instant, drawn on one processor core.
+
+The ground is looked up (each pixel knows from its rig which spots of it it sees), solids are drawn into four samples a
+pixel with a depth buffer, and light, air, water, lens and sensor follow. Same arguments, same pictures, to the bit.
+
+    renderer = Renderer(default_rig(), Scene(rasterise(town), fixed, weather("rain")))
+    seen = renderer.render(pose, moving, seed=7)
+    seen.pictures[0]  # (64, 128, 3) uint8
+    seen.visible[0]   # (N,) pixels of the front camera that show each of the moving solids
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy.errors import ShapeError
+from understudy.records import Array, Floats, Rig
+from understudy.worlds.render.draw import canvas, visible
+from understudy.worlds.render.lens import lens
+from understudy.worlds.render.look import look, pyramid
+from understudy.worlds.render.shade import pictures
+from understudy.worlds.render.shapes import TEMPLATES
+from understudy.worlds.scene import SOLID, Scene
+
+__all__ = ["Renderer", "Seen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the cameras of a rig saw at one instant."""
+
+    pictures: tuple[Array, ...]  # one (H, W, 3) uint8 RGB per camera
+    visible: Array  # (C, N) float32 pixels that show each moving solid, occlusion taken off
+
+
+class Renderer:
+    """Draws one scene through one rig.
+
+    The rig is the true one: for a camera that was knocked out of calibration, draw with `rig.knocked(...)` and tell the
+    policy the rig as it was measured. Making a renderer takes some tens of milliseconds.
+    """
+
+    def __init__(self, rig: Rig, scene: Scene, seed: int = 0) -> None:
+        self._sizes = [(int(width), int(height)) for width, height in rig.size]
+        self._lens = lens(rig, scene.ground.cell)
+        self._look = look(scene, self._sizes, seed)
+        self._pyramid = pyramid(scene.ground)
+        self._fixed = _checked(scene.fixed)
+        self._canvas = canvas(max(width * height for width, height in self._sizes))
+
+    def render(self, pose: Floats, moving: Array, seed: int = 0) -> Seen:
+        """Pictures from map_T_ego (3,) with the solids (N,) SOLID that are there now; the seed is for noise and rain."""
+        moving = _checked(moving)
+        out = np.empty((len(self._lens.direction), 3), np.uint8)
+        counts = np.zeros((len(self._sizes), len(moving)), np.int32)
+        pictures(
+            self._fixed, moving, np.asarray(pose, float), seed & 0xFFFFFFFF,
+            self._lens, self._look, self._pyramid, TEMPLATES, self._canvas, out, counts,
+        )  # fmt: skip
+        first = self._lens.camera["pixel"]
+        views = tuple(out[p : p + w * h].reshape(h, w, 3) for p, (w, h) in zip(first, self._sizes, strict=True))
+        return Seen(views, (counts / 4).astype(np.float32))
+
+    def measure(self, pose: Floats, moving: Array, camera: int) -> tuple[Array, Array]:
+        """Depth along the camera's axis (H, W) in metres, infinite for ground and sky, and the row in `moving` (H, W)
+        of the solid seen, -1 for ground and sky, -2 for fixed ones; at one sample of each pixel."""
+        width, height = self._sizes[camera]
+        visible(
+            camera, self._fixed, _checked(moving), np.asarray(pose, float), self._pyramid.origin,
+            self._lens, self._look, TEMPLATES, self._canvas,
+        )  # fmt: skip
+        depth = self._canvas.inverse_depth[: 4 * width * height].reshape(2 * height, 2 * width)[::2, ::2]
+        face = self._canvas.face[: 4 * width * height].reshape(2 * height, 2 * width)[::2, ::2]
+        owner = np.where(face < 0, -1, np.where(self._canvas.owner[face] < 0, -2, self._canvas.owner[face]))
+        with np.errstate(divide="ignore"):
+            return np.where(face < 0, np.inf, 1 / depth), owner
+
+
+def _checked(solids: Array) -> Array:
+    if solids.dtype != SOLID or solids.ndim != 1:
+        raise ShapeError(f"drawing: solids are {solids.dtype} {solids.shape}, expected (N,) SOLID; make them by solids()")
+    return np.ascontiguousarray(solids)

@@ -1,0 +1,289 @@
+"""Samples into pictures: ground, sky and air behind the solids, then water, lens and sensor."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from understudy.worlds.render.draw import CONTACT_SHADOW, NOTHING, SUN_SHADOW, headlight, lamplight, textured, visible
+from understudy.worlds.render.look import BRIGHTEST, FOG_STEP, NOISE_SIDE, TONES
+from understudy.worlds.render.shapes import PLAIN
+
+GRID = 32  # cells across a picture, of scattered light
+
+
+@numba.njit(cache=True, nogil=True)
+def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, out, counts):  # type: ignore[no-untyped-def]
+    """All cameras of an instant into `out` (pixels, 3); samples that show each moving solid into `counts` (C, N)."""
+    light = look.light[0]
+    for c in range(len(lens.camera)):
+        camera = lens.camera[c]
+        width, height = camera.width, camera.height
+        n = width * height
+        p, q = camera.pixel, camera.pixel + n
+        ray = lens.ray[:, 4 * p : 4 * q]
+        column, row = lens.column[camera.column : camera.column + 2 * width], lens.row[camera.row : camera.row + 2 * height]
+        depth, face, open_ = canvas.inverse_depth[: 4 * n], canvas.face[: 4 * n], canvas.open[:n]
+        shown, mirror = canvas.light[:n], canvas.mirror[:n]
+        visible(
+            camera, fixed, moving, pose, pyramid.origin, ray, column, row,
+            light, look.material, look.lamplight, templates, depth, face, canvas.faces,
+        )  # fmt: skip
+        _solids(camera, ray, depth, face, canvas.faces, light, look.clear, look.tile, shown, open_, counts[c])
+        _ground(
+            pose, lens.tap_start[p : q + 1], lens.tap, lens.level, lens.distance[p:q], pyramid.palette, pyramid.surface, pyramid.start,
+            pyramid.shape, pyramid.colour, pyramid.origin, pyramid.cell, light, look.clear, look.tile, look.lamplight, open_, shown, mirror,
+        )  # fmt: skip
+        _sky(pose, lens.direction[p:q], lens.distance[p:q], light, look.tile, open_, shown)
+        if light.wet > 0:
+            _reflect(width, height, lens.direction[p:q], light, shown, mirror)
+        if light.rain > 0:
+            _streak(width, height, seed + c * 7919, light, shown)
+        if light.glow > 0 or look.dirt[p:q].max() > 0:
+            _scatter(width, height, look.dirt[p:q], light.glow, shown)
+        _expose(seed + c * 7919, shown, look.tone, look.grain, out[p:q])
+
+
+@numba.njit(cache=True, nogil=True)
+def _air(distance, clear):  # type: ignore[no-untyped-def]
+    """Share of the light that comes through so much air."""
+    return clear[min(int(distance / FOG_STEP), len(clear) - 1)]
+
+
+@numba.njit(cache=True, nogil=True)
+def _solids(camera, ray, depth, face, faces, sky, clear, tile, light, open_, counts):  # type: ignore[no-untyped-def]
+    """The light that solids send to each pixel, the mean over its four samples, and which samples they leave open."""
+    width, height = camera.width, camera.height
+    red_air, green_air, blue_air = sky.horizon
+    for row in range(height):
+        for column in range(width):
+            p = row * width + column
+            k = 4 * row * width + 2 * column
+            free, in_sun, below = 0, 0, 0
+            red, green, blue = 0.0, 0.0, 0.0
+            first = face[k]
+            same = first == face[k + 1] and first == face[k + 2 * width] and first == face[k + 2 * width + 1]
+            if same and first == NOTHING:
+                open_[p, 0], open_[p, 1], open_[p, 2] = 4, 0, 0
+                light[p, 0], light[p, 1], light[p, 2] = 0.0, 0.0, 0.0
+                continue
+            if same and (first < 0 or faces[first].texture == PLAIN):
+                samples, each = 1, 4
+            else:
+                samples, each = 4, 1
+            for j in range(samples):
+                i = k + (j & 1) + (j >> 1) * 2 * width
+                if face[i] < 0:
+                    free += each
+                    in_sun += each * (face[i] == SUN_SHADOW)
+                    below += each * (face[i] == CONTACT_SHADOW)
+                    continue
+                f = faces[face[i]]
+                if f.owner >= 0:
+                    counts[f.owner] += each
+                u, v, z = ray[0, i], ray[1, i], 1.0 / depth[i]
+                if f.texture == PLAIN:
+                    r, g, b = f.colour[0], f.colour[1], f.colour[2]
+                else:
+                    r, g, b = textured(f, u, v, z, z / camera.focal, sky, tile)
+                air = each * _air(np.sqrt(1 + u * u + v * v) * z, clear)
+                red += r * air + red_air * (each - air)
+                green += g * air + green_air * (each - air)
+                blue += b * air + blue_air * (each - air)
+            open_[p, 0], open_[p, 1], open_[p, 2] = free, in_sun, below
+            light[p, 0], light[p, 1], light[p, 2] = red / 4, green / 4, blue / 4
+
+
+@numba.njit(cache=True, nogil=True)
+def _ground(pose, tap_start, tap, level, distance, palette, surface, level_start, shape, colour, origin, cell, sky, clear, tile, lamplights, open_, light, mirror):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Adds the light of the ground where samples are open, and notes how much it mirrors."""
+    cos, sin = np.cos(pose[2]), np.sin(pose[2])
+    east, north = pose[0] - origin[0], pose[1] - origin[1]
+    up = max(sky.toward_sun[2], 0.0)
+    wet, lamps, shadow = sky.wet, sky.lamps, sky.shadow
+    day = sky.ambient[0] + sky.sun[0] * up, sky.ambient[1] + sky.sun[1] * up, sky.ambient[2] + sky.sun[2] * up
+    haze = sky.horizon[0], sky.horizon[1], sky.horizon[2]
+    for p in range(len(light)):
+        mirror[p] = -1.0
+        free = open_[p, 0]
+        taps = tap_start[p + 1] - tap_start[p]
+        if free == 0 or taps == 0:
+            continue
+        red, green, blue, gloss = 0.0, 0.0, 0.0, 0.0
+        x, y, ex, ey = 0.0, 0.0, 0.0, 0.0
+        for t in range(tap_start[p], tap_start[p + 1]):
+            ex, ey = tap[t, 0], tap[t, 1]
+            x, y = east + cos * ex - sin * ey, north + sin * ex + cos * ey
+            l = min(level[t], len(shape) - 1)
+            rows, columns = shape[l, 0], shape[l, 1]
+            size = cell * (1 << l)
+            fx, fy = x / size - 0.5, y / size - 0.5
+            c, r = int(np.floor(fx)), int(np.floor(fy))
+            fx, fy = fx - c, fy - r
+            if r < 0 or c < 0 or r >= rows - 1 or c >= columns - 1:  # beyond the raster
+                c = min(max(c, 0), columns - 1)
+                r = min(max(r, 0), rows - 1)
+                right, down = 0, 0
+            else:
+                right, down = 1, columns
+            i = level_start[l] + r * columns + c
+            if l == 0:
+                a, b, d, e = surface[i], surface[i + right], surface[i + down], surface[i + down + right]
+                if a == b and a == d and a == e:
+                    red, green, blue, gloss = red + palette[a, 0], green + palette[a, 1], blue + palette[a, 2], gloss + palette[a, 3]
+                    continue
+                wa, wb, wd, we = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+                red += wa * palette[a, 0] + wb * palette[b, 0] + wd * palette[d, 0] + we * palette[e, 0]
+                green += wa * palette[a, 1] + wb * palette[b, 1] + wd * palette[d, 1] + we * palette[e, 1]
+                blue += wa * palette[a, 2] + wb * palette[b, 2] + wd * palette[d, 2] + we * palette[e, 2]
+                gloss += wa * palette[a, 3] + wb * palette[b, 3] + wd * palette[d, 3] + we * palette[e, 3]
+            else:
+                a, b, d, e = colour[i], colour[i + right], colour[i + down], colour[i + down + right]
+                if a == b and a == d and a == e:
+                    red, green, blue, gloss = red + (a & 255), green + (a >> 8 & 255), blue + (a >> 16 & 255), gloss + (a >> 24)
+                    continue
+                wa, wb, wd, we = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+                red += wa * (a & 255) + wb * (b & 255) + wd * (d & 255) + we * (e & 255)
+                green += wa * (a >> 8 & 255) + wb * (b >> 8 & 255) + wd * (d >> 8 & 255) + we * (e >> 8 & 255)
+                blue += wa * (a >> 16 & 255) + wb * (b >> 16 & 255) + wd * (d >> 16 & 255) + we * (e >> 16 & 255)
+                gloss += wa * (a >> 24) + wb * (b >> 24) + wd * (d >> 24) + we * (e >> 24)
+        scale = 1.0 / (255.0 * taps)
+        red, green, blue, gloss = red * scale, green * scale, blue * scale, gloss * scale
+        patch = tile[int(y * 2.0) & (NOISE_SIDE - 1), int(x * 2.0) & (NOISE_SIDE - 1)]
+        grain = tile[int(y * 23.0) & (NOISE_SIDE - 1), int(x * 23.0) & (NOISE_SIDE - 1)]
+        rough = 1.0 + (0.11 - 0.06 * gloss) * patch + 0.06 * grain / (1.0 + 0.15 * distance[p])
+        rough *= 1.0 - 0.5 * wet * gloss
+        share = 1.0 / free
+        dark = 0.55 * open_[p, 2] * share
+        lit = (1.0 - shadow * open_[p, 1] * share) * (1.0 - dark)
+        warm = 0.0
+        if lamps > 0:
+            warm = lamps * (1.2 * lamplight(lamplights, x, y) + 1.3 * headlight(ex, ey, 0.0)) * (1.0 - dark)
+        air = _air(distance[p], clear)
+        part = free / 4.0
+        through, back = part * air * rough, part * (1 - air)
+        light[p, 0] += red * red * (day[0] * lit + warm) * through + haze[0] * back
+        light[p, 1] += green * green * (day[1] * lit + 0.88 * warm) * through + haze[1] * back
+        light[p, 2] += blue * blue * (day[2] * lit + 0.68 * warm) * through + haze[2] * back
+        mirror[p] = gloss * air
+
+
+@numba.njit(cache=True, nogil=True)
+def _sky(pose, direction, distance, sky, tile, open_, light):  # type: ignore[no-untyped-def]
+    """Adds the light of the sky where samples are open: gradient, clouds, a hazy line of trees, the sun."""
+    cos, sin = np.cos(pose[2]), np.sin(pose[2])
+    sun_x, sun_y, sun_z = sky.toward_sun
+    bright = 0.75 * sky.horizon[0] + 0.5 * sky.sun[0]
+    for p in range(len(light)):
+        if open_[p, 0] == 0 or distance[p] < np.inf:
+            continue
+        part = open_[p, 0] / 4.0
+        dx, dy, z = direction[p, 0], direction[p, 1], max(direction[p, 2], 0.0)
+        x, y = cos * dx - sin * dy, sin * dx + cos * dy
+        white, halo = 0.0, 0.0
+        if sky.clouds > 0:
+            flat = 40.0 / (z + 0.12)
+            cloud = tile[int(y * flat) & (NOISE_SIDE - 1), int(x * flat) & (NOISE_SIDE - 1)]
+            white = min(max((cloud + 2.0 * sky.clouds - 1.2) * 0.55, 0.0), 0.85) * min(z * 8.0, 1.0)
+        toward = x * sun_x + y * sun_y + z * sun_z
+        if toward > 0.8:
+            halo = (toward - 0.8) * 5.0
+            halo = halo * halo * halo * 0.35 + (40.0 if toward > 0.9994 else 0.0)
+        if z < 0.06:  # atan2 is dear, and only the lowest sky has trees
+            trees = 0.022 + 0.012 * tile[3, int((np.arctan2(y, x) + np.pi) * 40.7) & (NOISE_SIDE - 1)]
+            part *= 0.35 if z < trees else 1.0
+        t = z / (z + 0.22)
+        for k in range(3):
+            blue = (sky.horizon[k] * (1 - t) + sky.zenith[k] * t) * (1 - white) + bright * white
+            light[p, k] += (blue + sky.sun[k] * halo) * part
+
+
+@numba.njit(cache=True, nogil=True)
+def _reflect(width, height, direction, sky, light, mirror):  # type: ignore[no-untyped-def]
+    """Wet ground: each column mirrors what stands above it, about the row where that ends."""
+    for column in range(width):
+        base = -1
+        for row in range(height):
+            p = row * width + column
+            if mirror[p] < 0:
+                base = row
+                continue
+            grazing = 1.0 + direction[p, 2]  # one minus the cosine to the ground's normal
+            share = sky.wet * mirror[p] * (0.06 + 0.55 * grazing * grazing * grazing)
+            source = 2 * base + 1 - row
+            for c in range(3):
+                if base < 0 or source < 1:
+                    seen = sky.horizon[c]
+                else:
+                    i = source * width + column
+                    seen = (light[i - width, c] + 2 * light[i, c] + light[min(i + width, base * width + column), c]) / 4
+                light[p, c] += share * (min(seen, 3.0) - light[p, c])
+
+
+@numba.njit(cache=True, nogil=True)
+def _streak(width, height, seed, sky, light):  # type: ignore[no-untyped-def]
+    """Falling rain: short bright lines, elsewhere at each instant."""
+    state = np.uint64(seed) * np.uint64(2862933555777941757) + np.uint64(3037000493)
+    for _ in range(int(sky.rain * width * 0.6)):
+        state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+        bits = np.int64(state >> np.uint64(20))
+        column, row = (bits & 0xFFFF) * width >> 16, ((bits >> 16) & 0xFFFF) * height >> 16
+        length = 1 + (height * (1 + ((bits >> 32) & 3)) >> 5)
+        for r in range(row, min(row + length, height)):
+            p = r * width + column
+            for c in range(3):
+                light[p, c] += 0.16 * (1.2 * sky.horizon[c] + 0.03 * sky.lamps - light[p, c])
+
+
+@numba.njit(cache=True, nogil=True)
+def _scatter(width, height, dirt, glow, light):  # type: ignore[no-untyped-def]
+    """Light that a lens scatters: `glow` of it everywhere, more where there is dirt, taken from a blurred picture."""
+    rows = GRID * height // width + 1
+    mean, spare = np.zeros((rows, GRID, 3)), np.zeros((rows, GRID, 3))
+    counts = np.zeros((rows, GRID))
+    for row in range(height):
+        for column in range(width):
+            r, c = row * GRID // width, column * GRID // width
+            counts[r, c] += 1
+            for k in range(3):
+                mean[r, c, k] += light[row * width + column, k]
+    for r in range(rows):
+        for c in range(GRID):
+            for k in range(3):
+                mean[r, c, k] /= max(counts[r, c], 1.0)
+    filled = rows if counts[rows - 1, 0] > 0 else rows - 1
+    for _ in range(3):
+        for r in range(filled):
+            for c in range(GRID):
+                for k in range(3):
+                    spare[r, c, k] = (mean[r, max(c - 1, 0), k] + mean[r, c, k] + mean[r, min(c + 1, GRID - 1), k]) / 3
+        for r in range(filled):
+            for c in range(GRID):
+                for k in range(3):
+                    mean[r, c, k] = (spare[max(r - 1, 0), c, k] + spare[r, c, k] + spare[min(r + 1, filled - 1), c, k]) / 3
+    for row in range(height):
+        y = min(max((row + 0.5) * GRID / width - 0.5, 0.0), filled - 1.001)
+        r = int(y)
+        fy = y - r
+        for column in range(width):
+            x = min(max((column + 0.5) * GRID / width - 0.5, 0.0), GRID - 1.001)
+            c = int(x)
+            fx = x - c
+            p = row * width + column
+            share = glow + (1 - glow) * dirt[p]
+            for k in range(3):
+                low = mean[r, c, k] * (1 - fx) + mean[r, c + 1, k] * fx
+                high = mean[r + 1, c, k] * (1 - fx) + mean[r + 1, c + 1, k] * fx
+                light[p, k] += share * (low * (1 - fy) + high * fy - light[p, k])
+
+
+@numba.njit(cache=True, nogil=True)
+def _expose(seed, light, tone, grain, out):  # type: ignore[no-untyped-def]
+    """Light to grey levels, with the sensor's noise."""
+    offset = np.int64((np.uint64(seed) * np.uint64(11400714819323198485)) >> np.uint64(48))
+    scale = TONES / BRIGHTEST
+    for p in range(len(out)):
+        for c in range(3):
+            entry = min(int(light[p, c] * scale), TONES - 1)
+            grey = np.int64(tone[entry]) + grain[(offset + 3 * p + c) & 0xFFFF]
+            out[p, c] = np.uint8(min(max(grey, 0), 255))
