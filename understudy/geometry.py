@@ -5,10 +5,12 @@ A pose is (x, y, yaw): `a_T_b` as a planar transform. A rigid transform in space
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from understudy.errors import DataError
-from understudy.records import Array, Floats, Ints
+from understudy.records import Array, Floats, Ints, Rig
 
 
 def wrap(angle: Floats) -> Floats:
@@ -167,14 +169,21 @@ def rays(pixels: Floats, K: Floats, distortion: str = "none", coefficients: tupl
 # Boxes ----------------------------------------------------------------------------------------------------------------
 
 
-def corners(pose: Floats, length: Floats, width: Floats) -> Floats:
+def corners(pose: Floats, length: Floats | float, width: Floats | float) -> Floats:
     """Corners (..., 4, 2) of boxes centred at poses (..., 3): front left, front right, rear right, rear left."""
     x = np.asarray(length)[..., None] / 2 * np.array([1, 1, -1, -1])
     y = np.asarray(width)[..., None] / 2 * np.array([1, -1, -1, 1])
     return move(np.asarray(pose)[..., None, :], np.stack(np.broadcast_arrays(x, y), axis=-1))
 
 
-def overlap(pose_a: Floats, length_a: Floats, width_a: Floats, pose_b: Floats, length_b: Floats, width_b: Floats) -> Array:
+def overlap(
+    pose_a: Floats,
+    length_a: Floats | float,
+    width_a: Floats | float,
+    pose_b: Floats,
+    length_b: Floats | float,
+    width_b: Floats | float,
+) -> Array:
     """Whether oriented boxes touch, (...,) bool, by the separating axis theorem on centres, extents and headings."""
     pose_a, pose_b = np.asarray(pose_a, float), np.asarray(pose_b, float)
     dx, dy = pose_b[..., 0] - pose_a[..., 0], pose_b[..., 1] - pose_a[..., 1]
@@ -232,3 +241,66 @@ def frenet(line: Floats, points: Floats) -> tuple[Floats, Floats, Floats]:
         np.take_along_axis(across, nearest[..., None], -1)[..., 0],
         heading[nearest],
     )
+
+
+# Bird's-eye view ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Cells of a bird's-eye view in the ego frame: X rows forward from `x0`, Y columns leftward from `y0`."""
+
+    x0: float = -16.0
+    y0: float = -24.0
+    cell: float = 0.75
+    shape: tuple[int, int] = (64, 64)
+
+    def centres(self) -> Floats:
+        """The middle of each cell, (X, Y, 2)."""
+        x = self.x0 + self.cell * (np.arange(self.shape[0]) + 0.5)
+        y = self.y0 + self.cell * (np.arange(self.shape[1]) + 0.5)
+        return np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)
+
+
+CAMERAS_A_CELL = 2
+
+
+def lift_table(rig: Rig, grid: Grid, heights: Floats, size: tuple[int, int]) -> tuple[Ints, Floats]:
+    """Where each cell of a bird's-eye view, at each height, lies in the feature maps of a rig's cameras.
+
+    Gives `index` (Z * X * Y, 8) into the feature maps laid out as (C, h, w) for maps of `size` (w, h), and `weight` of
+    the same shape: four bilinear corners in each of at most two cameras, those that see the cell nearest to their
+    middle. Weights of a cell sum to 1, or to 0 where no camera sees it. Sampling by such a table has no parameters, as
+    in Simple-BEV (Harley et al. 2023), and knows nothing of how many cameras there are or of their lenses.
+    """
+    w, h = size
+    ground = grid.centres()
+    points = np.concatenate(
+        [np.concatenate([ground, np.full((*grid.shape, 1), height)], axis=-1).reshape(-1, 3) for height in heights]
+    )  # (Z * X * Y, 3)
+    places = np.full((len(rig.names), len(points), 2), np.nan)
+    for c in range(len(rig.names)):
+        if not np.isfinite(rig.ego_T_cam[c]).all():
+            continue
+        in_camera = transform(np.linalg.inv(rig.ego_T_cam[c]), points)
+        pixels = project(in_camera, rig.K[c], rig.distortion[c], rig.coefficients[c])
+        places[c] = (pixels + 0.5) * np.array([w, h]) / rig.size[c] - 0.5  # from pixel centres to feature centres
+    # The share of the half picture between a point and the nearest edge: negative or nan is not seen.
+    margin = 1 - np.max(np.abs((places + 0.5) / np.array([w, h]) - 0.5) * 2, axis=-1)  # (C, Z * X * Y)
+    margin = np.where(np.isfinite(margin), margin, -1.0)
+    order = np.argsort(-margin, axis=0, kind="stable")[:CAMERAS_A_CELL]
+    index = np.zeros((len(points), CAMERAS_A_CELL * 4), np.int64)
+    weight = np.zeros((len(points), CAMERAS_A_CELL * 4))
+    for slot, camera in enumerate(order):
+        rows = np.arange(len(points))
+        seen = margin[camera, rows] > 0
+        place = np.where(seen[:, None], places[camera, rows], 0.0)
+        low = np.floor(place).astype(np.int64)
+        share = place - low
+        for corner, (dx, dy) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
+            x, y = np.clip(low[:, 0] + dx, 0, w - 1), np.clip(low[:, 1] + dy, 0, h - 1)
+            bilinear = np.abs(1 - dx - share[:, 0]) * np.abs(1 - dy - share[:, 1])
+            index[:, slot * 4 + corner] = np.where(seen, (camera * h + y) * w + x, 0)
+            weight[:, slot * 4 + corner] = np.where(seen, bilinear, 0.0)
+    total = weight.sum(axis=1, keepdims=True)
+    return index, np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
