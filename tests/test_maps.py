@@ -144,7 +144,7 @@ def test_the_line_of_a_route_is_as_long_as_its_lanes_and_tells_their_ends() -> N
     arc = float(roads.length[1])
     assert line.s[-1] == pytest.approx(100 + arc, abs=0.05)
     assert line.ends == pytest.approx({"in": 50, "arc": 50 + arc, "out": 100 + arc}, abs=0.05)
-    assert line.project(np.array([[25.0, 1.0]]))[0] == pytest.approx(25)
+    np.testing.assert_allclose(line.project(np.array([[25.3, 1.0], [-5.0, 0.0]])), [[25.3, 0], [1, 5]], atol=1e-6)
     np.testing.assert_allclose(line.at(np.array([25.0]))[0], [25, 0, 0], atol=1e-6)
     assert np.abs(np.diff(np.unwrap(line.heading))).max() < 0.05
 

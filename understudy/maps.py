@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 
 from understudy.errors import UnknownName
-from understudy.geometry import arc_length, frenet, resample, wrap
+from understudy.geometry import arc_length, resample, wrap
 from understudy.records import Array, Floats, Ints, Lane, Map
 
 LANE_WIDTH = 3.5  # m, for lanes that come without a polygon
@@ -51,35 +51,47 @@ class RouteLine:
         """Distance along the line to the end of each lane that is followed to its end."""
         return {id: float(s) for id, s in zip(self.route, self.end, strict=True) if np.isfinite(s)}
 
-    def project(self, points: Floats) -> Floats:
-        """Distance along the line (...,) of its point nearest to each of `points` (..., 2); nan for nan."""
-        known = np.isfinite(points[..., 0])
-        along = np.full(np.shape(points)[:-1], np.nan)
-        along[known] = shapely.line_locate_point(shapely.LineString(self.points), shapely.points(points[known]))
-        return along
+    def project(self, points: Floats, low: Floats | None = None, span: float = np.inf) -> tuple[Floats, Floats]:
+        """Where points (n, 2) lie: distance along the line (n,) and signed distance to its left (n,); nan for nan.
+
+        With `low` (n,) only the `span` metres of the line from there on are looked at, so that a place which the route
+        passes twice is the right one.
+        """
+        along, across = np.full(len(points), np.nan), np.full(len(points), np.nan)
+        apart = float(self.s[1])
+        width = int(min(span / apart + 2, len(self.s)))
+        for rows in np.array_split(np.flatnonzero(np.isfinite(points[:, 0])), max(1, len(points) * width // 2_000_000)):
+            first = np.zeros(len(rows), int) if low is None else (np.nan_to_num(low[rows]) / apart).astype(int)
+            index = np.clip(first[:, None], 0, len(self.s) - width) + np.arange(width)
+            offset = points[rows, None] - self.points[index]
+            nearest = np.argmin(np.einsum("nwc,nwc->nw", offset, offset), axis=1) + index[:, 0]
+            choice = [self._on_segment(points[rows], nearest + before) for before in (-1, 0)]
+            second = np.abs(choice[1][2]) < np.abs(choice[0][2])
+            along[rows], across[rows] = (np.where(second, choice[1][i], choice[0][i]) for i in (0, 1))
+        return along, across
+
+    def _on_segment(self, points: Floats, index: Ints) -> tuple[Floats, Floats, Floats]:
+        """Distance along the line, to its left, and altogether, of points (n, 2) projected to segments (n,) of it."""
+        index = np.clip(index, 0, len(self.s) - 2)
+        step = self.points[index + 1] - self.points[index]
+        length = np.hypot(*step.T)
+        offset, unit = points - self.points[index], step / length[:, None]
+        t = np.clip(np.sum(offset * unit, axis=1), 0, length)
+        away = np.hypot(*(offset - t[:, None] * unit).T)
+        left = unit[:, 0] * offset[:, 1] - unit[:, 1] * offset[:, 0]
+        return self.s[index] + t, np.copysign(away, left), away
 
     def follow(self, points: Floats) -> Floats:
-        """`project` for the successive points (T, 2) of a path that follows the line.
-
-        Each is looked for near where the one before was, so that a route that crosses itself, or passes the same road
-        twice, is followed in its own order.
-        """
+        """The distance along the line (T,) of the successive points (T, 2) of a path that follows it, each looked for
+        near where the one before was."""
         along = np.full(len(points), np.nan)
         known = np.flatnonzero(np.isfinite(points[:, 0]))
-        if len(known) == 0:
-            return along
-        along[known[0]] = self.project(points[known[:1]])[0]
+        along[known[:1]] = self.project(points[known[:1]])[0]
         for before, now in pairwise(known):
-            step = float(np.hypot(*(points[now] - points[before])))
-            along[now] = self._project_near(points[now], along[before], 5.0 + 2 * step)
+            reach = 5.0 + 2 * float(np.hypot(*(points[now] - points[before])))
+            low = np.maximum(along[[before]] - reach, 0.0)
+            along[now] = self.project(points[[now]], low, 2 * reach)[0][0]
         return along
-
-    def _project_near(self, point: Floats, near: float, reach: float) -> float:
-        """`project` of one point within `reach` of a distance along the line."""
-        first, last = np.searchsorted(self.s, (near - reach, near + reach))
-        first, last = max(int(first) - 1, 0), min(int(last) + 1, len(self.s))
-        along, *_ = frenet(self.points[first:last], point)
-        return float(np.clip(self.s[first] + along, self.s[first], self.s[last - 1]))
 
     def at(self, s: Floats) -> Floats:
         """Poses (..., 3) on the line at distances `s` (...,), held at its ends."""
@@ -105,7 +117,9 @@ class Roads:
         driven = [lane.kind != "bicycle" and length > 0 for lane, length in zip(self.lanes, self.length, strict=True)]
         self._driven = np.flatnonzero(driven)  # the lanes that a car drives in
         self._tree = shapely.STRtree(self._polygons[self._driven])
+        self.width = np.asarray(shapely.area(self._polygons) / np.maximum(self.length, 1e-9), float)  # (lanes,) mean
         self._set_out_segments()
+        self._wider: dict[float, shapely.Geometry] = {}
 
     def _links(self) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
         """Successors and predecessors as indices: told by either side, and only lanes that are here."""
@@ -154,16 +168,22 @@ class Roads:
         rings = [_valid(ring) for ring in self.map.drivable if len(ring) >= 3]
         closed = shapely.buffer(shapely.buffer(lanes, SEAM, join_style="mitre"), -SEAM, join_style="mitre")
         area = shapely.union_all([lanes, *rings] if rings else [lanes, closed])
-        shapely.prepare(area)
         return area
 
     @cached_property
     def _parts(self) -> shapely.STRtree:
         return shapely.STRtree(shapely.get_parts(shapely.boundary(self.drivable)))
 
-    def inside(self, points: Floats) -> Array:
-        """Whether points (..., 2) lie on drivable ground, (...,) bool; False for nan."""
-        return np.asarray(shapely.contains_xy(self.drivable, points[..., 0], points[..., 1]))
+    def inside(self, points: Floats, tolerance: float = 0.0) -> Array:
+        """Whether points (..., 2) lie on drivable ground, or at most `tolerance` beside it, (...,) bool."""
+        return np.asarray(shapely.contains_xy(self._widened(tolerance), points[..., 0], points[..., 1]))
+
+    def _widened(self, metres: float) -> shapely.Geometry:
+        if metres not in self._wider:
+            area = shapely.buffer(self.drivable, metres) if metres else self.drivable
+            shapely.prepare(area)
+            self._wider[metres] = area
+        return self._wider[metres]
 
     def off_road(self, points: Floats) -> Floats:
         """How far points (..., 2) lie outside the drivable area, (...,) in metres: 0 inside, nan for nan."""
@@ -243,6 +263,11 @@ class Roads:
         """Heading (N,) of lanes (N,) at distances `s` (N,) along their centres."""
         unit = self._unit[self._segment(lane, s)]
         return np.arctan2(unit[:, 1], unit[:, 0])
+
+    def end(self, lane: int) -> Floats:
+        """The pose (3,) at a lane's end, where the stop line of its light lies."""
+        turn = self.heading(np.array([lane]), self.length[[lane]])[0]
+        return np.array([*self.lanes[lane].centre[-1], turn])
 
     def _segment(self, lane: Ints, s: Floats) -> Ints:
         at = self._first[lane] + np.clip(s, 0, self.length[lane] - 1e-6)

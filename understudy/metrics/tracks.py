@@ -1,0 +1,76 @@
+"""Where the others are at any time: rows of tracked boxes, interpolated."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from understudy.records import Array, Floats, Ints, Objects
+
+LONGEST_GAP_S = 0.6  # a track unseen for longer is not there in between (nuScenes annotates every 0.5 s)
+
+
+class Tracks:
+    """The objects of a drive: rows sorted by track and time. `number` counts the tracks from 0."""
+
+    def __init__(self, t_s: Floats, objects: Objects) -> None:
+        self.t_s = t_s
+        instant = objects.instant
+        _, number = np.unique(objects["track"], return_inverse=True)
+        order = np.lexsort((instant, number))
+        self.number, self.t = number[order], t_s[instant[order]]  # (R,) sorted by track, then time
+        self._span = float(t_s[-1] - t_s[0]) + 2 * LONGEST_GAP_S + 1.0
+        self._axis = self.number * self._span + (self.t - t_s[0])
+        self.x, self.y, yaw = (objects[name][order] for name in ("x", "y", "yaw"))
+        self.yaw = np.unwrap(np.nan_to_num(yaw))
+        # An object of unknown velocity counts as standing, one of unknown size as a point.
+        self.vx, self.vy = (np.nan_to_num(objects[name][order]) for name in ("vx", "vy"))
+        self.speed, self.kind = np.hypot(self.vx, self.vy), objects["kind"][order]
+        first = np.flatnonzero(np.diff(self.number, prepend=-1))
+        sides = (np.nan_to_num(objects[name][order]) for name in ("length", "width"))
+        self.length, self.width = (
+            np.maximum.reduceat(side, first) if len(first) else side for side in sides
+        )  # by number
+        self.radius = np.hypot(self.length, self.width) / 2
+        self._seen_at = np.flatnonzero(np.diff(objects.starts))  # instants with any object
+        self._row = np.argsort(order)  # the row of each row of `objects`
+        self._starts = objects.starts
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def frame(self, t: Floats) -> Ints:
+        """The instant with objects nearest to times (...,)."""
+        known = self.t_s[self._seen_at]
+        after = np.clip(np.searchsorted(known, t), 1, max(len(known) - 1, 1))
+        if len(known) == 1:
+            return np.broadcast_to(self._seen_at[0], np.shape(t))
+        return np.asarray(self._seen_at[np.where(t - known[after - 1] < known[after] - t, after - 1, after)])
+
+    def present(self, frame: Ints) -> tuple[Ints, Ints]:
+        """Rows of the objects seen at instants (n,): for each, the index into `frame` (m,) and the row (m,)."""
+        first, count = self._starts[frame], self._starts[frame + 1] - self._starts[frame]
+        owner = np.repeat(np.arange(len(frame)), count)
+        place = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        return owner, self._row[first[owner] + place]
+
+    def poses(self, number: Ints, t: Floats) -> Floats:
+        """Poses (n, m, 3) of tracks (n,) at times (n, m), linear between rows; nan where the track is not seen."""
+        at = number[:, None] * self._span + (t - self.t_s[0])
+        after = np.searchsorted(self._axis, at - 1e-6)
+        low, high = np.clip(after - 1, 0, len(self) - 1), np.clip(after, 0, len(self) - 1)
+        exact = np.abs(self._axis[high] - at) < 1e-6
+        low = np.where(exact, high, low)
+        gap = self._axis[high] - self._axis[low]
+        there = (self.number[low] == number[:, None]) & (self.number[high] == number[:, None]) & (gap <= LONGEST_GAP_S)
+        there &= self._axis[low] <= at + 1e-6
+        share = np.where(gap > 0, (at - self._axis[low]) / np.maximum(gap, 1e-9), 0.0)
+        columns = [values[low] + share * (values[high] - values[low]) for values in (self.x, self.y, self.yaw)]
+        return np.where(there[..., None], np.stack(columns, axis=-1), np.nan)
+
+    def nearest_row(self, number: Ints, t: Floats) -> Ints:
+        """The row (n,) of a track (n,) last seen at or before times (n,)."""
+        at = number * self._span + (t - self.t_s[0])
+        return np.asarray(np.clip(np.searchsorted(self._axis, at + 1e-6) - 1, 0, len(self) - 1))
+
+    def is_kind(self, rows: Ints, kinds: tuple[int, ...]) -> Array:
+        return np.isin(self.kind[rows], kinds)
