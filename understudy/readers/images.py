@@ -1,4 +1,4 @@
-"""Pictures kept as image files, or as a video; decoded only when asked for."""
+"""Pictures kept as image files; decoded only when asked for."""
 
 from __future__ import annotations
 

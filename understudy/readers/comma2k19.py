@@ -1,0 +1,201 @@
+"""comma2k19: one minute of commuting a segment, with poses of the camera at 20 Hz, CAN signals and radar.
+
+The log's poses are of the phone behind the windscreen, in an earth-centred frame. What a drive needs is the rear axle's
+in a plane: the direction in which the phone looks is taken from where it goes on straight stretches (as openpilot
+calibrates itself), its distance from the rear axle from `camera_ahead`, and the plane is the UTM zone of the first fix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.errors import DataError
+from understudy.geometry import compose, rotation, wrap, yaw_of
+from understudy.readers import folder, geodesy
+from understudy.readers.kinematics import motion
+from understudy.readers.tracks import objects
+from understudy.readers.video import HevcFile
+from understudy.records import NS, Array, Camera, Drive, Driver, Floats, Ints, Kind, Objects, Vehicle
+
+EXPECTED = "folders DONGLE|TIME/SEGMENT, each with global_pose/ and processed_log/"
+MARK = "global_pose/frame_times"
+VEHICLES = {  # by dongle: a Toyota RAV4 and a Honda Civic; rear overhangs assumed
+    "b0c9d2329ad1606b": Vehicle(length=4.605, width=1.845, height=1.705, wheelbase=2.66, rear_overhang=1.0),
+    "99c94dc769b5d96e": Vehicle(length=4.63, width=1.8, height=1.415, wheelbase=2.7, rear_overhang=1.0),
+}
+SIZE, FOCAL, CENTRE = (1164, 874), 910.0, (582.0, 437.0)  # the EON's camera
+CAMERA_HEIGHT = 1.22  # m above the road, as openpilot assumes
+FRD_R_CAM = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])  # camera axes in forward, right, down
+EGO_R_FRD = np.diag([1.0, -1, -1])
+
+RADAR_AGE_S = 0.075  # a radar slot is sent every 50 ms
+HOLD_S = 0.1  # CAN values are held this long before its first and after its last message
+
+
+@dataclass(frozen=True)
+class Comma2k19:
+    """One drive per segment of a minute."""
+
+    camera_ahead: float = 1.4  # metres from the rear axle to the phone, as near as slight turns tell (1.07 to 1.74)
+
+    def scan(self, root: Path) -> Iterator[str]:
+        root = Path(root)
+        return folder.found((folder.key_of(path.parents[1], root) for path in root.rglob(MARK)), root, EXPECTED)
+
+    def fingerprint(self, root: Path, key: str) -> str:
+        segment = folder.drive_folder(Path(root), key)
+        return folder.fingerprint(segment, segment.rglob("*"))
+
+    def read(self, root: Path, key: str) -> Drive:
+        segment = folder.drive_folder(Path(root), key)
+        with folder.reading(f"segment {key} as comma2k19's", segment):
+            route = segment.resolve().parent.name
+            name = folder.drive_id("comma2k19", f"{route}-{segment.resolve().name}", self.fingerprint(root, key))
+            return self._drive(name, segment, VEHICLES.get(route.split("|")[0].split("_")[0], Vehicle()))
+
+    def _drive(self, name: str, segment: Path, vehicle: Vehicle) -> Drive:
+        times = _array(segment / MARK, 1)
+        if np.any(np.diff(times) <= 0):
+            raise DataError(f"{name}: time goes backwards at frame {int(np.argmax(np.diff(times) <= 0)) + 1}")
+        pose = {
+            part: _array(segment / f"global_pose/frame_{part}", 2)
+            for part in ("positions", "velocities", "orientations")
+        }
+        known = np.flatnonzero(np.isfinite(np.concatenate([*pose.values()], axis=1)).all(axis=1))
+        if len(known) < 2:
+            raise DataError(f"{name}: {len(known)} of its poses are numbers, and a drive needs 2")
+        cut = slice(known[0], known[-1] + 1)
+        t_ns = np.round(times * NS).astype(np.int64)
+        place = _place(**{part: values[cut] for part, values in pose.items()}, camera_ahead=self.camera_ahead)
+        can = segment / "processed_log/CAN"
+        speed = _can(can / "speed", times[cut])
+        columns = {
+            **dict(zip(("x", "y", "yaw"), place["poses"].T, strict=True)),
+            **motion(t_ns[cut], place["poses"]),
+            "speed": speed,
+            "steering_wheel_angle": np.radians(
+                _can(can / "steering_angle", times[cut])
+            ),  # the log's degrees, + is left
+            "who_drives": np.full(len(speed), Driver.HUMAN),
+        }
+        holes = int(len(speed) - len(known))
+        return Drive(
+            id=name,
+            t_ns=t_ns[cut],
+            columns=columns,
+            vehicle=vehicle,
+            cameras=tuple(_cameras(segment, t_ns, place["frd_mount"], self.camera_ahead)),
+            objects=_radar(can / "radar", times[cut], place["poses"], speed, vehicle),
+            frame=place["frame"],
+            facts={
+                "dataset": "comma2k19",
+                "rates_hz": {"pose": 20.0, "can": _rate(can / "speed"), "radar": 20.0},
+                "origin": place["origin"],
+                "objects": "radar reflections: no boxes, no headings, velocity along the ego's heading",
+                **({"nan_poses": holes} if holes else {}),
+            },
+        )
+
+
+def _array(path: Path, dimensions: int) -> Floats:
+    with folder.reading("a numpy array", path):
+        values = np.load(path, allow_pickle=False)
+        if values.ndim != dimensions or values.dtype.kind not in "iuf":
+            raise ValueError(f"found {values.dtype} of shape {values.shape}, expected numbers with {dimensions} axes")
+        return np.asarray(values, dtype=np.float64)
+
+
+def _place(positions: Floats, velocities: Floats, orientations: Floats, camera_ahead: float) -> dict[str, Any]:
+    """The rear axle's poses (T, 3) in a UTM zone, and how the phone is mounted."""
+    latitude, longitude, _ = geodesy.geodetic(positions)
+    zone = geodesy.utm_zone(float(longitude[0]))
+    east, north, convergence = geodesy.utm(latitude, longitude, zone)
+    enu_R_ecef = geodesy.enu_R_ecef(float(latitude[0]), float(longitude[0]))
+    enu_R_frd = enu_R_ecef @ rotation(*orientations.T)  # the log's quaternion, used as ecef_R_frd: x then looks ahead
+    mount = _mount(np.einsum("tij,ti->tj", enu_R_frd, velocities @ enu_R_ecef.T))
+    yaw = wrap(yaw_of(enu_R_frd @ mount) + convergence)
+    poses = compose(np.stack([east, north, yaw], axis=-1), np.array([-camera_ahead, 0.0, 0.0]))
+    origin = {"latitude": float(np.degrees(latitude[0])), "longitude": float(np.degrees(longitude[0]))}
+    return {
+        "poses": poses,
+        "frd_mount": mount,
+        "origin": origin,
+        "frame": f"utm-{zone}{'n' if latitude[0] >= 0 else 's'}",
+    }
+
+
+def _mount(velocity: Floats) -> Floats:
+    """frd_R_car (3, 3) of a phone that looks a little aside and up: the median direction in which it moves, no roll."""
+    fast = velocity[np.linalg.norm(velocity, axis=1) > 5]
+    if len(fast) == 0:
+        return np.eye(3)
+    ahead = np.median(fast / np.linalg.norm(fast, axis=1)[:, None], axis=0)
+    ahead /= np.linalg.norm(ahead)
+    right = np.cross([0.0, 0, 1], ahead)
+    right /= np.linalg.norm(right)
+    return np.stack([ahead, right, np.cross(ahead, right)], axis=-1)
+
+
+def _can(path: Path, at: Floats) -> Floats:
+    """A CAN signal at other times: linear between messages, nan beyond them."""
+    t, values = _array(path / "t", 1), np.load(path / "value", allow_pickle=False).reshape(-1).astype(np.float64)
+    if np.any(np.diff(t) < 0):
+        raise DataError(f"time goes backwards at message {int(np.argmax(np.diff(t) < 0)) + 1}; in {path}")
+    out = np.interp(at, t, values)
+    return np.where((at >= t[0] - HOLD_S) & (at <= t[-1] + HOLD_S), out, np.nan)
+
+
+def _rate(path: Path) -> float:
+    t = _array(path / "t", 1)
+    return round(float((len(t) - 1) / (t[-1] - t[0])), 1)
+
+
+def _radar(path: Path, at: Floats, poses: Floats, speed: Floats, vehicle: Vehicle) -> Objects | None:
+    """The newest reflection in each slot of the radar at each instant; the radar sits in the front bumper."""
+    if not (path / "value").is_file():
+        return None
+    t, rows = _array(path / "t", 1), _array(path / "value", 2)
+    parts: list[tuple[Ints, Ints, Ints]] = []
+    seen = 0
+    for slot in np.unique(rows[:, 5]):
+        sent = np.flatnonzero(rows[:, 5] == slot)
+        track = seen + np.cumsum(rows[sent, 6] > 0)  # a flag says when a slot holds something new
+        seen = int(track[-1]) + 1
+        newest = np.searchsorted(t[sent], at, side="right") - 1
+        instant = np.flatnonzero((newest >= 0) & (at - t[sent][newest] < RADAR_AGE_S) & np.isfinite(poses[:, 0]))
+        parts.append((instant, sent[newest[instant]], track[newest[instant]]))
+    instant, row, track = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
+    ahead = rows[row, 0] + vehicle.length - vehicle.rear_overhang
+    place = compose(poses[instant], np.stack([ahead, rows[row, 1], np.zeros(len(row))], axis=-1))
+    along, heading = speed[instant] + rows[row, 2], poses[instant, 2]
+    unknown = np.full(len(row), np.nan)
+    columns: dict[str, Array] = {
+        "track": track,
+        "kind": np.full(len(row), Kind.UNKNOWN),
+        "x": place[:, 0],
+        "y": place[:, 1],
+        "yaw": unknown,
+        "length": unknown,
+        "width": unknown,
+        "vx": along * np.cos(heading),
+        "vy": along * np.sin(heading),
+    }
+    return objects(len(at), instant, columns)
+
+
+def _cameras(segment: Path, t_ns: Ints, frd_mount: Floats, camera_ahead: float) -> Iterator[Camera]:
+    """The phone's camera, where its film is there (a picture a pose)."""
+    film = segment / "video.hevc"
+    if not film.is_file():
+        return
+    ego_T_cam = np.eye(4)
+    ego_T_cam[:3, :3] = EGO_R_FRD @ frd_mount.T @ FRD_R_CAM
+    ego_T_cam[:3, 3] = camera_ahead, 0, CAMERA_HEIGHT
+    pictures = HevcFile(film, len(t_ns), SIZE)
+    K = np.array([[FOCAL, 0, CENTRE[0]], [0, FOCAL, CENTRE[1]], [0, 0, 1]])
+    yield Camera("road", SIZE, t_ns, pictures, K, ego_T_cam)
