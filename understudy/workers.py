@@ -18,6 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pickle import PicklingError
 from typing import Any, Literal
 
 from understudy.errors import UnderstudyError
@@ -163,7 +164,12 @@ def _serve(pipe: Connection) -> None:
     with suppress(EOFError, BrokenPipeError):
         function = pipe.recv()
         while True:
-            pipe.send(_attempt(function, *pipe.recv()))
+            index, item = pipe.recv()
+            result = _attempt(function, index, item)
+            try:
+                pipe.send(result)
+            except (TypeError, AttributeError, PicklingError) as error:
+                pipe.send((index, None, f"its answer cannot travel between processes: {error}", ""))
 
 
 # Ray ------------------------------------------------------------------------------------------------------------------

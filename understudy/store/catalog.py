@@ -25,10 +25,12 @@ CREATE TABLE current (stage TEXT, key TEXT, subject TEXT, part TEXT, drive TEXT,
 CREATE INDEX current_by_subject ON current (stage, key, subject);
 CREATE INDEX current_by_part ON current (part);
 CREATE INDEX current_by_drive ON current (drive);
+CREATE INDEX current_by_owner ON current (coalesce(drive, subject));
 CREATE TABLE tables (part TEXT, name TEXT, rows INTEGER, PRIMARY KEY (part, name)) WITHOUT ROWID;
 CREATE INDEX tables_by_name ON tables (name);
 """
 VERSION = 1  # of SCHEMA
+OWNER = "coalesce(drive, subject)"  # what a part is looked up by: the drive that it holds, or its subject
 
 
 def manifests(root: Path) -> dict[int, Path]:

@@ -16,7 +16,7 @@ from understudy.errors import UnderstudyError, UnknownName
 from understudy.records import Drive, Shadow
 from understudy.store import catalog
 from understudy.store.files import locked
-from understudy.store.packs import Span, packed, table_file
+from understudy.store.packs import Span, packed, stretches, table_file
 from understudy.store.runs import Entry, Part, Replaces, Run, blob_file, guard
 
 if TYPE_CHECKING:
@@ -83,19 +83,17 @@ class Lake:
         self, stage: str | None = None, key: str | None = None, subject: str | None = None, table: str | None = None
     ) -> list[Entry]:
         """The parts in view, narrowed by what is given; `subject` is a part's subject or the drive that it holds."""
-        where, values = ["1"], []
-        for condition, value in (
-            ("stage = ?", stage),
-            ("key = ?", key),
-            ("(drive = ? OR drive IS NULL AND subject = ?)", subject),
-            ("EXISTS (SELECT 1 FROM tables WHERE tables.part = current.part AND tables.name = ?)", table),
-        ):
-            if value is not None:
-                where.append(condition)
-                values += [value] * (2 if condition.startswith("(drive") else 1)
-        question = f"SELECT entry FROM current WHERE {' AND '.join(where)} ORDER BY coalesce(drive, subject), key, part"
+        asked = {
+            "stage = ?": stage,
+            "key = ?": key,
+            f"{catalog.OWNER} = ?": subject,
+            "EXISTS (SELECT 1 FROM tables WHERE tables.part = current.part AND tables.name = ?)": table,
+        }
+        asked = {condition: value for condition, value in asked.items() if value is not None}
+        where = " AND ".join(asked) or "true"
+        question = f"SELECT entry FROM current WHERE {where} ORDER BY {catalog.OWNER}, key, part"
         with self._catalog() as index:
-            return [catalog.read_entry(text) for (text,) in index.execute(question, values)]
+            return [catalog.read_entry(text) for (text,) in index.execute(question, list(asked.values()))]
 
     def drives(self) -> list[dict[str, Any]]:
         """What listings show of each drive, by id: `drives.summary`, and `part`, the name of the drive as an input."""
@@ -150,34 +148,33 @@ class Lake:
         with locked(guard(self.root)):
             yield
 
-    def places(self, table: str) -> list[tuple[str, str, Span]]:
-        """Subject, part and rows of all parts in view that hold rows of a table, in that order."""
-        question = "SELECT coalesce(drive, subject), part, rows FROM current JOIN tables USING (part) WHERE name = ?"
+    def places(self, table: str, subjects: Iterable[str] | None = None) -> list[tuple[str, Span]]:
+        """The parts in view that hold rows of a table, in order of subject, and where their rows lie."""
+        question = (
+            f"SELECT part, rows FROM current JOIN tables USING (part) WHERE name = ? ORDER BY {catalog.OWNER}, part"
+        )
+        values = [table]
+        if subjects is not None:
+            question = question.replace(" ORDER", f" AND {catalog.OWNER} IN (SELECT value FROM json_each(?)) ORDER")
+            values.append(msgspec.json.encode(sorted(subjects)).decode())
         with self._catalog() as index:
-            found = sorted(index.execute(question, (table,)).fetchall())
+            found = index.execute(question, values).fetchall()
         packs = packed(self.root, table)
-        return [
-            (subject, part, packs.get(part) or Span(table_file(self.root, table, part), 0, rows))
-            for subject, part, rows in found
-        ]
-
-    def spans(self, table: str, subjects: Iterable[str] | None = None) -> list[Span]:
-        """The rows of a table in view, in order of subject: whole files, or stretches of packs."""
-        wanted = None if subjects is None else set(subjects)
-        return [span for subject, _, span in self.places(table) if wanted is None or subject in wanted]
+        return [(part, packs.get(part) or Span(table_file(self.root, table, part), 0, rows)) for part, rows in found]
 
     def files(self, table: str, subjects: Iterable[str] | None = None) -> list[Path]:
-        """The files that hold rows of a table in view (a pack may hold others too: `spans` says which rows)."""
-        return list(dict.fromkeys(span.path for span in self.spans(table, subjects)))
+        """The files that hold rows of a table in view (a pack may hold others too: `places` says which are whose)."""
+        return list(dict.fromkeys(span.path for _, span in self.places(table, subjects)))
 
     def table(self, name: str, subjects: Iterable[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of a table in view, of all subjects or of some; what a part lacks is null. Empty if there are none."""
+        """Rows of a table in view, of all subjects or of some; what a part lacks is null."""
         import pyarrow as pa
 
         from understudy.store.tables import read_span
 
         with self.reading():
-            tables = [read_span(span, columns) for span in self.spans(name, subjects)]
+            spans = stretches(span for _, span in self.places(name, subjects))
+            tables = [read_span(span, columns) for span in spans]
         if not tables and name not in self.tables():
             raise UnknownName("table", name, self.tables())
         return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})

@@ -7,6 +7,7 @@ first, then its JSON; the small files go later, by `gc`. At any moment the rows 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,20 @@ def table_file(root: Path, table: str, part: str) -> Path:
 def locate(root: Path, table: str, part: str, rows: int) -> Span:
     """Where a part's rows of a table lie."""
     return packed(root, table).get(part) or Span(table_file(root, table, part), 0, rows)
+
+
+def stretches(spans: Iterable[Span]) -> list[Span]:
+    """The same rows in fewer spans: those that follow each other in a file made one, files in order of appearance."""
+    by_path: dict[Path, list[Span]] = {}
+    for span in spans:
+        by_path.setdefault(span.path, []).append(span)
+    joined: list[Span] = []
+    for path, found in by_path.items():
+        for span in sorted(found, key=lambda span: span.start):
+            if joined and joined[-1].path == path and joined[-1].stop == span.start:
+                span = Span(path, joined.pop().start, span.stop)
+            joined.append(span)
+    return joined
 
 
 def packed(root: Path, table: str) -> dict[str, Span]:

@@ -10,28 +10,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 
 from understudy.errors import UnderstudyError, hint
-from understudy.store.packs import Span
+from understudy.store.packs import Span, stretches
 
 if TYPE_CHECKING:
     from understudy.store.lake import Lake
 
-MEMORY = "2GB"  # beyond this DuckDB gives up with an error rather than take the machine with it
+MEMORY = "2GB"  # beyond this DuckDB takes to the disk
 
 
 def query(lake: Lake, sql: str) -> pa.Table:
     """The answer as a table. UnderstudyError, in one line, for anything but one SELECT that works."""
     tables = lake.tables()
     mentioned = [name for name in tables if name in re.findall(r"\w+", sql.lower())] or tables
-    with lake.reading(), duckdb.connect(":memory:", config={"python_enable_replacements": "false"}) as connection:
+    with (
+        lake.reading(),
+        TemporaryDirectory(prefix="understudy-") as spill,
+        duckdb.connect(":memory:", config={"python_enable_replacements": "false"}) as connection,
+    ):
         try:
             _check(connection.extract_statements(sql))
-            _prepare(connection, {name: lake.spans(name) for name in mentioned})
+            _prepare(connection, spill, {name: [span for _, span in lake.places(name)] for name in mentioned})
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise UnderstudyError(_one_line(str(error), tables)) from error
@@ -44,10 +49,11 @@ def _check(statements: list[Any]) -> None:
         raise UnderstudyError(f"a query is one SELECT, for the lake is read-only here; found {found}")
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection, spans: dict[str, list[Span]]) -> None:
+def _prepare(connection: duckdb.DuckDBPyConnection, spill: str, spans: dict[str, list[Span]]) -> None:
     paths = sorted({str(span.path.resolve()) for found in spans.values() for span in found})
     for setting, value in (
         ("memory_limit", MEMORY),
+        ("temp_directory", spill),
         ("allowed_paths", paths),
         ("autoinstall_known_extensions", False),
         ("autoload_known_extensions", False),
@@ -60,35 +66,20 @@ def _prepare(connection: duckdb.DuckDBPyConnection, spans: dict[str, list[Span]]
 
 
 def _select(spans: list[Span]) -> str:
-    """All rows of some spans: whole files together, and of the others the stretches that are in view."""
-    stretches: dict[Path, list[Span]] = {}
-    for span in spans:
-        stretches.setdefault(span.path, []).append(span)
-    whole = [path for path in stretches if path.parent.parent.name == "tables"]
-    selects = [_read(whole)] if whole else []
-    for path, found in stretches.items():
-        if path not in whole:
-            selects.append(_read([path], _joined(found)))
+    """All rows of some spans: files that hold one part together, and of each pack the rows that are in view."""
+    alone = [span.path for span in spans if span.path.parent.parent.name == "tables"]
+    packs: dict[Path, list[str]] = {}
+    for span in stretches(span for span in spans if span.path.parent.parent.name == "packs"):
+        packs.setdefault(span.path, []).append(f"file_row_number BETWEEN {span.start} AND {span.stop - 1}")
+    selects = [f"SELECT * FROM read_parquet({_paths(alone)}, union_by_name = true)"] if alone else []
+    for path, rows in packs.items():
+        read = f"read_parquet({_paths([path])}, file_row_number = true)"
+        selects.append(f"SELECT * EXCLUDE (file_row_number) FROM {read} WHERE {' OR '.join(rows)}")
     return " UNION ALL BY NAME ".join(selects)
 
 
-def _read(paths: list[Path], stretches: list[tuple[int, int]] | None = None) -> str:
-    files = _literal([str(path.resolve()) for path in paths])
-    if stretches is None:
-        return f"SELECT * FROM read_parquet({files}, union_by_name = true)"
-    where = " OR ".join(f"file_row_number BETWEEN {start} AND {stop - 1}" for start, stop in stretches)
-    return f"SELECT * EXCLUDE (file_row_number) FROM read_parquet({files}, file_row_number = true) WHERE {where}"
-
-
-def _joined(spans: list[Span]) -> list[tuple[int, int]]:
-    """Stretches of rows, those that touch made one."""
-    joined: list[tuple[int, int]] = []
-    for span in sorted(spans, key=lambda span: span.start):
-        if joined and joined[-1][1] == span.start:
-            joined[-1] = (joined[-1][0], span.stop)
-        else:
-            joined.append((span.start, span.stop))
-    return joined
+def _paths(paths: list[Path]) -> str:
+    return _literal([str(path.resolve()) for path in paths])
 
 
 def _literal(value: Any) -> str:

@@ -1,0 +1,131 @@
+"""Drives mapped over processes: in order, one failure at a time, and cleanly stopped."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from understudy.errors import DataError, UnderstudyError
+from understudy.workers import Outcome, map_drives
+
+BOTH = pytest.mark.parametrize("processes", [0, 2])
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def moody(number: int) -> int:
+    """Fails in every way but the last: an error of ours, a bug, a kill, an exit."""
+    match number:
+        case 1:
+            raise DataError("row 7 is torn")
+        case 2:
+            raise ZeroDivisionError("by zero")
+        case 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case 4:
+            os._exit(7)
+    return number
+
+
+def generate(number: int) -> object:
+    return (n for n in range(number)) if number else "nothing"
+
+
+def leave_mark(folder: Path, name: str) -> None:
+    """Mark the beginning, take a while, mark the end."""
+    (folder / f"{name}-begun").touch()
+    time.sleep(20 if name == "slow" else 0)
+    (folder / f"{name}-done").touch()
+
+
+@BOTH
+def test_outcomes_are_in_the_order_of_the_items(processes: int) -> None:
+    heard: list[Outcome] = []
+    outcomes = map_drives(square, range(7), processes, on_result=heard.append, describe="drive-{}".format)
+    assert [outcome.value for outcome in outcomes] == [n * n for n in range(7)]
+    assert [outcome.name for outcome in outcomes] == [f"drive-{n}" for n in range(7)]
+    assert sorted(heard, key=lambda outcome: outcome.name) == outcomes
+
+
+@BOTH
+def test_no_items_are_no_work(processes: int) -> None:
+    assert map_drives(square, [], processes) == []
+
+
+@BOTH
+def test_a_drive_that_fails_is_reported_and_the_others_go_on(processes: int) -> None:
+    good, torn, bug = map_drives(moody, [0, 1, 2], processes)
+    assert (good.value, good.error) == (0, "")
+    assert (torn.error, torn.trace) == ("row 7 is torn", "")
+    assert bug.error == "ZeroDivisionError: by zero" and "in moody" in bug.trace
+
+
+def test_a_worker_that_dies_takes_one_drive_with_it() -> None:
+    outcomes = map_drives(moody, [3, 0, 4, 5, 3, 6], 2)
+    assert [outcome.value for outcome in outcomes] == [None, 0, None, 5, None, 6]
+    assert outcomes[0].error == "its worker was killed by SIGKILL (out of memory, perhaps)"
+    assert outcomes[2].error == "its worker ended with exit code 7"
+
+
+def test_an_answer_that_cannot_travel_fails_that_drive_alone() -> None:
+    outcomes = map_drives(generate, [0, 2], 1)
+    assert [outcome.value for outcome in outcomes] == ["nothing", None]
+    assert "cannot travel between processes" in outcomes[1].error
+
+
+def test_ctrl_c_ends_the_workers_and_says_nothing_more(tmp_path: Path) -> None:
+    script = (
+        "import sys; from functools import partial; from pathlib import Path;"
+        "from tests.test_workers import leave_mark; from understudy.workers import map_drives\n"
+        "try: map_drives(partial(leave_mark, Path(sys.argv[1])), ['slow', 'quick', 'slow'], 2)\n"
+        "except KeyboardInterrupt: sys.exit(130)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=Path(__file__).parents[1],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "slow-begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert errors == ""
+    assert not (tmp_path / "slow-done").exists()
+
+
+def test_a_callback_that_fails_ends_the_workers() -> None:
+    def break_off(outcome: Outcome) -> None:
+        raise ZeroDivisionError
+
+    start = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        map_drives(time.sleep, [0, 60], 2, on_result=break_off)
+    assert time.monotonic() - start < 30
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is there")
+def test_without_ray_the_extra_is_named() -> None:
+    with pytest.raises(UnderstudyError, match=r"install the extra \[ray\]"):
+        map_drives(square, [1], "ray")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra [ray]")
+@pytest.mark.filterwarnings("default")
+def test_ray_does_the_same() -> None:
+    outcomes = map_drives(moody, [0, 1, 2, 3, 5], "ray")
+    assert [outcome.value for outcome in outcomes] == [0, None, None, None, 5]
+    assert outcomes[1].error == "row 7 is torn"
+    assert outcomes[3].error.startswith("its worker died")
