@@ -128,11 +128,17 @@ def _yes(value: Any) -> str:
     return "yes" if value else "–"
 
 
+def _trace(outcome: Any, total: int = 0) -> None:
+    """A bug of ours, or of a plug-in, shows where it happened; the drives after it go on."""
+    if outcome.trace:
+        click.echo(outcome.trace, err=True)
+
+
 @contextmanager
 def _progress(verb: str) -> Iterator[Callable[[Any, int], None]]:
     """A bar on stderr while drives are worked on; nothing where nobody looks."""
     if not sys.stderr.isatty():
-        yield lambda outcome, total: None
+        yield _trace
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -142,6 +148,7 @@ def _progress(verb: str) -> Iterator[Callable[[Any, int], None]]:
         task = bar.add_task(verb, total=None, last="")
 
         def tell(outcome: Any, total: int) -> None:
+            _trace(outcome)
             bar.update(task, total=total, advance=1, last=outcome.name[-40:])
 
         yield tell
@@ -309,3 +316,15 @@ def gc(compact: bool, as_json: bool, lake: Path | None) -> None:
         here.compact()
     freed = here.gc()
     _emit([{"id": "gc", "files": freed.files, "bytes": freed.bytes}], {"files": str, "bytes": str}, as_json, "")
+
+
+@main.command(epilog="understudy sample sample && understudy ingest mcap sample")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def sample(folder: Path) -> None:
+    """Write five short simulated drives into FOLDER as MCAP, to try things on."""
+    from understudy import sample as stage
+    from understudy.workers import Outcome
+
+    with _progress("drawing") as tell:
+        paths = stage.write(folder, on_drive=lambda name: tell(Outcome(name), 5))
+    click.echo(f"{len(paths)} drives in {folder}")

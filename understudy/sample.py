@@ -5,14 +5,19 @@ The human in them drives well; each story holds a moment in which a simple polic
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from understudy.geometry import arc_length, interpolate, move, resample
+from understudy.geometry import arc_length, move, resample
+from understudy.recorder import STRIDE, Recorder, unseen
 from understudy.records import (
     NS,
+    Array,
     Drive,
     Driver,
     Floats,
@@ -23,14 +28,20 @@ from understudy.records import (
     Map,
     Marking,
     Objects,
+    Rig,
     Vehicle,
 )
+from understudy.worlds.furnish import furnish
+from understudy.worlds.render import Renderer
+from understudy.worlds.rig import default_rig
+from understudy.worlds.scene import BRAKE, SHAPE_OF, Scene, Shape, rasterise, solids, weather
 
 _WIDTH = 3.5  # of a lane
 _REACH = 160.0  # of each arm from the junction's centre
 _STOP = 14.0  # of a stop line from the junction's centre
 _LIMIT = 13.9
 _DT = 0.1
+_PAINT = np.array([(0.72, 0.16, 0.14), (0.16, 0.30, 0.55), (0.85, 0.85, 0.82), (0.20, 0.22, 0.24)])
 
 
 def town() -> Map:
@@ -149,7 +160,6 @@ class _Story:
     others: tuple[_Actor, ...]
     red: tuple[float, float] = (1e9, 1e9)  # when the ego's light is red
     seconds: float = 20.0
-    facts: dict[str, str] = field(default_factory=dict)
 
 
 def _profile(*knots: tuple[float, float]) -> Callable[[Floats], Floats]:
@@ -242,9 +252,86 @@ def _stories(roads: Map) -> Iterator[_Story]:
 
 
 def drives() -> list[Drive]:
-    """The stories as drives of 10 Hz."""
+    """The stories as drives of 10 Hz, without pictures."""
     roads = town()
     return [_told(story, roads) for story in _stories(roads)]
+
+
+def write(folder: Path, size: tuple[int, int] = (384, 192), on_drive: Callable[[str], None] | None = None) -> list[Path]:
+    """The stories as MCAP files with pictures of three cameras of `size` (W, H); files that are there are left alone."""
+    rig = _cameras(size)
+    look = Look(town(), rig)
+    paths = []
+    for number, drive in enumerate(drives()):
+        path = folder / f"{drive.id}.mcap"
+        if not path.exists():
+            _film(drive, path, rig, look, seed=number)
+        paths.append(path)
+        if on_drive is not None:
+            on_drive(drive.id)
+    return paths
+
+
+def _cameras(size: tuple[int, int]) -> Rig:
+    """The city's cameras to the front and the sides."""
+    whole = default_rig(*size)
+    return Rig(
+        whole.names[:3], whole.size[:3], whole.K[:3], whole.ego_T_cam[:3], whole.distortion[:3], whole.coefficients[:3]
+    )
+
+
+class Look:
+    """Draws the town of the stories."""
+
+    def __init__(self, roads: Map, rig: Rig) -> None:
+        ground = rasterise(roads)
+        self._renderer = Renderer(rig, Scene(ground, furnish(ground, seed=2), weather("clear")))
+
+    def at(self, drive: Drive, instant: int, seed: int) -> tuple[Array, ...]:
+        """One picture (H, W, 3) for each camera."""
+        return self._renderer.render(drive.poses[instant], self._moving(drive, instant), seed).pictures
+
+    def _moving(self, drive: Drive, instant: int) -> Array:
+        assert drive.objects is not None and drive.lights is not None
+        rows = slice(drive.objects.starts[instant], drive.objects.starts[instant + 1])
+        others = {name: drive.objects[name][rows] for name in ("track", "kind", "x", "y", "yaw", "length", "width", "height")}
+        cars = solids(
+            len(others["x"]),
+            [SHAPE_OF[Kind(kind)] for kind in others["kind"]],
+            colour=_PAINT[others["track"] % len(_PAINT)],
+            id=others["track"],
+            **{name: others[name] for name in ("x", "y", "yaw", "length", "width", "height")},
+        )
+        before = max(instant - 3, 0)
+        slower = _speeds(drive, instant) < _speeds(drive, before) - 0.25
+        cars["state"] = np.where(slower & (cars["shape"] != Shape.PEDESTRIAN), BRAKE, 0)
+        heads = drive.lights.heads
+        lamps = solids(
+            len(heads), Shape.SIGNAL, x=heads[:, 0], y=heads[:, 1], z=heads[:, 2] - 0.5,
+            yaw=np.arctan2(heads[:, 1], heads[:, 0]), id=1000 + np.arange(len(heads)), colour=(0.1, 0.1, 0.1),
+        )  # fmt: skip
+        lamps["state"] = drive.lights.state[instant]
+        return np.concatenate([cars, lamps])
+
+
+def _speeds(drive: Drive, instant: int) -> Floats:
+    assert drive.objects is not None
+    rows = slice(drive.objects.starts[instant], drive.objects.starts[instant + 1])
+    return np.hypot(drive.objects["vx"][rows], drive.objects["vy"][rows])
+
+
+def _film(drive: Drive, path: Path, rig: Rig, look: Look, seed: int) -> None:
+    """Record a drive with its pictures."""
+    filmed = replace(drive, cameras=unseen(rig))
+    with Recorder(path) as recorder:
+        for start in range(0, len(drive), STRIDE):
+            stop = min(start + STRIDE, len(drive))
+            recorder.append(filmed.slice(start, stop))
+            for instant in range(start, stop):
+                for name, picture in zip(rig.names, look.at(drive, instant, seed * 10_000 + instant), strict=True):
+                    file = io.BytesIO()
+                    Image.fromarray(picture).save(file, "jpeg", quality=88)
+                    recorder.picture(name, int(drive.t_ns[instant]), "jpeg", file.getvalue())
 
 
 def _told(story: _Story, roads: Map) -> Drive:
