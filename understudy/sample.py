@@ -71,7 +71,7 @@ def town() -> Map:
     links: list[tuple[str, str]] = []
     for arm in range(4):
         links += [(f"in{arm}{side}", f"out{(arm + 2) % 4}{side}") for side in (0, 1)]
-        links += [(f"in{arm}0", f"out{(arm + 1) % 4}0"), (f"in{arm}1", f"out{(arm + 3) % 4}1")]
+        links += [(f"in{arm}0", f"out{(arm + 3) % 4}0"), (f"in{arm}1", f"out{(arm + 1) % 4}1")]
     through = [_link(by_id[start], by_id[end]) for start, end in links]
     everything = [*lanes, *through]
     after: dict[str, list[str]] = {lane.id: [] for lane in everything}
@@ -223,7 +223,7 @@ def _stories(roads: Map) -> Iterator[_Story]:
     kerb = np.array([(-70.0, -2 * _WIDTH - 1.5), (-70.0, 2 * _WIDTH + 1.5)])
     yield _Story(
         "jaywalker",
-        _Actor(straight, 20, _profile((0, 12), (3.0, 12), (6.2, 0.0), (9.5, 0.0), (15, 11), (20, 11))),
+        _Actor(straight, 20, _profile((0, 12), (2.6, 12), (7.4, 0.0), (9.5, 0.0), (15, 11), (20, 11))),
         (
             _Actor(kerb, 0, _profile((0, 0), (2.0, 0), (2.6, 1.6), (20, 1.6)), Kind.PEDESTRIAN, (0.6, 0.6, 1.75)),
             car(oncoming, 110, (0, 8), (4, 0), (11, 0), (16, 10)),
@@ -231,13 +231,14 @@ def _stories(roads: Map) -> Iterator[_Story]:
     )
     yield _Story(
         "red-light",
-        _Actor(path("in00", "in00-out10", "out10"), 15, _profile((0, 12), (5, 12), (13.2, 0), (15.5, 0), (20, 7))),
+        _Actor(path("in00", "in00-out30", "out30"), 15, _profile((0, 12), (6.5, 12), (13.2, 0), (15.5, 0), (19, 6), (26, 7))),
         (
             car(cross, 20, (0, 12), (16, 12), (20, 12)),
             car(cross, -15, (0, 12), (20, 12)),
             car(oncoming, 45, (0, 11), (4.5, 11), (12, 0), (16, 0), (20, 6)),
         ),
         red=(3.0, 15.0),
+        seconds=26.0,
     )
     parked = np.array([(-62.0, -2 * _WIDTH + 1.2), (-40.0, -2 * _WIDTH + 1.2)])
     around = _shifted(_shifted(straight, 66, 92, _WIDTH), 112, 136, -_WIDTH)
@@ -364,7 +365,7 @@ def _told(story: _Story, roads: Map) -> Drive:
         },
     )
     red = (t >= story.red[0]) & (t < story.red[1])
-    governed = tuple(lane.id for lane in roads.lanes if lane.id.startswith("in"))
+    governed = tuple(lane.id for lane in roads.lanes if lane.id.startswith("in") and not lane.junction)
     ours = np.array([name[2] in "02" for name in governed])  # the light of the ego's road, and the one across
     state = np.where(red[:, None] == ours, Light.RED, Light.GREEN).astype(np.int8)
     ends = {lane.id: lane.centre[-1] for lane in roads.lanes}
