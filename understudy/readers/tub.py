@@ -1,7 +1,7 @@
 """Donkeycar's tub, version 2: a record and a picture a tick of the car's loop, steering and throttle, no poses.
 
-`manifest.json` holds five JSON lines, the last of which lists the catalogs (one JSON record a line) and the records that
-were deleted since. A drive is continuous: a tub falls into several where its session changes, where it stands still for
+`manifest.json` holds five JSON lines, the last of which lists the catalogs (one JSON record a line) and the records
+that were deleted since. A drive is continuous: a tub falls into several where its session changes, where it pauses for
 more than a second, or where more than DELETED_RUN records in a row were deleted.
 
 Conversions between versions stamp the records anew, a few milliseconds apart. Such stamps are refused, and the rate of
@@ -26,12 +26,12 @@ from understudy.records import NS, Array, Camera, Drive, Driver, Floats, Ints, V
 EXPECTED = "donkeycar tubs of version 2, each with manifest.json and catalog_0.catalog"
 MANIFEST = "manifest.json"
 DELETED_RUN = 5  # a longer run of deleted records ends a drive
-PAUSE_S = 1.0
+PAUSE_MS = 1000
 FASTEST_HZ = 100.0  # no donkeycar's loop runs faster
 CAR = Vehicle(length=0.4, width=0.2, height=0.2, wheelbase=0.26, rear_overhang=0.07)  # assumed: about 1:10
 DRIVERS = {"user": Driver.HUMAN, "local_angle": Driver.MODEL, "local": Driver.MODEL, "pilot": Driver.MODEL}
 
-Record = dict[str, Any]
+Row = tuple[int, dict[str, Any]]  # a record and its place in the tub
 
 
 @dataclass(frozen=True)
@@ -41,159 +41,138 @@ class Tub:
     rate_hz: float | None = None  # of the car's loop (DRIVE_LOOP_HZ, by default 20), instead of the stamps in the log
 
     def scan(self, root: Path) -> Iterator[str]:
-        root = Path(root)
-        return folder.found(
-            (key for path in root.rglob(MANIFEST) for key in self._keys(path.parent, root)), root, EXPECTED
-        )
-
-    def _keys(self, tub: Path, root: Path) -> Iterator[str]:
         """`tub` for its first drive, `tub@512` for one that begins at record 512."""
-        key = folder.key_of(tub, root)
-        yield key
-        try:
-            yield from (f"{key}@{part[0]}" for part in self._parts(tub)[1:])
-        except DataError:
-            return  # `read` will say what is wrong
+        root = Path(root)
+        keys = (key for path in root.rglob(MANIFEST) for key in self._keys(path.parent, root))
+        return folder.found(keys, root, EXPECTED)
 
     def fingerprint(self, root: Path, key: str) -> str:
-        tub, part, records = self._find(Path(root), key)
-        pictures = [path for index in part if (path := _picture(tub, records[index]))]
+        tub, rows = self._find(Path(root), key)
+        pictures = [path for _, record in rows if (path := _picture(tub, record))]
         return folder.fingerprint(tub, [tub / MANIFEST, *_catalogs(tub), *pictures])
 
     def read(self, root: Path, key: str) -> Drive:
-        tub, part, records = self._find(Path(root), key)
+        tub, rows = self._find(Path(root), key)
         with folder.reading(f"tub {key}", tub):
-            rows = [records[index] for index in part]
-            t_ns = self._stamps(key, np.array(part), rows)
-            columns, pilot = {}, np.array([DRIVERS.get(row.get("user/mode"), Driver.UNKNOWN) for row in rows], np.int8)
-            if any("user/mode" in row for row in rows):
-                columns["who_drives"] = pilot
-            for name, source, sign in (("steer", "angle", -1.0), ("throttle", "throttle", 1.0)):  # the log's + is right
-                values = _driven(rows, source, pilot == Driver.MODEL)
-                if np.isfinite(values).any():
-                    columns[name] = sign * values
             name = "-".join([tub.resolve().name, *key.split("@")[1:]])
+            t_ns = self._stamps(key, rows)
+            who = np.array([DRIVERS.get(str(record.get("user/mode")), Driver.UNKNOWN) for _, record in rows])
+            commands = {
+                "steer": -_driven(rows, "angle", who == Driver.MODEL),  # the log's + is right
+                "throttle": _driven(rows, "throttle", who == Driver.MODEL),
+            }
+            first, last = rows[0][0], rows[-1][0]
             return Drive(
                 id=folder.drive_id("tub", name, self.fingerprint(root, key)),
                 t_ns=t_ns,
-                columns=columns,
+                columns={"who_drives": who, **{of: said for of, said in commands.items() if np.isfinite(said).any()}},
                 vehicle=CAR,
                 cameras=tuple(_camera(tub, rows, t_ns)),
                 facts={
                     "dataset": "donkeycar",
                     "rates_hz": {"pictures": round((len(t_ns) - 1) * NS / float(t_ns[-1] - t_ns[0]), 1)},
                     "stamps": "the log's" if self.rate_hz is None else "from rate_hz",
-                    "records": [int(part[0]), int(part[-1])],
-                    "deleted": int(part[-1] - part[0] + 1 - len(part)),
+                    "records": [first, last],
+                    "deleted": last - first + 1 - len(rows),
                 },
             )
 
-    def _find(self, root: Path, key: str) -> tuple[Path, list[int], list[Record]]:
-        """The tub, the records of the drive, and all records."""
-        place, _, first = key.partition("@")
+    def _keys(self, tub: Path, root: Path) -> Iterator[str]:
+        key = folder.key_of(tub, root)
+        yield key
+        try:
+            yield from (f"{key}@{rows[0][0]}" for rows in self._drives(tub)[1:])
+        except DataError:
+            return  # `read` will say what is wrong
+
+    def _find(self, root: Path, key: str) -> tuple[Path, list[Row]]:
+        """The tub's folder and the drive's rows."""
+        place, at, first = key.partition("@")
         tub = folder.drive_folder(root, place)
-        parts = self._parts(tub)
-        part = next((part for part in parts if str(part[0]) == first), None) if first else parts[0]
-        if part is None:
-            raise DataError(f"no drive of this tub begins at record {first!r}; in {tub}")
-        return tub, part, _records(tub)
+        for rows in self._drives(tub):
+            if not at or first == str(rows[0][0]):
+                return tub, rows
+        raise DataError(f"no drive of this tub begins at record {first!r}; in {tub}")
 
-    def _parts(self, tub: Path) -> list[list[int]]:
-        """The records of each drive of a tub: runs of at least two that were not deleted."""
-        records = _records(tub)
-        deleted = set(_manifest(tub)["deleted_indexes"])
-        kept = [index for index in range(len(records)) if index not in deleted]
-        parts: list[list[int]] = []
-        for index in kept:
-            if parts and not self._breaks(records, parts[-1][-1], index):
-                parts[-1].append(index)
-            else:
-                parts.append([index])
-        parts = [part for part in parts if len(part) > 1]
-        if not parts:
-            raise DataError(f"{len(records)} records, {len(kept)} of them not deleted: no two in a row; in {tub}")
-        return parts
+    def _drives(self, tub: Path) -> list[list[Row]]:
+        """The rows of each drive of a tub: runs of at least two records that were not deleted."""
+        with folder.reading("a tub's records", tub):
+            rows = _rows(tub)
+            runs: list[list[Row]] = []
+            for row in rows:
+                if runs and self._continues(runs[-1][-1], row):
+                    runs[-1].append(row)
+                else:
+                    runs.append([row])
+        runs = [run for run in runs if len(run) > 1]
+        if not runs:
+            raise DataError(f"{len(rows)} records are not deleted, no two of them in a row; in {tub}")
+        return runs
 
-    def _breaks(self, records: list[Record], before: int, index: int) -> bool:
-        """Whether a drive ends between two records."""
-        paused = 0.0
-        if self.rate_hz is None:
-            paused = (_stamp(records[index]) - _stamp(records[before])) / 1000
-        session = records[index].get("_session_id") != records[before].get("_session_id")
-        return session or index - before > DELETED_RUN + 1 or paused > PAUSE_S
+    def _continues(self, before: Row, after: Row) -> bool:
+        """Whether two records belong to one drive."""
+        if before[1].get("_session_id") != after[1].get("_session_id") or after[0] - before[0] > DELETED_RUN + 1:
+            return False
+        return self.rate_hz is not None or after[1]["_timestamp_ms"] - before[1]["_timestamp_ms"] <= PAUSE_MS
 
-    def _stamps(self, key: str, part: Ints, rows: list[Record]) -> Ints:
+    def _stamps(self, key: str, rows: list[Row]) -> Ints:
         """Stamps by the loop's rate where it is given, else the log's if they can be believed."""
         if self.rate_hz is not None:
-            if self.rate_hz <= 0:
+            if not self.rate_hz > 0:
                 raise DataError(f"tub {key}: rate_hz={self.rate_hz} is no rate; what was the car's DRIVE_LOOP_HZ?")
-            return np.asarray(np.round((part - part[0]) / self.rate_hz * NS), dtype=np.int64)
-        stamps = np.array([_stamp(row) for row in rows], dtype=np.int64)
+            place = np.array([index for index, _ in rows])
+            return np.asarray(np.round((place - place[0]) / self.rate_hz * NS), dtype=np.int64)
+        stamps = np.array([int(record["_timestamp_ms"]) for _, record in rows], dtype=np.int64)
         steps = np.diff(stamps)
         if steps.min() <= 0 or np.median(steps) * FASTEST_HZ < 1000:
             found = "go backwards" if steps.min() < 0 else f"are {np.median(steps):g} ms apart"
-            raise DataError(
-                f"tub {key}: its stamps {found}, so they are not of driving; give the rate: --set rate_hz=20"
-            )
+            raise DataError(f"tub {key}: its stamps {found}, not those of driving; give the rate: --set rate_hz=20")
         return stamps * 1_000_000
 
 
-def _manifest(tub: Path) -> Record:
+def _manifest(tub: Path) -> dict[str, Any]:
     """The last line of the manifest: catalogs and deleted records."""
     path = tub / MANIFEST
     with folder.reading("a tub's manifest", path):
-        lines = path.read_text(encoding="utf-8").split("\n")
-        found = [json.loads(line) for line in lines if line.strip()]
+        found = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
         if len(found) != 5 or not isinstance(found[4], dict):
             raise ValueError(f"found {len(found)} JSON lines, expected 5")
-        return {
-            "paths": list(found[4]["paths"]),
-            "deleted_indexes": [int(index) for index in found[4]["deleted_indexes"]],
-        }
+        return found[4]
 
 
 def _catalogs(tub: Path) -> list[Path]:
     return [folder.inside(tub, str(name)) for name in _manifest(tub)["paths"]]
 
 
-def _records(tub: Path) -> list[Record]:
-    """All records, deleted ones too."""
-    records: list[Record] = []
+def _rows(tub: Path) -> list[Row]:
+    """The records that were not deleted, each with its place among all."""
+    records: list[dict[str, Any]] = []
     for path in _catalogs(tub):
         with folder.reading("a tub's catalog", path):
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
                 try:
-                    record = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise ValueError(f"line {number}: {error}") from error
-                if not isinstance(record, dict):
-                    raise ValueError(f"line {number} holds no record")
-                records.append(record)
-    return records
+                    records.append(dict(json.loads(line)))
+                except (TypeError, ValueError) as error:
+                    raise ValueError(f"line {number} holds no record ({error})") from error
+    deleted = {int(index) for index in _manifest(tub)["deleted_indexes"]}
+    return [(index, record) for index, record in enumerate(records) if index not in deleted]
 
 
-def _stamp(record: Record) -> int:
-    return int(record["_timestamp_ms"])
-
-
-def _driven(rows: list[Record], source: str, by_model: Array) -> Floats:
-    """What steered or drove: the pilot's command where the pilot drove and its command was kept, else the user's."""
-    user, pilot = (
-        np.array([row.get(f"{who}/{source}", np.nan) for row in rows], dtype=np.float64) for who in ("user", "pilot")
-    )
+def _driven(rows: list[Row], command: str, by_model: Array) -> Floats:
+    """What was commanded: by the pilot where it drove and its command was kept, else by the user."""
+    user, pilot = (np.array([record.get(f"{who}/{command}") for _, record in rows], float) for who in ("user", "pilot"))
     return np.where(by_model & np.isfinite(pilot), pilot, user)
 
 
-def _picture(tub: Path, record: Record) -> Path | None:
+def _picture(tub: Path, record: dict[str, Any]) -> Path | None:
     name = record.get("cam/image_array")
     return None if name is None else folder.inside(tub / "images", str(name))
 
 
-def _camera(tub: Path, rows: list[Record], t_ns: Ints) -> Iterator[Camera]:
+def _camera(tub: Path, rows: list[Row], t_ns: Ints) -> Iterator[Camera]:
     """The pictures of the records that name one; how large they are is read from the first that is there."""
-    paths = [_picture(tub, row) for row in rows]
-    named = [index for index, path in enumerate(paths) if path]
-    there = next((paths[index] for index in named if paths[index].is_file()), None)
+    pictures = {index: path for index, (_, record) in enumerate(rows) if (path := _picture(tub, record))}
+    there = next((path for path in pictures.values() if path.is_file()), None)
     if there:
         size = image_size(there)
-        yield Camera("front", size, t_ns[named], ImageFiles(tuple(paths[index] for index in named), size))
+        yield Camera("front", size, t_ns[list(pictures)], ImageFiles(tuple(pictures.values()), size))
