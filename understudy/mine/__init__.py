@@ -1,0 +1,25 @@
+"""Mining: triggers find events, and the events that matter most become clips, within a budget.
+
+`find` and `choose` are pure: a drive in, events out; events in, clips out. `run` does both over a lake.
+"""
+
+from understudy.mine.choose import Moment, choose, event_id, side_of
+from understudy.mine.find import find, moments, resolve
+from understudy.mine.run import Mined, Yield, read_clips, run
+from understudy.mine.settings import WEIGHTS, Mine
+
+__all__ = [
+    "WEIGHTS",
+    "Mine",
+    "Mined",
+    "Moment",
+    "Yield",
+    "choose",
+    "event_id",
+    "find",
+    "moments",
+    "read_clips",
+    "resolve",
+    "run",
+    "side_of",
+]

@@ -1,0 +1,155 @@
+"""Which events become clips: every trigger takes its turn, and scores of different triggers never meet.
+
+A trigger's turn takes its strongest event that no clip shows yet. The event is widened by its context; if that
+overlaps a clip, the clip grows, otherwise there is a new one. An event gives way if it is nearly what the same trigger
+kept before: at the same place, with a signature that differs by less than 1 in every number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from understudy.mine.settings import Mine
+from understudy.records import NS, Clip, Event
+from understudy.store import digest
+
+Stamps = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An event, where it was, and what was going on."""
+
+    event: Event
+    place: str
+    signature: tuple[float, ...] = ()  # in units that make 1 a difference; nan where unknown (see `find.SIGNATURE`)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A stretch of a drive that shows an event with its context."""
+
+    drive: str
+    start_ns: int
+    end_ns: int
+    place: str
+
+    @property
+    def seconds(self) -> float:
+        return (self.end_ns - self.start_ns) / NS
+
+    def holds(self, other: _Window | Event) -> bool:
+        return self.start_ns <= other.start_ns and other.end_ns <= self.end_ns
+
+    def joined(self, other: _Window) -> _Window:
+        return replace(self, start_ns=min(self.start_ns, other.start_ns), end_ns=max(self.end_ns, other.end_ns))
+
+
+def choose(moments: Iterable[Moment], drives: Mapping[str, Stamps], settings: Mine) -> list[Clip]:
+    """The clips worth keeping, in the order in which they were chosen; the same moments and seed give the same clips.
+
+    `drives` gives the first and last stamp of each drive. A clip lists the events of all the moments that it shows.
+    """
+    moments = list(moments)
+    queues = _queues(moments, settings)
+    weights = {name: settings.weight(name) for name in queues}
+    lots = {name: _lot(settings, name) for name in queues}
+    turns = dict.fromkeys(queues, 0)
+    kept: dict[tuple[str, str], list[Moment]] = defaultdict(list)  # what a trigger showed at a place
+    windows: list[_Window] = []
+    budget_s = settings.seconds
+    while queues and len(windows) < settings.clips:
+        trigger = min(queues, key=lambda name: ((turns[name] + 0.5) / weights[name], lots[name]))
+        moment = queues[trigger].pop()
+        if not queues[trigger]:
+            del queues[trigger]
+        window = _window(moment, drives[moment.event.drive], settings)
+        near = [other for other in windows if shows(other, window)]
+        shown = any(other.holds(_core(moment.event, settings)) for other in near)
+        if shown or any(_alike(moment, other) for other in kept[trigger, moment.place]):
+            continue
+        fits = (joined for other in near if (joined := other.joined(window)).seconds <= settings.longest_s)
+        window = next(fits, window)
+        swallowed = [other for other in near if window.holds(other)]
+        cost_s = window.seconds - sum(other.seconds for other in swallowed)
+        if cost_s > budget_s:
+            continue
+        budget_s -= cost_s
+        turns[trigger] += 1
+        kept[trigger, moment.place].append(moment)
+        first = min((windows.index(other) for other in swallowed), default=len(windows))
+        windows = [*windows[:first], window, *(other for other in windows[first:] if other not in swallowed)]
+    events: dict[str, list[Event]] = defaultdict(list)
+    for moment in moments:
+        events[moment.event.drive].append(moment.event)
+    return [_clip(window, events[window.drive], settings) for window in windows]
+
+
+def side_of(place: str, regression: int) -> str:
+    """The side that a place is on, by its name: one in `regression` is for the regression suite, the others train."""
+    return "regression" if int(digest(["side", place]), 16) % regression == 0 else "train"
+
+
+def event_id(event: Event) -> str:
+    """What an event is called, by where it is and who found it."""
+    return f"event:{digest([event.drive, event.start_ns, event.end_ns, event.trigger])[:12]}"
+
+
+def shows(window: _Window | Clip, event: _Window | Event) -> bool:
+    """Whether a stretch of a drive has instants in common with another."""
+    return window.drive == event.drive and window.start_ns <= event.end_ns and event.start_ns <= window.end_ns
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """Events by time, those of the same time by who found them."""
+    return sorted(events, key=lambda event: (event.start_ns, event.end_ns, event.trigger))
+
+
+def _queues(moments: Iterable[Moment], settings: Mine) -> dict[str, list[Moment]]:
+    """The moments of each trigger that has turns, the strongest last; equals in an order that the seed decides."""
+    queues: dict[str, list[Moment]] = defaultdict(list)
+    for moment in moments:
+        if settings.weight(moment.event.trigger) > 0:
+            queues[moment.event.trigger].append(moment)
+    for queue in queues.values():
+        queue.sort(key=lambda moment: (moment.event.score, _lot(settings, event_id(moment.event))))
+    return queues
+
+
+def _lot(settings: Mine, name: str) -> str:
+    return digest([settings.seed, name])
+
+
+def _core(event: Event, settings: Mine) -> Event:
+    """As much of an event as a clip can hold with its context: of a long one the beginning."""
+    room_ns = round((settings.longest_s - 2 * settings.context_s) * NS)
+    return replace(event, end_ns=min(event.end_ns, event.start_ns + room_ns))
+
+
+def _window(moment: Moment, drive: Stamps, settings: Mine) -> _Window:
+    """The event with its context, as far as the drive goes."""
+    event, context_ns = _core(moment.event, settings), round(settings.context_s * NS)
+    start, end = max(event.start_ns - context_ns, drive[0]), min(event.end_ns + context_ns, drive[1])
+    return _Window(event.drive, start, end, moment.place)
+
+
+def _alike(one: Moment, other: Moment) -> bool:
+    """Whether two moments of one trigger and place are nearly the same."""
+    a, b = np.array(one.signature), np.array(other.signature)
+    return len(a) == len(b) and bool(np.all((np.isnan(a) & np.isnan(b)) | (np.abs(a - b) < 1)))
+
+
+def _clip(window: _Window, events: Iterable[Event], settings: Mine) -> Clip:
+    return Clip(
+        id=f"clip:{digest([window.drive, window.start_ns, window.end_ns])[:12]}",
+        drive=window.drive,
+        start_ns=window.start_ns,
+        end_ns=window.end_ns,
+        events=tuple(in_order(event for event in events if shows(window, event))),
+        place=window.place,
+        side=side_of(window.place, settings.regression),
+    )

@@ -1,0 +1,267 @@
+"""Mining over a lake: events of every drive, then clips within the budget, as the tables `events` and `clips`."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from understudy import workers
+from understudy.mine.choose import Moment, choose, event_id, in_order, shows
+from understudy.mine.find import COLUMNS, find, moments, resolve
+from understudy.mine.settings import Mine
+from understudy.records import NS, Clip, Drive, Event, Trigger
+from understudy.store import Entry, Lake, Part, code_version
+
+SHORTLIST = (
+    2000  # events of each trigger, the strongest, from which clips are chosen: memory does not grow with the lake
+)
+
+EVENTS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("drive", pa.string()),
+        ("start_ns", pa.int64()),
+        ("end_ns", pa.int64()),
+        ("trigger", pa.string()),
+        ("score", pa.float64()),
+        ("run", pa.string()),  # the part that it was found in
+        ("place", pa.string()),
+        ("signature", pa.list_(pa.float64())),
+    ]
+)
+CLIPS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("drive", pa.string()),
+        ("start_ns", pa.int64()),
+        ("end_ns", pa.int64()),
+        ("events", pa.list_(pa.string())),
+        ("seconds", pa.float64()),
+        ("side", pa.string()),
+        ("place", pa.string()),
+        ("run", pa.string()),  # the part that it was chosen in
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Yield:
+    """What one trigger brought."""
+
+    trigger: str
+    events: int
+    hours: float  # of the drives that it could look at
+    drives: int
+    clips: int  # that show an event of its
+    lacking: Mapping[str, int]  # what the other drives lacked, and how many of them did
+
+    @property
+    def per_hour(self) -> float:
+        return self.events / self.hours if self.hours else float("nan")
+
+
+@dataclass(frozen=True)
+class Mined:
+    """What mining came to."""
+
+    report: workers.Report  # of the drives
+    yields: tuple[Yield, ...]  # by trigger
+    clips: tuple[Clip, ...]  # the most deserving first
+
+
+def run(
+    lake: Lake,
+    settings: Mine | None = None,
+    processes: int = 0,
+    on_drive: Callable[[workers.Outcome, int], None] | None = None,
+) -> Mined:
+    """Find the events of every drive of the lake, and choose clips.
+
+    A trigger passes over drives that lack what it needs, which is counted. Drives that were searched already, by the
+    same triggers in the same shadow runs, are not searched again.
+    """
+    settings = settings or Mine()
+    triggers = resolve(settings.triggers)
+    code = code_version(["understudy.mine", "understudy.store", *{type(one).__module__ for one in triggers.values()}])
+    report, entries = _find(lake, triggers, lake.drives(), code, processes, on_drive)
+    _choose(lake, settings, entries, code)
+    clips = read_clips(lake)
+    return Mined(report, tuple(_yields(triggers, entries, clips)), tuple(clips))
+
+
+def read_clips(lake: Lake) -> list[Clip]:
+    """The clips of the lake, in the order in which they were chosen."""
+    rows = lake.table("clips").to_pylist() if "clips" in lake.tables() else []
+    events = _events(lake, {row["drive"] for row in rows})
+    return [
+        Clip(
+            id=row["id"],
+            drive=row["drive"],
+            start_ns=row["start_ns"],
+            end_ns=row["end_ns"],
+            events=tuple(events[id] for id in row["events"]),
+            place=row["place"],
+            side=row["side"],
+        )
+        for row in rows
+    ]
+
+
+# Events ---------------------------------------------------------------------------------------------------------------
+
+
+def _find(
+    lake: Lake,
+    triggers: Mapping[str, Trigger],
+    drives: list[dict[str, Any]],
+    code: str,
+    processes: int,
+    on_drive: Callable[[workers.Outcome, int], None] | None,
+) -> tuple[workers.Report, list[Entry]]:
+    """What became of each drive, and the parts that hold the events."""
+    shadows: dict[str, list[str]] = defaultdict(list)
+    for entry in lake.entries(stage="shadow"):
+        shadows[entry.subject].append(entry.part)
+    told = {name: {"use": _path(trigger), **asdict(trigger)} for name, trigger in triggers.items()}  # type: ignore[call-overload]
+    with lake.run("mine", "events", told, code) as run:
+        todo, kept = [], []
+        for drive in drives:
+            plans = shadows[drive["id"]]
+            part = run.part(drive["id"], [drive["part"], *plans])
+            if part.done:
+                kept.append(drive["id"])
+            else:
+                todo.append((part, {*drive["offers"], *(["shadows"] if plans else [])}))
+        outcomes = workers.map_drives(
+            partial(_find_one, lake, triggers),
+            todo,
+            processes,
+            on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
+            describe=_subject,
+        )
+        for outcome in outcomes:
+            if outcome.error:
+                run.fail(outcome.name, outcome.error)
+        made = tuple(outcome.name for outcome in outcomes if not outcome.error)
+        entries = [found for part in run.parts.values() if (found := part.entry()) is not None]
+        return workers.Report(made, tuple(kept), run.skipped, run.failures), entries
+
+
+def _path(trigger: Trigger) -> str:
+    return f"{type(trigger).__module__}:{type(trigger).__qualname__}"
+
+
+def _subject(item: tuple[Part, set[str]]) -> str:
+    return item[0].subject
+
+
+def _find_one(lake: Lake, triggers: Mapping[str, Trigger], item: tuple[Part, set[str]]) -> None:
+    """Search one drive, of which no more is read than those triggers want that can look at it."""
+    part, offers = item
+    lacks = {name: sorted(set(trigger.needs) - offers) for name, trigger in triggers.items()}
+    able = {name: trigger for name, trigger in triggers.items() if not lacks[name]}
+    needs = {need for trigger in able.values() for need in trigger.needs}
+    pose = {"x", "y", "yaw"} if needs & {"pose", "future"} else set()
+    drive = lake.drive(
+        part.subject,
+        columns=sorted(((needs | pose) - set(Drive.NEEDS)) | (offers & set(COLUMNS))),
+        objects="objects" in needs,
+        lights="lights" in needs,
+        map=bool(needs & {"map", "route"}),
+        cameras="pictures" in needs,
+        truth=False,
+        shadows="shadows" in needs,
+    )
+    events = find(drive, able)
+    part.write(
+        {"events": _table(moments(drive, events), part.hash)},
+        about={
+            "start_ns": int(drive.t_ns[0]),
+            "end_ns": int(drive.t_ns[-1]),
+            "found": Counter(event.trigger for event in events),
+            "lacks": {name: lacking for name, lacking in lacks.items() if lacking},
+        },
+    )
+
+
+def _table(found: list[Moment], run: str) -> pa.Table:
+    rows = [
+        {
+            **asdict(moment.event),
+            "id": event_id(moment.event),
+            "run": run,
+            "place": moment.place,
+            "signature": moment.signature,
+        }
+        for moment in found
+    ]
+    return pa.Table.from_pylist(rows, EVENTS)
+
+
+def _event(row: Mapping[str, Any]) -> Event:
+    return Event(row["drive"], row["start_ns"], row["end_ns"], row["score"], row["trigger"])
+
+
+def _events(lake: Lake, drives: set[str]) -> dict[str, Event]:
+    """All events of some drives, by their ids."""
+    return {row["id"]: _event(row) for row in lake.table("events", drives).to_pylist()} if drives else {}
+
+
+# Clips ----------------------------------------------------------------------------------------------------------------
+
+
+def _choose(lake: Lake, settings: Mine, entries: list[Entry], code: str) -> None:
+    told = {name: value for name, value in asdict(settings).items() if name != "triggers"}
+    with lake.run("mine", "clips", told, code) as run:
+        part = run.part("clips", [entry.part for entry in entries])
+        if part.done:
+            return
+        bounds = {entry.subject: (entry.about["start_ns"], entry.about["end_ns"]) for entry in entries}
+        clips = choose(_strongest(lake), bounds, settings) if entries else []
+        events = in_order(_events(lake, {clip.drive for clip in clips}).values())  # the weaker ones too
+        part.write({"clips": pa.Table.from_pylist([_row(clip, events, part.hash) for clip in clips], CLIPS)})
+
+
+def _strongest(lake: Lake) -> Iterator[Moment]:
+    """The strongest events of each trigger."""
+    rows = lake.query(
+        "SELECT drive, start_ns, end_ns, trigger, score, place, signature FROM events "
+        f"QUALIFY row_number() OVER (PARTITION BY trigger ORDER BY score DESC, id) <= {SHORTLIST}"
+    )
+    for batch in rows.to_batches(max_chunksize=1000):
+        for row in batch.to_pylist():
+            yield Moment(_event(row), row["place"], tuple(row["signature"]))
+
+
+def _row(clip: Clip, events: list[Event], run: str) -> dict[str, Any]:
+    return {
+        "id": clip.id,
+        "drive": clip.drive,
+        "start_ns": clip.start_ns,
+        "end_ns": clip.end_ns,
+        "events": [event_id(event) for event in events if shows(clip, event)],
+        "seconds": clip.seconds,
+        "side": clip.side,
+        "place": clip.place,
+        "run": run,
+    }
+
+
+def _yields(triggers: Iterable[str], entries: list[Entry], clips: list[Clip]) -> Iterator[Yield]:
+    shown = Counter(trigger for clip in clips for trigger in {event.trigger for event in clip.events})
+    for trigger in triggers:
+        able = [entry.about for entry in entries if trigger not in entry.about["lacks"]]
+        span_ns = sum(about["end_ns"] - about["start_ns"] for about in able)
+        yield Yield(
+            trigger=trigger,
+            events=sum(about["found"].get(trigger, 0) for about in able),
+            hours=span_ns / NS / 3600,
+            drives=len(able),
+            clips=shown[trigger],
+            lacking=Counter(need for entry in entries for need in entry.about["lacks"].get(trigger, ())),
+        )
