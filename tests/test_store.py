@@ -28,6 +28,7 @@ from tests.small_lake import (
     read_in,
     seen,
 )
+from understudy import plugins
 from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.records import NS, Drive, Plan, Shadow
 from understudy.store import Entry, Lake, Source, code_version, find_lake, hash_file, part_hash
@@ -64,6 +65,16 @@ def test_a_drive_comes_back_equal(lake: Lake) -> None:
             assert_equal(getattr(found, name), getattr(drive, name))
     for left, right in zip(found.cameras, drive.cameras, strict=True):
         assert_equal(replace(left, pictures=right.pictures), right)
+
+
+@pytest.mark.parametrize("reader", ["scenarionet", "argoverse2", "comma2k19"])
+def test_real_drives_come_back_equal(lake: Lake, shared_data: Path, reader: str) -> None:
+    root, opened = shared_data / reader, plugins.make("reader", reader)
+    drives = [replace(opened.read(root, key), cameras=()) for key in opened.scan(root)]
+    read_in(lake, drives)
+    assert len(drives) > 0
+    for drive in drives:
+        assert_equal(lake.drive(drive.id), drive)
 
 
 def test_a_drive_with_nothing_but_stamps_comes_back_with_nothing_else(lake: Lake) -> None:

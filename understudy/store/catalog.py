@@ -38,8 +38,9 @@ def manifests(root: Path) -> dict[int, Path]:
     found = {}
     for stage in _listed(root / "runs"):
         for name in _listed(root / "runs" / stage):
-            if name.endswith(".json") and not name.startswith("."):
-                found[int(name.partition("-")[0])] = root / "runs" / stage / name
+            number = name.partition("-")[0]
+            if number.isdecimal() and name.endswith(".json"):
+                found[int(number)] = root / "runs" / stage / name
     return dict(sorted(found.items()))
 
 
@@ -67,26 +68,22 @@ def view(known: dict[int, Path]) -> tuple[set[tuple[int, str]], set[int]]:
 
 
 def rebuild(root: Path) -> None:
-    """Throw the catalog away and make it again from the manifests."""
-    _remove(root)
-    with open_catalog(root):
-        pass
+    """Make the catalog again from the manifests, whatever it says now."""
+    known = manifests(root)
+    if known:
+        _fresh(root, known, anew=True).close()
 
 
-def _remove(root: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        (root / f"catalog.db{suffix}").unlink(missing_ok=True)
-
-
-def _fresh(root: Path, known: dict[int, Path]) -> sqlite3.Connection:
+def _fresh(root: Path, known: dict[int, Path], anew: bool = False) -> sqlite3.Connection:
     try:
-        return _synced(root, known)
+        return _synced(root, known, anew)
     except sqlite3.OperationalError as error:
         if "readonly" not in str(error) and "unable to open" not in str(error):
             raise
         return _in_memory(known)  # a lake that may only be read
     except sqlite3.DatabaseError:  # not a catalog of ours
-        _remove(root)
+        for suffix in ("", "-wal", "-shm"):
+            (root / f"catalog.db{suffix}").unlink(missing_ok=True)
         return _synced(root, known)
 
 
@@ -106,16 +103,16 @@ def _image(known: tuple[tuple[int, Path], ...]) -> bytes:
         return catalog.serialize()
 
 
-def _synced(root: Path, known: dict[int, Path]) -> sqlite3.Connection:
+def _synced(root: Path, known: dict[int, Path], anew: bool = False) -> sqlite3.Connection:
     catalog = sqlite3.connect(root / "catalog.db", timeout=60, isolation_level=None)
     try:
-        if _seen(catalog) != {seq: path.stem for seq, path in known.items()}:
+        if anew or _seen(catalog) != {seq: path.stem for seq, path in known.items()}:
             catalog.execute("PRAGMA journal_mode = WAL")
             with _transaction(catalog):
-                seen = _seen(catalog)
+                known, seen = manifests(root), _seen(catalog)  # others may have been here since
                 missing = {seq: path for seq, path in known.items() if seq not in seen}
                 stale = any(seq not in known or known[seq].stem != name for seq, name in seen.items())
-                if stale or not seen or (missing and min(missing) < max(seen)):
+                if anew or stale or not seen or (missing and min(missing) < max(seen)):
                     _clear(catalog)
                     missing = known
                 _replay(catalog, missing)

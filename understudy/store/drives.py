@@ -184,7 +184,7 @@ def get_drive(
             for name, column in values.items()
         },
         vehicle=Vehicle(**meta["vehicle"]),
-        cameras=_read_cameras(root, held, meta["cameras"]) if "pictures" in wanted else (),
+        cameras=_read_cameras(root, held, meta["cameras"]) if "cameras" in wanted else (),
         objects=_read_objects(root, held, "objects", t_ns) if "objects" in wanted else None,
         lights=_read_lights(root, held, "lights", meta["lights"]) if "lights" in wanted else None,
         map=read_map(blob_file(root, held.blobs["map.json"])) if "map" in wanted and "map.json" in held.blobs else None,

@@ -104,10 +104,9 @@ class Lake:
 
     def resolve(self, prefix: str) -> str:
         """The drive whose id is `prefix`, or the only one whose id begins with it."""
+        question = "SELECT drive FROM current WHERE drive IS NOT NULL ORDER BY drive"
         with self._catalog() as index:
-            ids = [
-                drive for (drive,) in index.execute("SELECT drive FROM current WHERE drive IS NOT NULL ORDER BY drive")
-            ]
+            ids = [drive for (drive,) in index.execute(question)]
         if prefix in ids:
             return prefix
         begun = [drive for drive in ids if drive.startswith(prefix)]
@@ -150,13 +149,13 @@ class Lake:
 
     def places(self, table: str, subjects: Iterable[str] | None = None) -> list[tuple[str, Span]]:
         """The parts in view that hold rows of a table, in order of subject, and where their rows lie."""
-        question = (
-            f"SELECT part, rows FROM current JOIN tables USING (part) WHERE name = ? ORDER BY {catalog.OWNER}, part"
-        )
         values = [table]
+        narrowed = ""
         if subjects is not None:
-            question = question.replace(" ORDER", f" AND {catalog.OWNER} IN (SELECT value FROM json_each(?)) ORDER")
             values.append(msgspec.json.encode(sorted(subjects)).decode())
+            narrowed = f"AND {catalog.OWNER} IN (SELECT value FROM json_each(?))"
+        question = f"""SELECT part, rows FROM current JOIN tables USING (part)
+                       WHERE name = ? {narrowed} ORDER BY {catalog.OWNER}, part"""
         with self._catalog() as index:
             found = index.execute(question, values).fetchall()
         packs = packed(self.root, table)
@@ -206,17 +205,8 @@ class Lake:
         """A drive, or only as much of it as asked for. Its pictures are read from the log when they are looked at."""
         from understudy.store.drives import get_drive
 
-        wanted = {
-            name
-            for name, asked in (
-                ("objects", objects),
-                ("lights", lights),
-                ("map", map),
-                ("pictures", cameras),
-                ("truth", truth),
-            )
-            if asked
-        }
+        asked = {"objects": objects, "lights": lights, "map": map, "cameras": cameras, "truth": truth}
+        wanted = {name for name, wish in asked.items() if wish}
         with self.reading():
             entries = self.entries(subject=id)
             held = next((entry for entry in entries if entry.drive == id), None)
