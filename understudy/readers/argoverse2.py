@@ -21,7 +21,7 @@ from understudy.geometry import rigid, rotation, yaw_of
 from understudy.readers import folder
 from understudy.readers.argoverse2_map import city, read_map
 from understudy.readers.images import ImageFiles
-from understudy.readers.kinematics import motion
+from understudy.readers.kinematics import check_time, motion
 from understudy.readers.tracks import objects, velocities
 from understudy.records import (
     NS,
@@ -103,8 +103,7 @@ class Argoverse2:
     def _drive(self, name: str, log: Path, poses: Mapping[str, Array], cuboids: Mapping[str, Array]) -> Drive:
         poses, missing = _known(poses)
         stamps = poses["timestamp_ns"]
-        if np.any(np.diff(stamps) <= 0):
-            raise DataError(f"{name}: time goes backwards at pose {int(np.argmax(np.diff(stamps) <= 0)) + 1}")
+        check_time(stamps, name, "pose")
         t_ns = np.unique(cuboids["timestamp_ns"])
         t_ns = t_ns[(t_ns >= stamps[0]) & (t_ns <= stamps[-1])]
         if len(t_ns) < 2:

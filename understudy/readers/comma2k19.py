@@ -17,7 +17,7 @@ import numpy as np
 from understudy.errors import DataError
 from understudy.geometry import compose, rotation, wrap, yaw_of
 from understudy.readers import folder, geodesy
-from understudy.readers.kinematics import motion
+from understudy.readers.kinematics import check_time, motion
 from understudy.readers.tracks import objects
 from understudy.readers.video import HevcFile
 from understudy.records import NS, Array, Camera, Drive, Driver, Floats, Ints, Kind, Objects, Vehicle
@@ -59,12 +59,10 @@ class Comma2k19:
             return self._drive(name, segment, VEHICLES.get(route.split("|")[0].split("_")[0], Vehicle()))
 
     def _drive(self, name: str, segment: Path, vehicle: Vehicle) -> Drive:
-        times = _array(segment / MARK, 1)
-        if np.any(np.diff(times) <= 0):
-            raise DataError(f"{name}: time goes backwards at frame {int(np.argmax(np.diff(times) <= 0)) + 1}")
+        times = _array(segment / MARK)
+        check_time(times, name, "frame")
         pose = {
-            part: _array(segment / f"global_pose/frame_{part}", 2)
-            for part in ("positions", "velocities", "orientations")
+            part: _array(segment / f"global_pose/frame_{part}") for part in ("positions", "velocities", "orientations")
         }
         known = np.flatnonzero(np.isfinite(np.concatenate([*pose.values()], axis=1)).all(axis=1))
         if len(known) < 2:
@@ -72,29 +70,28 @@ class Comma2k19:
         cut = slice(known[0], known[-1] + 1)
         t_ns = np.round(times * NS).astype(np.int64)
         place = _place(**{part: values[cut] for part, values in pose.items()}, camera_ahead=self.camera_ahead)
-        can = segment / "processed_log/CAN"
-        speed = _can(can / "speed", times[cut])
+        can, poses, at = segment / "processed_log/CAN", place["poses"], times[cut]
         columns = {
-            **dict(zip(("x", "y", "yaw"), place["poses"].T, strict=True)),
-            **motion(t_ns[cut], place["poses"]),
-            "speed": speed,
-            "steering_wheel_angle": np.radians(
-                _can(can / "steering_angle", times[cut])
-            ),  # the log's degrees, + is left
-            "who_drives": np.full(len(speed), Driver.HUMAN),
+            **dict(zip(("x", "y", "yaw"), poses.T, strict=True)),
+            **motion(t_ns[cut], poses),
+            "who_drives": np.full(len(at), Driver.HUMAN),
         }
-        holes = int(len(speed) - len(known))
+        if (can / "speed").is_dir():
+            columns["speed"] = _can(can / "speed", at)
+        if (can / "steering_angle").is_dir():
+            columns["steering_wheel_angle"] = np.radians(_can(can / "steering_angle", at))  # degrees, + is left
+        holes = len(at) - len(known)
         return Drive(
             id=name,
             t_ns=t_ns[cut],
             columns=columns,
             vehicle=vehicle,
             cameras=tuple(_cameras(segment, t_ns, place["frd_mount"], self.camera_ahead)),
-            objects=_radar(can / "radar", times[cut], place["poses"], speed, vehicle),
+            objects=_radar(can / "radar", at, poses, columns["speed"], vehicle),
             frame=place["frame"],
             facts={
                 "dataset": "comma2k19",
-                "rates_hz": {"pose": 20.0, "can": _rate(can / "speed"), "radar": 20.0},
+                "rates_hz": {"pose": round(float((len(times) - 1) / (times[-1] - times[0])), 1)},
                 "origin": place["origin"],
                 "objects": "radar reflections: no boxes, no headings, velocity along the ego's heading",
                 **({"nan_poses": holes} if holes else {}),
@@ -102,11 +99,11 @@ class Comma2k19:
         )
 
 
-def _array(path: Path, dimensions: int) -> Floats:
+def _array(path: Path) -> Floats:
     with folder.reading("a numpy array", path):
         values = np.load(path, allow_pickle=False)
-        if values.ndim != dimensions or values.dtype.kind not in "iuf":
-            raise ValueError(f"found {values.dtype} of shape {values.shape}, expected numbers with {dimensions} axes")
+        if values.dtype.kind not in "iuf":
+            raise ValueError(f"found {values.dtype}, expected numbers")
         return np.asarray(values, dtype=np.float64)
 
 
@@ -143,23 +140,16 @@ def _mount(velocity: Floats) -> Floats:
 
 def _can(path: Path, at: Floats) -> Floats:
     """A CAN signal at other times: linear between messages, nan beyond them."""
-    t, values = _array(path / "t", 1), np.load(path / "value", allow_pickle=False).reshape(-1).astype(np.float64)
-    if np.any(np.diff(t) < 0):
-        raise DataError(f"time goes backwards at message {int(np.argmax(np.diff(t) < 0)) + 1}; in {path}")
-    out = np.interp(at, t, values)
-    return np.where((at >= t[0] - HOLD_S) & (at <= t[-1] + HOLD_S), out, np.nan)
-
-
-def _rate(path: Path) -> float:
-    t = _array(path / "t", 1)
-    return round(float((len(t) - 1) / (t[-1] - t[0])), 1)
+    t, values = _array(path / "t"), _array(path / "value").reshape(-1)
+    check_time(t, f"CAN {path.name}", "message")
+    return np.where((at >= t[0] - HOLD_S) & (at <= t[-1] + HOLD_S), np.interp(at, t, values), np.nan)
 
 
 def _radar(path: Path, at: Floats, poses: Floats, speed: Floats, vehicle: Vehicle) -> Objects | None:
     """The newest reflection in each slot of the radar at each instant; the radar sits in the front bumper."""
-    if not (path / "value").is_file():
+    if not path.is_dir():
         return None
-    t, rows = _array(path / "t", 1), _array(path / "value", 2)
+    t, rows = _array(path / "t"), _array(path / "value")
     parts: list[tuple[Ints, Ints, Ints]] = []
     seen = 0
     for slot in np.unique(rows[:, 5]):

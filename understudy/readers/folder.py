@@ -95,4 +95,6 @@ def reading(what: str, path: Path) -> Iterator[None]:
         said = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, KeyError):
             said = f"{said} is missing"
+        elif isinstance(error, FileNotFoundError):
+            said = "there is no such file"
         raise DataError(f"reading {what}: {said}; in {path}") from error

@@ -5,10 +5,23 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import savgol_filter
 
-from understudy.records import NS, Floats, Ints
+from understudy.errors import DataError
+from understudy.records import NS, Array, Floats, Ints
 
 WINDOW_S = 1.0
 LONGEST_GAP_S = 1.0
+
+
+def check_time(t: Array, owner: str, row: str = "row") -> None:
+    """A DataError where time does not go on."""
+    stuck = np.flatnonzero(np.diff(t) <= 0)
+    if len(stuck):
+        raise DataError(f"{owner}: time goes backwards at {row} {stuck[0] + 1}")
+
+
+def rate_hz(t_ns: Ints) -> float:
+    """Rows a second, to a tenth."""
+    return round(float((len(t_ns) - 1) * NS / (t_ns[-1] - t_ns[0])), 1)
 
 
 def motion(t_ns: Ints, poses: Floats, window_s: float = WINDOW_S) -> dict[str, Floats]:

@@ -23,11 +23,13 @@ from scipy.ndimage import median_filter
 from understudy.errors import DataError
 from understudy.geometry import compose, wrap
 from understudy.readers import folder, restricted_pickle
-from understudy.readers.kinematics import motion
+from understudy.readers.kinematics import check_time, motion
 from understudy.readers.scenarionet_map import read_map
 from understudy.readers.tracks import objects, velocities
 from understudy.records import (
     NS,
+    OBJECT_COLUMNS,
+    Array,
     Drive,
     Driver,
     Floats,
@@ -96,58 +98,65 @@ class ScenarioNet:
     def _drive(self, name: str, scenario: Mapping[str, Any]) -> Drive:
         about, tracks = scenario["metadata"], dict(scenario["tracks"])
         dataset = str(about.get("dataset", ""))
-        ego = tracks.pop(about["sdc_id"])
-        state = ego["state"]
-        valid = np.flatnonzero(np.asarray(state["valid"]) > 0)
-        if len(valid) < 2:
-            raise DataError(f"{name}: the ego is seen in {len(valid)} rows, and a drive needs 2")
-        rows = slice(valid[0], valid[-1] + 1)
+        ego = _states(tracks.pop(about["sdc_id"]))
+        known = np.flatnonzero(ego["known"])
+        if len(known) < 2:
+            raise DataError(f"{name}: the ego's pose is known in {len(known)} rows, and a drive needs 2")
+        rows = slice(known[0], known[-1] + 1)
+        holes = int(rows.stop - rows.start - len(known))
         t_ns = np.round(np.asarray(about["ts"], dtype=np.float64)[rows] * NS).astype(np.int64)
-        seen = np.asarray(state["valid"])[rows] > 0
-        vehicle = _vehicle(state, dataset)
-        poses = np.stack(
-            [*np.asarray(state["position"], dtype=np.float64)[rows, :2].T, wrap(np.asarray(state["heading"])[rows])], -1
-        )
-        poses[~seen] = np.nan
-        facts: dict[str, Any] = {
-            "dataset": dataset,
-            "scene": str(scenario.get("id", "")),
-            "date": str(about.get("date", "")),
-            "rates_hz": {"pose": 10.0, "objects": 10.0},
-        }
+        check_time(t_ns, name)
+        vehicle = ZOE if dataset == "nuscenes" else _vehicle(ego)
+        poses = np.stack([ego["x"], ego["y"], ego["yaw"]], axis=-1)[rows]
+        poses[~ego["known"][rows]] = np.nan
+        moved = 0.0
         if dataset == "nuscenes":
-            poses, facts["retimed_m"] = _retimed(t_ns, poses)
+            poses, moved = _retimed(t_ns, poses)
         else:  # MetaDrive's positions are the centres of boxes
             poses = compose(poses, np.array([-vehicle.centre_x, 0.0, 0.0]))
-        local = bool(
-            np.hypot(*np.asarray(state["position"])[0, :2]) < 1e-3
-        )  # newer converters move the ego to the origin
+        at_origin = (
+            np.hypot(ego["x"][0], ego["y"][0]) < 1e-3
+        )  # newer converters make the ego's first position the origin
+        rate = round(float((len(t_ns) - 1) * NS / (t_ns[-1] - t_ns[0])), 1)
         return Drive(
             id=name,
             t_ns=t_ns,
             columns={
-                "x": poses[:, 0],
-                "y": poses[:, 1],
-                "yaw": poses[:, 2],
+                **dict(zip(("x", "y", "yaw"), poses.T, strict=True)),
                 **motion(t_ns, poses),
                 "who_drives": np.full(len(t_ns), Driver.HUMAN),
             },
             vehicle=vehicle,
-            objects=_objects(t_ns, tracks, rows, float(np.asarray(state["position"])[valid[0], 2])),
+            objects=_objects(t_ns, tracks, rows, float(ego["z"][known[0]])),
             lights=_lights(scenario.get("dynamic_map_states") or {}, rows),
             map=read_map(scenario["map_features"], poses[:, :2], self.margin, dataset),
-            frame="" if local else str(about.get("map", "")),
-            facts=facts,
+            frame="" if at_origin else str(about.get("map", "")),
+            facts={
+                "dataset": dataset,
+                "scene": str(scenario.get("id", "")),
+                "date": str(about.get("date", "")),
+                "rates_hz": {"pose": rate, "objects": rate},
+                "retimed_m": round(moved, 3),
+                **({"nan_poses": holes} if holes else {}),
+            },
         )
 
 
-def _vehicle(state: Mapping[str, Any], dataset: str) -> Vehicle:
-    """The ego's body, longer than it is wide; proportions of a car where only its box is known."""
-    if dataset == "nuscenes":
-        return ZOE
-    sides = (float(np.nanmax(np.asarray(state[side]))) for side in ("length", "width"))
-    width, length = sorted(sides)
-    height = float(np.nanmax(np.asarray(state.get("height", Vehicle().height))))
+def _states(track: Mapping[str, Any]) -> dict[str, Array]:
+    """x, y, z, yaw, length, width and height of a track, and in which rows they are known, each (T,)."""
+    state = track["state"]
+    known = np.asarray(state["valid"]).reshape(-1) > 0
+    x, y, z = np.asarray(state["position"], dtype=np.float64).T
+    columns = {"x": x, "y": y, "z": z, "yaw": wrap(np.asarray(state["heading"], dtype=np.float64).reshape(-1))}
+    for side in ("length", "width", "height"):
+        columns[side] = np.broadcast_to(np.asarray(state[side], dtype=np.float64).reshape(-1), known.shape)
+    return {**columns, "known": known & np.isfinite(x + y + columns["yaw"])}
+
+
+def _vehicle(ego: Mapping[str, Array]) -> Vehicle:
+    """The ego's body, longer than it is wide, with the proportions of a car."""
+    width, length = sorted(float(np.median(ego[side][ego["known"]])) for side in ("length", "width"))
+    height = float(np.median(ego["height"][ego["known"]]))
     return Vehicle(length, width, height, wheelbase=0.61 * length, rear_overhang=0.2 * length)
 
 
@@ -172,27 +181,21 @@ def _retimed(t_ns: Ints, poses: Floats) -> tuple[Floats, float]:
 
 
 def _objects(t_ns: Ints, tracks: Mapping[str, Any], rows: slice, ground: float) -> Objects:
-    """All valid rows of all tracks but the ego's."""
-    names = ("x", "y", "z", "yaw", "length", "width", "height")
-    parts: dict[str, list[Any]] = {name: [] for name in (*names, "track", "kind", "instant")}
+    """All known rows of all tracks but the ego's."""
+    parts: list[dict[str, Array]] = []
     for number, key in enumerate(sorted(tracks)):
-        track, state = tracks[key], tracks[key]["state"]
-        instant = np.flatnonzero(np.asarray(state["valid"])[rows] > 0)
-        x, y, z = np.asarray(state["position"], dtype=np.float64)[rows][instant].T
-        sides = (
-            np.broadcast_to(np.asarray(state[side], float).reshape(-1), len(state["valid"]))[rows][instant]
-            for side in ("length", "width", "height")
+        states = {name: values[rows] for name, values in _states(tracks[key]).items()}
+        instant = np.flatnonzero(states.pop("known"))
+        kind = _kind(str((tracks[key].get("metadata") or {}).get("type", "")), str(tracks[key]["type"]))
+        part = {name: values[instant] for name, values in states.items()}
+        parts.append(
+            {**part, "instant": instant, "track": np.full(len(instant), number), "kind": np.full(len(instant), kind)}
         )
-        values = (x, y, z - ground, wrap(np.asarray(state["heading"], float)[rows][instant]), *sides)
-        for name, column in zip(names, values, strict=True):
-            parts[name].append(column)
-        label = str((track.get("metadata") or {}).get("type", ""))
-        parts["track"].append(np.full(len(instant), number))
-        parts["kind"].append(np.full(len(instant), _kind(label, str(track["type"]))))
-        parts["instant"].append(instant)
-    columns = {name: np.concatenate([*column, np.zeros(0)]) for name, column in parts.items()}
-    instant = columns.pop("instant").astype(np.int64)
-    columns["track"] = columns["track"].astype(np.int64)
+    if not parts:
+        return objects(len(t_ns), np.zeros(0, np.int64), dict.fromkeys(OBJECT_COLUMNS, np.zeros(0)))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    instant = columns.pop("instant")
+    columns["z"] -= ground
     columns["vx"], columns["vy"] = velocities(t_ns[instant], columns["track"], columns["x"], columns["y"])
     return objects(len(t_ns), instant, columns)
 
