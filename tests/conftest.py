@@ -22,7 +22,11 @@ def shared_data() -> Path:
 
 
 def steady_turn(
-    speed: float = 10.0, yaw_rate: float = 0.1, seconds: float = 20.0, rate_hz: float = 10.0, start: tuple[float, float, float] = (0, 0, 0)
+    speed: float = 10.0,
+    yaw_rate: float = 0.1,
+    seconds: float = 20.0,
+    rate_hz: float = 10.0,
+    start: tuple[float, float, float] = (0, 0, 0),
 ) -> Drive:
     """A drive at constant speed and yaw rate: an arc known exactly."""
     t = np.arange(round(seconds * rate_hz) + 1) / rate_hz

@@ -12,7 +12,21 @@ from click.testing import CliRunner, Result
 
 from understudy.cli import main
 
-HEAVY = ("numpy", "pyarrow", "duckdb", "torch", "cv2", "onnxruntime", "jinja2", "rich", "av", "shapely", "scipy", "numba", "fastapi")
+HEAVY = (
+    "numpy",
+    "pyarrow",
+    "duckdb",
+    "torch",
+    "cv2",
+    "onnxruntime",
+    "jinja2",
+    "rich",
+    "av",
+    "shapely",
+    "scipy",
+    "numba",
+    "fastapi",
+)
 
 
 def understudy(*words: str | Path, lake: Path | None = None) -> Result:
@@ -26,8 +40,11 @@ def lines(result: Result) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in main.commands)])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
-    code = f"import sys\nfrom understudy.cli import main\ntry:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code\n"
-    code += f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\nassert not heavy, heavy"
+    code = (
+        "import sys\nfrom understudy.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\nassert not heavy, heavy"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -20,7 +20,9 @@ def test_the_page_of_commands_is_what_the_commands_say() -> None:
     assert DOCS["commands.md"] == written, "run scripts/write_docs"
 
 
-@pytest.mark.parametrize(("kind", "page"), [("reader", "logs.md"), ("policy", "policies.md"), ("trigger", "triggers.md")])
+@pytest.mark.parametrize(
+    ("kind", "page"), [("reader", "logs.md"), ("policy", "policies.md"), ("trigger", "triggers.md")]
+)
 def test_every_plugin_is_in_its_page(kind: str, page: str) -> None:
     assert not [name for name in plugins.names(kind) if f"`{name}`" not in DOCS[page]]
 
@@ -31,7 +33,9 @@ def test_every_word_of_the_vocabulary_is_explained() -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    pages = {"README.md": (ROOT / "README.md").read_text(encoding="utf-8")} | {f"docs/{name}": text for name, text in DOCS.items()}
+    pages = {"README.md": (ROOT / "README.md").read_text(encoding="utf-8")} | {
+        f"docs/{name}": text for name, text in DOCS.items()
+    }
     broken = []
     for page, text in pages.items():
         for target in re.findall(r"\]\(([^)#]+)", text):

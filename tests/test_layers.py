@@ -17,7 +17,21 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("readers", "triggers", "policies", "labelers", "network", "worlds"), 4),
     **dict.fromkeys(("recorder", "workers"), 5),
     **dict.fromkeys(
-        ("ingest", "sample", "fleet", "shadow", "mine", "audit", "label", "dataset", "train", "evaluate", "gate", "registry"), 6
+        (
+            "ingest",
+            "sample",
+            "fleet",
+            "shadow",
+            "mine",
+            "audit",
+            "label",
+            "dataset",
+            "train",
+            "evaluate",
+            "gate",
+            "registry",
+        ),
+        6,
     ),
     **dict.fromkeys(("turn", "study"), 7),
     **dict.fromkeys(("cli", "web"), 8),
@@ -40,7 +54,11 @@ def imports(path: Path) -> list[str]:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "understudy" else [node.module]
+            found += (
+                [f"{node.module}.{alias.name}" for alias in node.names]
+                if node.module == "understudy"
+                else [node.module]
+            )
     return found
 
 
@@ -85,5 +103,9 @@ def test_heavy_libraries_stay_in_their_rooms() -> None:
 
 
 def test_every_room_says_what_it_is() -> None:
-    silent = [str(path.relative_to(ROOT)) for _, path in files() if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
+    silent = [
+        str(path.relative_to(ROOT))
+        for _, path in files()
+        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
     assert not silent

@@ -131,7 +131,9 @@ def test_what_is_seen_does_not_depend_on_where_the_map_lies(moved: np.ndarray) -
     instants = np.arange(0, len(drive), 20)
     here = Observer(drive).observe(instants, ("objects", "future"), (0.5, 0.0))
     there = Observer(_moved(drive, moved)).observe(instants, ("objects", "future"), (0.5, 0.0))
-    assert here.objects is not None and there.objects is not None and here.future is not None and there.future is not None
+    assert (
+        here.objects is not None and there.objects is not None and here.future is not None and there.future is not None
+    )
     for name in ("x", "y", "vx", "vy"):
         assert np.allclose(here.objects[name], there.objects[name], atol=1e-6)
     assert np.allclose(here.future, there.future, atol=1e-6, equal_nan=True)
@@ -150,7 +152,14 @@ def _moved(drive: Drive, by: np.ndarray) -> Drive:
         columns={**drive.columns, "x": poses[:, 0], "y": poses[:, 1], "yaw": poses[:, 2]},
         objects=Objects(
             objects.starts,
-            {**objects.columns, "x": boxes[:, 0], "y": boxes[:, 1], "yaw": boxes[:, 2], "vx": velocity[:, 0], "vy": velocity[:, 1]},
+            {
+                **objects.columns,
+                "x": boxes[:, 0],
+                "y": boxes[:, 1],
+                "yaw": boxes[:, 2],
+                "vx": velocity[:, 0],
+                "vy": velocity[:, 1],
+            },
         ),
         map=None,
     )

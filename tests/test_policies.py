@@ -36,7 +36,17 @@ def on_a_road(
     """One instant on a straight road, the lane's centre `offset` to the left, perhaps a car or a light ahead."""
     route = np.stack([2.0 * np.arange(61), np.full(61, offset)], -1)[None]
     there = car_at is not None
-    values = {"track": 0, "kind": 1, "x": car_at or 0.0, "y": offset, "yaw": 0.0, "length": 4.5, "width": 1.8, "vx": car_speed, "vy": 0.0}
+    values = {
+        "track": 0,
+        "kind": 1,
+        "x": car_at or 0.0,
+        "y": offset,
+        "yaw": 0.0,
+        "length": 4.5,
+        "width": 1.8,
+        "vx": car_speed,
+        "vy": 0.0,
+    }
     return Observation(
         age_s=np.zeros(1),
         past_poses=np.zeros((1, 1, 3)),
@@ -89,7 +99,9 @@ def test_lane_follow_does_not_brake_for_a_car_that_goes_as_fast() -> None:
     assert poses(on_a_road(10, car_at=45.0, car_speed=12.0))[-1, 3] > 9.5
 
 
-@pytest.mark.parametrize(("light", "stops"), [(Light.RED, True), (Light.GREEN, False), (Light.OFF, False), (Light.UNKNOWN, False)])
+@pytest.mark.parametrize(
+    ("light", "stops"), [(Light.RED, True), (Light.GREEN, False), (Light.OFF, False), (Light.UNKNOWN, False)]
+)
 def test_lane_follow_stops_for_red_only(light: Light, stops: bool) -> None:
     path = poses(on_a_road(8, light=light, light_distance=30.0))
     assert (path[-1, 3] < 5) == stops
@@ -105,7 +117,11 @@ def test_lane_follow_goes_on_through_yellow_when_it_is_too_late_to_stop() -> Non
 def test_lane_follow_slows_down_for_a_bend() -> None:
     seen = on_a_road(13)
     s = 2.0 * np.arange(61)
-    bend = np.where(s[:, None] < 20, np.stack([s, 0 * s], -1), 20 * np.array([1, 0]) + 12 * np.stack([np.sin((s - 20) / 12), 1 - np.cos((s - 20) / 12)], -1))
+    bend = np.where(
+        s[:, None] < 20,
+        np.stack([s, 0 * s], -1),
+        20 * np.array([1, 0]) + 12 * np.stack([np.sin((s - 20) / 12), 1 - np.cos((s - 20) / 12)], -1),
+    )
     path = LaneFollow().plan(replace(seen, route=bend[None])).likeliest[0]
     assert path[-1, 3] < 7
     assert path[-1, 2] > 0.3
@@ -116,7 +132,9 @@ def test_batches_do_not_change_a_plan() -> None:
     drive = steady_turn(speed=8, yaw_rate=0.2)
     observer = Observer(drive)
     together = ConstantTurn().plan(observer.observe(np.arange(50), ConstantTurn.needs, (0.0,))).poses
-    alone = [ConstantTurn().plan(observer.observe(np.array([i]), ConstantTurn.needs, (0.0,))).poses[0] for i in range(50)]
+    alone = [
+        ConstantTurn().plan(observer.observe(np.array([i]), ConstantTurn.needs, (0.0,))).poses[0] for i in range(50)
+    ]
     assert np.array_equal(together, np.stack(alone))
 
 
@@ -173,7 +191,9 @@ def straight_ahead(folder: Path, outputs: tuple[str, ...] = ("poses",), batch: i
     )
     path = folder / "straight.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    path.with_suffix(".json").write_text(json.dumps({"format": "understudy-model/1", "history_s": [0.0], "needs": ["speed"]}))
+    path.with_suffix(".json").write_text(
+        json.dumps({"format": "understudy-model/1", "history_s": [0.0], "needs": ["speed"]})
+    )
     return path
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,7 +42,9 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of the trip, not of the alphabet
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         from understudy.errors import hint
 
         if args and args[0] not in self.commands and not args[0].startswith("-"):
@@ -75,7 +77,10 @@ def main() -> None:
 
 def _lake_option(command: Command) -> Command:
     return click.option(
-        "--lake", "lake", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+        "--lake",
+        "lake",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="FOLDER",
         help="Where drives and results live [default: $UNDERSTUDY_LAKE or ./lake].",
     )(command)
 
@@ -86,24 +91,36 @@ def _json_option(command: Command) -> Command:
 
 def _set_option(command: Command) -> Command:
     return click.option(
-        "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting, in TOML's grammar; may be repeated."
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A setting, in TOML's grammar; may be repeated.",
     )(command)
 
 
 def _processes_option(command: Command) -> Command:
     return click.option(
-        "--processes", type=click.IntRange(0), default=0, show_default=True, help="Work in so many processes; 0 is this one."
+        "--processes",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Work in so many processes; 0 is this one.",
     )(command)
 
 
 # Showing --------------------------------------------------------------------------------------------------------------
 
 
-def _emit(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Callable[[Any], str]], as_json: bool, empty: str) -> None:
+def _emit(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Callable[[Any], str]], as_json: bool, empty: str
+) -> None:
     """Rows as a table for eyes, or as JSON lines for programs; `columns` say how a cell is written for eyes."""
     if as_json or not sys.stdout.isatty():
         for row in rows:
-            click.echo(json.dumps({name: None if value != value else value for name, value in row.items()}, default=str))
+            click.echo(
+                json.dumps({name: None if value != value else value for name, value in row.items()}, default=str)
+            )
         return
     if not rows:
         click.echo(empty, err=True)
@@ -143,7 +160,13 @@ def _progress(verb: str) -> Iterator[Callable[[Any, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
+    columns = (
+        TextColumn(verb),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(verb, total=None, last="")
 
@@ -191,7 +214,13 @@ def _open(lake: Path | None, *, make: bool = False) -> Lake:
 @_lake_option
 @click.pass_context
 def ingest(
-    ctx: click.Context, reader: str, folder: Path, assignments: tuple[str, ...], processes: int, as_json: bool, lake: Path | None
+    ctx: click.Context,
+    reader: str,
+    folder: Path,
+    assignments: tuple[str, ...],
+    processes: int,
+    as_json: bool,
+    lake: Path | None,
 ) -> None:
     """Read the drives in FOLDER with READER into the lake.
 
@@ -204,7 +233,13 @@ def ingest(
     with _progress("reading") as tell:
         report = run(_open(lake, make=True), reader, folder, settings.parse(assignments), processes, tell)
     total = len(report.made) + len(report.kept) + len(report.failures)
-    row = {"id": f"ingest:{reader}", "read": len(report.made), "kept": len(report.kept), "failed": len(report.failures), "of": total}
+    row = {
+        "id": f"ingest:{reader}",
+        "read": len(report.made),
+        "kept": len(report.kept),
+        "failed": len(report.failures),
+        "of": total,
+    }
     if as_json or not sys.stdout.isatty():
         click.echo(json.dumps(row | {"failures": dict(report.failures)}))
     else:
@@ -224,8 +259,17 @@ def drives(as_of: str | None, as_json: bool, lake: Path | None) -> None:
     _emit(
         rows,
         {
-            "id": str, "reader": str, "seconds": _number(1), "km": _number(2), "instants": str, "rate_hz": _number(1),
-            "cameras": lambda names: ", ".join(names) or "–", "objects": str, "map": _yes, "lights": _yes, "gaps": str,
+            "id": str,
+            "reader": str,
+            "seconds": _number(1),
+            "km": _number(2),
+            "instants": str,
+            "rate_hz": _number(1),
+            "cameras": lambda names: ", ".join(names) or "–",
+            "objects": str,
+            "map": _yes,
+            "lights": _yes,
+            "gaps": str,
         },
         as_json,
         "no drives yet; `understudy ingest READER FOLDER` reads some",
@@ -244,7 +288,12 @@ def drives(as_of: str | None, as_json: bool, lake: Path | None) -> None:
 @_lake_option
 @click.pass_context
 def shadow(
-    ctx: click.Context, policies: tuple[str, ...], assignments: tuple[str, ...], processes: int, as_json: bool, lake: Path | None
+    ctx: click.Context,
+    policies: tuple[str, ...],
+    assignments: tuple[str, ...],
+    processes: int,
+    as_json: bool,
+    lake: Path | None,
 ) -> None:
     """Let POLICIES plan silently at every instant of every drive.
 
@@ -280,7 +329,12 @@ def query(sql: str, as_of: str | None, as_json: bool, lake: Path | None) -> None
     """Ask a question in SQL (DuckDB) over all tables of the lake. It can only read, and only the lake."""
     rows = _open(lake).at(as_of).query(sql).to_pylist()
     names = list(rows[0]) if rows else []
-    _emit(rows, {name: lambda value: f"{value:.6g}" if isinstance(value, float) else str(value) for name in names}, as_json, "no rows")
+    _emit(
+        rows,
+        {name: lambda value: f"{value:.6g}" if isinstance(value, float) else str(value) for name in names},
+        as_json,
+        "no rows",
+    )
 
 
 @main.command(epilog="understudy plugins trigger")
@@ -315,7 +369,7 @@ def gc(compact: bool, as_json: bool, lake: Path | None) -> None:
     if compact:
         here.compact()
     freed = here.gc()
-    _emit([{"id": "gc", "files": freed.files, "bytes": freed.bytes}], {"files": str, "bytes": str}, as_json, "")
+    _emit([{"id": "gc", **freed}], {"files": str, "bytes": str}, as_json, "")
 
 
 @main.command(epilog="understudy sample sample && understudy ingest mcap sample")

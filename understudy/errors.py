@@ -50,4 +50,5 @@ def hint(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     near = near or [known_name for known_name in names if name and known_name.startswith(name)][:1]
     listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-    return (f"; did you mean {near[0]!r}?" if near else "") + (f" (known: {listed})" if names else "; there are none yet")
+    offer = f"; did you mean {near[0]!r}?" if near else ""
+    return offer + (f" (known: {listed})" if names else "; there are none yet")

@@ -231,7 +231,11 @@ def frenet(line: Floats, points: Floats) -> tuple[Floats, Floats, Floats]:
     )  # (...,)
     along = np.take_along_axis(t, nearest[..., None], -1)[..., 0]
     first, last = nearest == 0, nearest == len(step) - 1
-    along = np.where(first, np.minimum(along, length[nearest]), np.clip(along, 0, length[nearest])) if len(step) > 1 else along
+    along = (
+        np.where(first, np.minimum(along, length[nearest]), np.clip(along, 0, length[nearest]))
+        if len(step) > 1
+        else along
+    )
     if len(step) > 1:
         along = np.where(last, np.maximum(np.take_along_axis(t, nearest[..., None], -1)[..., 0], 0), along)
     across = offset[..., 1] * unit[:, 0] - offset[..., 0] * unit[:, 1]

@@ -15,10 +15,10 @@ import numpy as np
 
 from understudy import plugins, workers
 from understudy.errors import UnderstudyError
-from understudy.geometry import constant_turn, frenet, wrap
+from understudy.geometry import constant_turn
 from understudy.maps import Roads
 from understudy.observe import ROUTE_POINTS, Observer, held, leader_on
-from understudy.records import MOTOR_VEHICLES, NS, Array, Command, Drive, Floats, Kind, Observation, Reader
+from understudy.records import MOTOR_VEHICLES, Array, Command, Drive, Floats, Kind, Observation, Reader
 from understudy.store import Lake, Part, Source, code_version
 
 CELL = 500.0  # metres: the side of a place where positions are global
@@ -37,7 +37,7 @@ def ingest(
 ) -> workers.Report:
     """Read every drive under `root` into the lake; those that are there already are left alone.
 
-    A drive that cannot be read is reported and the others go on. `on_drive` is told of each drive and how many there are.
+    A drive that cannot be read is reported and the others go on. `on_drive` is told of each, and of how many.
     """
     settings = dict(settings or {})
     reader = plugins.make("reader", reader_name, settings)
@@ -109,8 +109,8 @@ def _with_place(drive: Drive) -> Drive:
     if "place" in drive:
         return drive
     if "town" in drive.facts or not drive.frame or not drive.has("pose"):
-        names = (str(drive.facts.get("town", drive.id)),)
-        return replace(_with(drive, place=np.zeros(len(drive), np.int16)), places=names)
+        town = str(drive.facts.get("town", drive.id))
+        return replace(_with(drive, place=np.zeros(len(drive), np.int16)), places=(town,))
     known = np.isfinite(drive["x"]) & np.isfinite(drive["y"])
     cells = np.zeros((len(drive), 2), np.int64)
     cells[known] = np.floor(np.stack([drive["x"], drive["y"]], -1)[known] / CELL)

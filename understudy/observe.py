@@ -14,7 +14,7 @@ import numpy as np
 
 from understudy.errors import DataError
 from understudy.geometry import frenet, interpolate, inverse, move, seen_from, wrap
-from understudy.maps import RouteLine, Roads
+from understudy.maps import Roads, RouteLine
 from understudy.records import (
     NS,
     OBJECT_COLUMNS,
@@ -82,9 +82,7 @@ class Observer:
         if column not in self.drive:
             return np.full(at.shape, np.nan)
         t0 = self.drive.t_ns[0]
-        return np.asarray(
-            np.interp((at - t0) / NS, self.drive.t_s, self.drive[column], left=np.nan)
-        )
+        return np.asarray(np.interp((at - t0) / NS, self.drive.t_s, self.drive[column], left=np.nan))
 
     def _past_poses(self, instants: Ints, at: Ints) -> Floats:
         if not self.drive.has("pose"):
@@ -128,18 +126,20 @@ class Observer:
 
     @cached_property
     def _light_stops(self) -> tuple[Floats, Ints]:
-        """Where on the route the drive's lights stop traffic: distances along it, ascending, and the lights' columns."""
+        """Where on the route the drive's lights stop traffic: ascending distances along it, the lights' columns."""
         lights = self.drive.lights
         ends = self.line.ends
         found = sorted((ends[lane], k) for k, lane in enumerate(lights.lanes) if lane in ends) if lights else []
         return np.array([s for s, _ in found]), np.array([k for _, k in found], dtype=np.int64)
 
     def _route(self, instants: Ints) -> tuple[Floats, Array, Floats]:
-        """The route ahead (B, G, 2) in the ego frame, the next light on it (B,) and the distance to its stop line (B,)."""
+        """The route ahead (B, G, 2) in the ego frame, the next light on it (B,), the way to its stop line (B,)."""
         poses = self.drive.poses[instants]
         s = place_on(self.line.points, poses[:, :2])
         wanted = s[:, None] + Observation.ROUTE_STEP * np.arange(ROUTE_POINTS)
-        points = np.stack([np.interp(wanted, self.line.s, self.line.points[:, axis], right=np.nan) for axis in (0, 1)], -1)
+        points = np.stack(
+            [np.interp(wanted, self.line.s, self.line.points[:, axis], right=np.nan) for axis in (0, 1)], -1
+        )
         route = move(inverse(poses)[:, None], points)
         light = np.full(len(instants), Light.UNKNOWN, np.int8)
         distance = np.full(len(instants), np.nan)
@@ -199,7 +199,7 @@ def select_frames(seen: Observation, history_s: tuple[float, ...]) -> Observatio
 
 
 def driven(drive: Drive, instants: Ints) -> Floats:
-    """What was driven after each instant (B, K, 4): x, y, yaw in its ego frame, and speed; nan beyond the drive's end."""
+    """What was driven after each instant (B, K, 4): x, y, yaw in its ego frame, speed; nan beyond the end."""
     ahead = drive.t_ns[instants][:, None] + (np.arange(1, PLAN_STEPS + 1) * PLAN_STEP_S * NS).astype(np.int64)
     poses = drive.poses
     path = seen_from(poses[instants][:, None], interpolate(drive.t_ns, poses, ahead))
@@ -239,9 +239,7 @@ def held(route: Floats) -> Floats:
     return np.nan_to_num(np.take_along_axis(route, index[..., None], axis=1))
 
 
-def leader_on(
-    route: Floats, objects: Mapping[str, Array], width: float, front: float
-) -> tuple[Floats, Floats, Ints]:
+def leader_on(route: Floats, objects: Mapping[str, Array], width: float, front: float) -> tuple[Floats, Floats, Ints]:
     """Who is ahead: gap from the front bumper to the nearest object on a path (B,), inf for none; its speed along the
     path; and its index among the objects, -1 for none.
 
@@ -284,7 +282,9 @@ def rig_of(cameras: tuple[Camera, ...]) -> Rig:
     return Rig(
         names=tuple(camera.name for camera in cameras),
         size=np.array([camera.size for camera in cameras], dtype=np.int64).reshape(len(cameras), 2),
-        K=np.stack([unknown[0] if camera.K is None else camera.K for camera in cameras]) if cameras else np.zeros((0, 3, 3)),
+        K=np.stack([unknown[0] if camera.K is None else camera.K for camera in cameras])
+        if cameras
+        else np.zeros((0, 3, 3)),
         ego_T_cam=np.stack([unknown[1] if camera.ego_T_cam is None else camera.ego_T_cam for camera in cameras])
         if cameras
         else np.zeros((0, 4, 4)),

@@ -167,7 +167,7 @@ class Vehicle:
 class Objects:
     """Objects over time as rows sorted by instant: those of instant `i` are rows `starts[i]:starts[i + 1]`.
 
-    The ego is not among them. `columns` hold all of OBJECT_COLUMNS, and those of OPTIONAL_OBJECT_COLUMNS that are known.
+    The ego is not among them. `columns` hold all of OBJECT_COLUMNS, and what is known of OPTIONAL_OBJECT_COLUMNS.
     """
 
     starts: Ints  # (T + 1,)
@@ -184,7 +184,9 @@ class Objects:
         rows = int(starts[-1])
         object.__setattr__(self, "starts", starts)
         object.__setattr__(
-            self, "columns", {name: _column("objects", name, values, rows, known) for name, values in self.columns.items()}
+            self,
+            "columns",
+            {name: _column("objects", name, values, rows, known) for name, values in self.columns.items()},
         )
 
     def __len__(self) -> int:
@@ -267,6 +269,10 @@ class Lights:
         object.__setattr__(self, "state", state)
         object.__setattr__(self, "heads", heads)
 
+    def __len__(self) -> int:
+        """How many instants, T."""
+        return len(self.state)
+
 
 class Pictures(Protocol):
     """Where a camera's pictures lie; nothing is decoded until asked for."""
@@ -299,7 +305,9 @@ class Camera:
         if len(self.t_ns) != len(self.pictures):
             raise ShapeError(f"camera {self.name}: {len(self.t_ns)} stamps for {len(self.pictures)} pictures")
         if np.any(np.diff(self.t_ns) <= 0):
-            raise DataError(f"camera {self.name}: time goes backwards at picture {int(np.argmax(np.diff(self.t_ns) <= 0)) + 1}")
+            raise DataError(
+                f"camera {self.name}: time goes backwards at picture {int(np.argmax(np.diff(self.t_ns) <= 0)) + 1}"
+            )
 
     @property
     def calibrated(self) -> bool:
@@ -381,7 +389,7 @@ class Plan:
     @property
     def likeliest(self) -> Floats:
         """The poses of the most probable mode, (B, K, 4)."""
-        return self.poses[np.arange(len(self.poses)), np.argmax(self.probability, axis=1)]
+        return np.asarray(self.poses[np.arange(len(self.poses)), np.argmax(self.probability, axis=1)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,9 +438,11 @@ class Drive:
         owner = f"drive {self.id}"
         object.__setattr__(self, "t_ns", t_ns)
         object.__setattr__(
-            self, "columns", {name: _column(owner, name, values, len(t_ns), COLUMNS) for name, values in self.columns.items()}
+            self,
+            "columns",
+            {name: _column(owner, name, values, len(t_ns), COLUMNS) for name, values in self.columns.items()},
         )
-        for name, part in (("objects", self.objects), ("lights", self.lights and self.lights.state)):
+        for name, part in (("objects", self.objects), ("lights", self.lights)):
             if part is not None and len(part) != len(t_ns):
                 raise ShapeError(f"{owner}: {name} has {len(part)} instants, t_ns has {len(t_ns)}")
 
@@ -539,7 +549,7 @@ class Rig:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that a policy may know at B instants. Everything is in the ego frame of the instant; the newest frame is last.
+    """All that a policy may know at B instants. Everything is in the ego frame of the instant; the newest is last.
 
     Optional parts are there when the policy declares that it needs them.
     """
@@ -555,10 +565,14 @@ class Observation:
     pictures: tuple[Array, ...] = ()  # one (B, F, H, W, 3) uint8 per camera of the rig
     picture_valid: Array | None = None  # (B, F, C)
     rig: Rig | None = None
-    route: Floats | None = None  # (B, G, 2) the centre of the lanes to follow, every ROUTE_STEP metres from the ego on; nan beyond the end
+    route: Floats | None = (
+        None  # (B, G, 2) the centre of the lanes to follow, every ROUTE_STEP metres from the ego on; nan beyond the end
+    )
     light: Array | None = None  # (B,) Light: the next light on the route
     light_distance: Floats | None = None  # (B,) along the route to its stop line; nan without one
-    objects: Mapping[str, Array] | None = None  # OBJECT_COLUMNS, each (B, N), padded; `valid` (B, N) says which are there
+    objects: Mapping[str, Array] | None = (
+        None  # OBJECT_COLUMNS, each (B, N), padded; `valid` (B, N) says which are there
+    )
     future: Floats | None = None  # (B, K, 4) what was driven next: for oracles that declare it
 
     ROUTE_STEP: ClassVar[float] = 2.0

@@ -86,14 +86,34 @@ def town() -> Map:
         np.array([(-_REACH, -edge), (_REACH, -edge), (_REACH, edge), (-_REACH, edge)]),
         np.array([(-edge, -_REACH), (edge, -_REACH), (edge, _REACH), (-edge, _REACH)]),
         # The corners are cut so that right turns stay on asphalt.
-        np.array([(-stop, -edge), (-edge, -stop), (edge, -stop), (stop, -edge), (stop, edge), (edge, stop), (-edge, stop), (-stop, edge)]),
+        np.array(
+            [
+                (-stop, -edge),
+                (-edge, -stop),
+                (edge, -stop),
+                (stop, -edge),
+                (stop, edge),
+                (edge, stop),
+                (-edge, stop),
+                (-stop, edge),
+            ]
+        ),
     )
     extent = 1.2 * _REACH
     return Map(
         lanes=tuple(
             Lane(
-                lane.id, lane.centre, lane.polygon, lane.left, lane.right, tuple(after[lane.id]), tuple(before[lane.id]),
-                lane.left_lane, lane.right_lane, _LIMIT, lane.junction,
+                lane.id,
+                lane.centre,
+                lane.polygon,
+                lane.left,
+                lane.right,
+                tuple(after[lane.id]),
+                tuple(before[lane.id]),
+                lane.left_lane,
+                lane.right_lane,
+                _LIMIT,
+                lane.junction,
             )
             for lane in everything
         ),
@@ -182,7 +202,9 @@ def _shifted(line: Floats, start: float, end: float, left: float) -> Floats:
     points = resample(line, s)
     heading = np.gradient(points, axis=0)
     heading /= np.hypot(*heading.T)[:, None]
-    return np.asarray(points + (left * share * share * (3 - 2 * share))[:, None] * np.stack([-heading[:, 1], heading[:, 0]], -1))
+    return np.asarray(
+        points + (left * share * share * (3 - 2 * share))[:, None] * np.stack([-heading[:, 1], heading[:, 0]], -1)
+    )
 
 
 def _stories(roads: Map) -> Iterator[_Story]:
@@ -231,14 +253,18 @@ def _stories(roads: Map) -> Iterator[_Story]:
     )
     yield _Story(
         "red-light",
-        _Actor(path("in00", "in00-out30", "out30"), 15, _profile((0, 12), (6.5, 12), (13.2, 0), (15.5, 0), (19, 6), (26, 7))),
+        _Actor(
+            path("in00", "in00-out30", "out30"),
+            15,
+            _profile((0, 12), (6.5, 12), (13.2, 0), (20, 0), (24, 6), (30, 7)),
+        ),
         (
             car(cross, 20, (0, 12), (16, 12), (20, 12)),
             car(cross, -15, (0, 12), (20, 12)),
-            car(oncoming, 45, (0, 11), (4.5, 11), (12, 0), (16, 0), (20, 6)),
+            car(oncoming, 45, (0, 11), (4.5, 11), (12, 0), (15.5, 0), (19, 9)),
         ),
         red=(3.0, 15.0),
-        seconds=26.0,
+        seconds=30.0,
     )
     parked = np.array([(-62.0, -2 * _WIDTH + 1.2), (-40.0, -2 * _WIDTH + 1.2)])
     around = _shifted(_shifted(straight, 66, 92, _WIDTH), 112, 136, -_WIDTH)
@@ -258,8 +284,10 @@ def drives() -> list[Drive]:
     return [_told(story, roads) for story in _stories(roads)]
 
 
-def write(folder: Path, size: tuple[int, int] = (384, 192), on_drive: Callable[[str], None] | None = None) -> list[Path]:
-    """The stories as MCAP files with pictures of three cameras of `size` (W, H); files that are there are left alone."""
+def write(
+    folder: Path, size: tuple[int, int] = (384, 192), on_drive: Callable[[str], None] | None = None
+) -> list[Path]:
+    """The stories as MCAP files with pictures of three cameras of `size` (W, H); those already there are left alone."""
     rig = _cameras(size)
     look = Look(town(), rig)
     paths = []
@@ -295,7 +323,9 @@ class Look:
     def _moving(self, drive: Drive, instant: int) -> Array:
         assert drive.objects is not None and drive.lights is not None
         rows = slice(drive.objects.starts[instant], drive.objects.starts[instant + 1])
-        others = {name: drive.objects[name][rows] for name in ("track", "kind", "x", "y", "yaw", "length", "width", "height")}
+        others = {
+            name: drive.objects[name][rows] for name in ("track", "kind", "x", "y", "yaw", "length", "width", "height")
+        }
         cars = solids(
             len(others["x"]),
             [SHAPE_OF[Kind(kind)] for kind in others["kind"]],
@@ -336,7 +366,7 @@ def _film(drive: Drive, path: Path, rig: Rig, look: Look, seed: int) -> None:
 
 
 def _told(story: _Story, roads: Map) -> Drive:
-    t = np.arange(round(story.seconds / _DT) + 1) * _DT
+    t = _DT * np.arange(round(story.seconds / _DT) + 1, dtype=np.float64)
     vehicle = Vehicle()
     poses, speed = story.ego.poses(t)
     told = [other.poses(t) for other in story.others]

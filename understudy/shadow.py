@@ -6,8 +6,9 @@ Several candidates share one pass: the observation is made and the pictures are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from understudy import metrics, policies, workers
 from understudy.errors import PolicyError
 from understudy.observe import Observer, driven, select_frames
 from understudy.records import Array, Drive, Floats, Plan, Policy, Shadow
-from understudy.store import Lake, Part, code_version
+from understudy.store import Lake, Part, Run, code_version
 
 # The comparison of a plan with what was driven, aligned with the drive. nan where either is unknown.
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -68,61 +69,74 @@ def run(
 
     `settings` are by spec. A drive that lacks what a policy needs is skipped and counted.
     """
-    candidates = [policies.named(spec, (settings or {}).get(spec)) for spec in specs]
+    told = {spec: dict((settings or {}).get(spec, {})) for spec in specs}
     drives = lake.drives()
     with ExitStack() as stack:
-        runs, todo, kept = {}, {drive["id"]: [] for drive in drives}, {named.id: [] for named in candidates}
-        for spec, named in zip(specs, candidates, strict=True):
+        runs: dict[str, Run] = {}
+        kept: dict[str, list[str]] = {}
+        work: dict[str, list[_Wanted]] = {}  # by drive: the policies that have not seen it yet
+        for spec in specs:
+            named = policies.named(spec, told[spec])
             code = code_version(["understudy.shadow", "understudy.store", named.module])
-            told = {"policy": spec if not named.contents else named.id, **dict((settings or {}).get(spec, {}))}
-            runs[named.id] = stack.enter_context(lake.run("shadow", named.id, told, code, replaces="drive"))
-            for drive in drives:
-                if lacking := [need for need in named.policy.needs if need not in drive["offers"]]:
-                    runs[named.id].skip(drive["id"], f"lacks {', '.join(lacking)}")
-                    continue
-                part = runs[named.id].part(drive["id"], [drive["part"], named.contents])
+            run = lake.run("shadow", named.id, {"policy": named.id, **told[spec]}, code, replaces="drive")
+            runs[named.id] = stack.enter_context(run)
+            kept[named.id] = []
+            for part in _parts(runs[named.id], named, drives):
                 if part.done:
-                    kept[named.id].append(drive["id"])
+                    kept[named.id].append(part.subject)
                 else:
-                    todo[drive["id"]].append((spec, named.id, part))
-        work = [(drive, wanted) for drive, wanted in todo.items() if wanted]
+                    work.setdefault(part.subject, []).append(_Wanted(spec, tuple(told[spec].items()), named.id, part))
         outcomes = workers.map_drives(
-            partial(_shadow_one, lake, settings or {}),
-            work,
+            partial(_shadow_one, lake),
+            list(work.values()),
             processes,
             on_result=on_drive and (lambda outcome: on_drive(outcome, len(work))),
-            describe=lambda item: item[0],
+            describe=lambda wanted: wanted[0].part.subject,
         )
-        failed = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
-        for drive, wanted in work:
-            for _, name, _ in wanted:
-                if drive in failed:
-                    runs[name].fail(drive, failed[drive])
+        made: dict[str, list[str]] = {name: [] for name in runs}
+        for outcome in outcomes:
+            for wanted in work[outcome.name]:
+                if outcome.error:
+                    runs[wanted.name].fail(outcome.name, outcome.error)
+                else:
+                    made[wanted.name].append(outcome.name)
         return {
-            name: workers.Report(
-                tuple(drive for drive, wanted in work if drive not in failed and any(one[1] == name for one in wanted)),
-                tuple(kept[name]),
-                run.skipped,
-                run.failures,
-            )
+            name: workers.Report(tuple(made[name]), tuple(kept[name]), run.skipped, run.failures)
             for name, run in runs.items()
         }
 
 
-def _shadow_one(
-    lake: Lake, settings: Mapping[str, Mapping[str, Any]], item: tuple[str, list[tuple[str, str, Part]]]
-) -> None:
-    """One drive, all the policies that have not seen it yet; made anew in each process, for sessions do not travel."""
-    drive_id, wanted = item
-    drive = lake.drive(drive_id)
-    found = {name: _loaded(spec, tuple(sorted(settings.get(spec, {}).items()))) for spec, name, _ in wanted}
-    for (_, name, part), result in zip(wanted, shadow(drive, found).values(), strict=True):
-        assert result.policy == name
-        lake.put_shadow(part, drive, result)
+@dataclass(frozen=True)
+class _Wanted:
+    """A policy that is to see a drive: how to make it in another process, and where its plans go."""
+
+    spec: str
+    settings: tuple[tuple[str, Any], ...]
+    name: str
+    part: Part
+
+
+def _parts(run: Run, named: policies.Named, drives: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
+    """The part of each drive that offers what the policy needs; the others are skipped."""
+    for drive in drives:
+        if lacking := [need for need in named.policy.needs if need not in drive["offers"]]:
+            run.skip(drive["id"], f"lacks {', '.join(lacking)}")
+        else:
+            yield run.part(drive["id"], [drive["part"], named.contents])
+
+
+def _shadow_one(lake: Lake, wanted: Sequence[_Wanted]) -> None:
+    """One drive, all the policies that have not seen it yet."""
+    drive = lake.drive(wanted[0].part.subject)
+    found = {one.name: _loaded(one.spec, one.settings) for one in wanted}
+    runs = shadow(drive, found)
+    for one in wanted:
+        lake.put_shadow(one.part, drive, runs[one.name])
 
 
 @cache
 def _loaded(spec: str, settings: tuple[tuple[str, Any], ...]) -> Policy:
+    """A policy, made once in each process: a model's session does not travel between them."""
     return policies.named(spec, dict(settings)).policy
 
 

@@ -19,7 +19,7 @@ class ConstantTurn:
     history_s: ClassVar[tuple[float, ...]] = (0.0,)
 
     def plan(self, seen: Observation) -> Plan:
-        t = PLAN_STEP_S * np.arange(1, PLAN_STEPS + 1)  # (K,)
+        t = PLAN_STEP_S * np.arange(1, PLAN_STEPS + 1, dtype=np.float64)  # (K,)
         speed, yaw_rate = seen.speed[:, -1:], seen.yaw_rate[:, -1:]  # (B, 1)
         poses = constant_turn(speed, yaw_rate, t)  # (B, K, 3)
         return Plan.single(np.concatenate([poses, np.broadcast_to(speed, poses.shape[:2])[..., None]], axis=-1))

@@ -54,7 +54,9 @@ class LaneFollow:
             approach = np.where(gap + leader_speed * step * _DT < stop - front, speed - leader_speed, speed)
             accel = self._idm(speed, free, nearest, approach)
             speed = np.maximum(speed + accel * _DT, 0.0)
-            pose = bicycle(pose, speed, self._steer(pose, speed, along, route, seen.vehicle.wheelbase), seen.vehicle.wheelbase, _DT)
+            pose = bicycle(
+                pose, speed, self._steer(pose, speed, along, route, seen.vehicle.wheelbase), seen.vehicle.wheelbase, _DT
+            )
             along = along + speed * _DT
             if step % every == 0:
                 poses[:, step // every - 1] = np.concatenate([pose, speed[:, None]], axis=1)
@@ -89,7 +91,7 @@ class LaneFollow:
         cos, sin = np.cos(pose[:, 2]), np.sin(pose[:, 2])
         left = cos * target[:, 1] - sin * target[:, 0]
         curvature = 2 * left / np.maximum(np.sum(target**2, axis=1), 1.0)
-        return np.clip(np.arctan(curvature * wheelbase), -0.6, 0.6)
+        return np.asarray(np.clip(np.arctan(curvature * wheelbase), -0.6, 0.6))
 
 
 def _at(values: Floats, along: Floats) -> Floats:
@@ -109,11 +111,13 @@ def _bend_speed(route: Floats) -> Floats:
     heading = np.where(np.hypot(step[..., 0], step[..., 1]) > 0.1, heading, heading[:, :1])
     bend = np.zeros(route.shape[:2])
     reach = 5
-    bend[:, reach // 2 + 1 : reach // 2 + 1 + heading.shape[1] - reach] = np.abs(heading[:, reach:] - heading[:, :-reach]) / (
-        reach * Observation.ROUTE_STEP
-    )
+    bend[:, reach // 2 + 1 : reach // 2 + 1 + heading.shape[1] - reach] = np.abs(
+        heading[:, reach:] - heading[:, :-reach]
+    ) / (reach * Observation.ROUTE_STEP)
     speed = np.sqrt(_BEND_ACCEL / np.maximum(bend, 1e-3))
     # Backwards in space: v² ≤ v_next² + 2 b Δs, so that the car is already slow where the bend begins.
     for index in range(route.shape[1] - 2, -1, -1):
-        speed[:, index] = np.minimum(speed[:, index], np.sqrt(speed[:, index + 1] ** 2 + 2 * 1.5 * Observation.ROUTE_STEP))
+        speed[:, index] = np.minimum(
+            speed[:, index], np.sqrt(speed[:, index + 1] ** 2 + 2 * 1.5 * Observation.ROUTE_STEP)
+        )
     return speed

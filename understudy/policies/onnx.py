@@ -28,8 +28,25 @@ from understudy.errors import PolicyError
 from understudy.records import PLAN_STEPS, Array, Observation, Plan
 
 FORMAT = "understudy-model/1"
-_FED = ("past_poses", "speed", "yaw_rate", "accel", "command", "speed_limit", "route", "light", "light_distance", "pictures")
-_KINDS = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(int8)": np.int8}
+_FED = (
+    "past_poses",
+    "speed",
+    "yaw_rate",
+    "accel",
+    "command",
+    "speed_limit",
+    "route",
+    "light",
+    "light_distance",
+    "pictures",
+)
+_KINDS = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int64)": np.int64,
+    "tensor(int8)": np.int8,
+}
 
 
 @dataclass(frozen=True)
@@ -54,11 +71,19 @@ class Onnx:
             raise PolicyError(f"loading a model: {str(error).splitlines()[0]}; in {self.path}") from error
         wanted = {entry.name for entry in session.get_inputs()}
         if unknown := sorted(wanted - set(_FED)):
-            raise PolicyError(f"the model wants {', '.join(unknown)}; an observation offers {', '.join(_FED)}; in {self.path}")
+            raise PolicyError(
+                f"the model wants {', '.join(unknown)}; an observation offers {', '.join(_FED)}; in {self.path}"
+            )
         answers = {entry.name for entry in session.get_outputs()}
         if "poses" not in answers:
             raise PolicyError(f"the model answers {', '.join(sorted(answers))}, but no 'poses'; in {self.path}")
-        needs = dict.fromkeys((*card["needs"], *(("pictures",) if "pictures" in wanted else ()), *(("route",) if "route" in wanted else ())))
+        needs = dict.fromkeys(
+            (
+                *card["needs"],
+                *(("pictures",) if "pictures" in wanted else ()),
+                *(("route",) if "route" in wanted else ()),
+            )
+        )
         object.__setattr__(self, "card", card)
         object.__setattr__(self, "needs", tuple(needs))
         object.__setattr__(self, "history_s", tuple(card["history_s"]))
@@ -75,7 +100,9 @@ class Onnx:
         if poses.ndim == 3:  # one mode
             poses = poses[:, None]
         if poses.ndim != 4 or poses.shape[0] != len(seen) or poses.shape[2:] != (PLAN_STEPS, 4):
-            raise PolicyError(f"{Path(self.path).name} answered poses {poses.shape}, expected ({len(seen)}, M, {PLAN_STEPS}, 4)")
+            raise PolicyError(
+                f"{Path(self.path).name} answered poses {poses.shape}, expected ({len(seen)}, M, {PLAN_STEPS}, 4)"
+            )
         probability = answer.get("probability", np.full(poses.shape[:2], 1 / poses.shape[1]))
         spread = answer.get("spread")
         return Plan(
@@ -102,7 +129,9 @@ class Onnx:
         cameras = self.card.get("cameras", {})
         names = cameras.get("names") or list(seen.rig.names)
         if missing := [name for name in names if name not in seen.rig.names]:
-            raise PolicyError(f"{Path(self.path).name} wants camera {missing[0]!r}; the drive has {', '.join(seen.rig.names)}")
+            raise PolicyError(
+                f"{Path(self.path).name} wants camera {missing[0]!r}; the drive has {', '.join(seen.rig.names)}"
+            )
         stacks = [seen.pictures[seen.rig.names.index(name)] for name in names]
         size = tuple(cameras["size"]) if "size" in cameras else (stacks[0].shape[3], stacks[0].shape[2])
         return np.stack([_resized(stack, size) for stack in stacks], axis=2)
@@ -112,7 +141,10 @@ def _resized(stack: Array, size: tuple[int, int]) -> Array:
     """Pictures (B, F, H, W, 3) at another width and height."""
     if (stack.shape[3], stack.shape[2]) == size:
         return stack
-    flat = [np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR)) for picture in stack.reshape(-1, *stack.shape[2:])]
+    flat = [
+        np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+        for picture in stack.reshape(-1, *stack.shape[2:])
+    ]
     return np.stack(flat).reshape(*stack.shape[:2], size[1], size[0], 3)
 
 
@@ -130,7 +162,13 @@ def read_card(model: Path) -> dict[str, Any]:
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise PolicyError(f"the model's card is not of format {FORMAT!r}; in {path}")
     ages, needs = card.get("history_s", [0.0]), card.get("needs", [])
-    if not (isinstance(ages, list) and ages and all(isinstance(age, int | float) for age in ages) and ages == sorted(ages, reverse=True) and ages[-1] == 0):
+    if not (
+        isinstance(ages, list)
+        and ages
+        and all(isinstance(age, int | float) for age in ages)
+        and ages == sorted(ages, reverse=True)
+        and ages[-1] == 0
+    ):
         raise PolicyError(f"the model's card has history_s {ages!r}, expected ages decreasing to 0; in {path}")
     if not (isinstance(needs, list) and all(isinstance(need, str) for need in needs)):
         raise PolicyError(f"the model's card has needs {needs!r}, expected a list of names; in {path}")
