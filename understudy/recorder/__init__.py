@@ -186,11 +186,11 @@ class Recorder:
 
 def _parts(piece: Drive) -> dict[str, Any]:
     """What every piece has in common: which columns, of which dtypes."""
-    parts: dict[str, Any] = {name: values.dtype for name, values in piece.columns.items()}
+    parts: dict[str, Any] = {name: values.dtype.name for name, values in piece.columns.items()}
     truth = piece.truth or Truth()
     for owner, objects in (("objects", piece.objects), ("truth.objects", truth.objects)):
         if objects is not None:
-            parts |= {f"{owner}.{name}": values.dtype for name, values in objects.columns.items()}
+            parts |= {f"{owner}.{name}": values.dtype.name for name, values in objects.columns.items()}
     for owner, lights in (("lights", piece.lights), ("truth.lights", truth.lights)):
         if lights is not None:
             parts[owner] = lights.lanes

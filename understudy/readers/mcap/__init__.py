@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from understudy.errors import SettingsError
 from understudy.readers import folder
-from understudy.readers.mcap import ours
+from understudy.readers.mcap import ours, theirs
 from understudy.readers.mcap.container import open_container
 from understudy.records import Drive
 
@@ -19,9 +20,17 @@ EXPECTED = "MCAP files (*.mcap)"
 
 @dataclass(frozen=True)
 class Mcap:
-    """One drive per file."""
+    """One drive per file. All settings but `recover` are for the files of others."""
 
-    recover: bool = False
+    pose_topic: str = ""  # which channel tells the pose, where several could; `transforms` for the tree of frames
+    ego_frame: str = ""  # the car's frame, where it has no usual name (base_link, ego, ...)
+    camera_topics: tuple[str, ...] = ()  # all where empty
+    rate_hz: float = 20.0  # instants a second at most: poses are thinned by a whole factor, never interpolated
+    recover: bool = False  # read what is whole of a file that was cut short
+
+    def __post_init__(self) -> None:
+        if not self.rate_hz > 0:
+            raise SettingsError(f"mcap.rate_hz: wants more than 0, got {self.rate_hz}")
 
     def scan(self, root: Path) -> Iterator[str]:
         root = Path(root)
@@ -37,7 +46,10 @@ class Mcap:
         path = _path(root, key)
         with folder.reading("MCAP", path):
             container = open_container(path, self.recover)
-            return ours.read(container)
+            if ours.is_ours(container):
+                return ours.read(container)
+            name = folder.drive_id("mcap", path.stem, self.fingerprint(root, key))
+            return theirs.read(container, self, name)
 
 
 def _path(root: Path, key: str) -> Path:

@@ -41,6 +41,12 @@ def matrices(place: Floats) -> Floats:
     return rigid(rotation(*q.T), place[:, :3])
 
 
+def inverse(a_T_b: Floats) -> Floats:
+    """b_T_a of rigid transforms (..., 4, 4)."""
+    turn = np.swapaxes(a_T_b[..., :3, :3], -1, -2)
+    return rigid(turn, -(turn @ a_T_b[..., :3, 3:])[..., 0])
+
+
 @dataclass
 class Frames:
     """Frames by name, each with the edge to its parent; the first parent that a file names is believed."""
@@ -52,6 +58,9 @@ class Frames:
         if edge.parent == parent:
             edge.t_ns.append(t_ns)
             edge.place.append(place)
+
+    def names(self) -> set[str]:
+        return {name for child, edge in self.edges.items() for name in (child, edge.parent)}
 
     def chain(self, frame: str) -> list[str]:
         """The frame, its parent, and so on to the root."""
@@ -76,7 +85,7 @@ class Frames:
             return None
         meet_T_source = self._above(up[: up.index(meeting)], at_ns)
         meet_T_target = self._above(down[: down.index(meeting)], at_ns)
-        return np.linalg.inv(meet_T_target) @ meet_T_source
+        return inverse(meet_T_target) @ meet_T_source
 
     def _above(self, names: Sequence[str], at_ns: Ints) -> Floats:
         matrix = np.broadcast_to(np.eye(4), (len(at_ns), 4, 4))

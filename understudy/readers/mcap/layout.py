@@ -305,16 +305,16 @@ def plan_rows(shadow: Shadow) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def shadow_of(policy: str, found: Sequence[Mapping[str, Any]], schema: Schema) -> Shadow:
-    """A policy's plans from the messages that `plan_rows` made."""
-    parts = schema["properties"]
+def shadow_of(policy: str, found: Sequence[Mapping[str, Any]], parts: Mapping[str, Schema]) -> Shadow:
+    """A policy's plans from the messages that `plan_rows` made, and the fields of their schema."""
     mode = parts["modes"]["items"]["properties"]
     modes = [one for row in found for one in row["modes"]]
     poses = [pose for one in modes for pose in one["poses"]]
     taken = columns(poses, dtypes(mode["poses"]["items"]["properties"]))
+    shape = (len(found), len(found[0]["modes"]))
     plan = Plan(
-        np.stack([taken[name] for name in PLAN_COLUMNS], axis=-1).reshape(len(found), -1, PLAN_STEPS, 4),
-        columns(modes, dtypes({"probability": mode["probability"]}))["probability"].reshape(len(found), -1),
+        np.stack([taken[name] for name in PLAN_COLUMNS], axis=-1).reshape(*shape, PLAN_STEPS, 4),
+        columns(modes, dtypes({"probability": mode["probability"]}))["probability"].reshape(shape),
         columns(found, dtypes({"spread": parts["spread"]}))["spread"] if "spread" in parts else None,
         np.array([row["embedding"] for row in found], parts["embedding"]["items"]["dtype"])
         if "embedding" in parts

@@ -8,7 +8,8 @@ tree of attributes; the functions below take from it what a drive needs.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -139,7 +140,7 @@ def _times(value: Any) -> Any:
 # What a drive needs of a message --------------------------------------------------------------------------------------
 
 
-def _nanoseconds(time: Any) -> int:
+def nanoseconds(time: Any) -> int:
     if hasattr(time, "seconds"):  # protobuf
         return int(time.seconds) * NS + int(time.nanos)
     return int(time.sec) * NS + int(time.nanosec)  # ROS 2
@@ -148,7 +149,7 @@ def _nanoseconds(time: Any) -> int:
 def stamp(message: Any) -> int:
     """When it was measured, in nanoseconds; 0 where the message does not say."""
     header = getattr(message, "header", None)
-    return _nanoseconds(header.stamp if header is not None else message.timestamp)
+    return nanoseconds(header.stamp if header is not None else message.timestamp)
 
 
 def frame(message: Any) -> str:
@@ -170,17 +171,16 @@ class Transform(NamedTuple):
 
 
 def transforms(message: Any) -> Iterator[Transform]:
-    every: Iterable[Any] = message.transforms if hasattr(message, "transforms") else [message]
-    for one in every:
+    for one in getattr(message, "transforms", [message]):
         if hasattr(one, "transform"):  # ROS 2
             place = _seven(one.transform.translation, one.transform.rotation)
-            yield Transform(stamp(one), _bare(one.header.frame_id), _bare(one.child_frame_id), place)
+            yield Transform(stamp(one), bare(one.header.frame_id), bare(one.child_frame_id), place)
         else:
             place = _seven(one.translation, one.rotation)
             yield Transform(stamp(one), one.parent_frame_id, one.child_frame_id, place)
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
     return name.removeprefix("/")  # tf2 takes no leading slash; older nodes still write one
 
 
@@ -196,7 +196,7 @@ class Pose(NamedTuple):
 
 def pose(message: Any) -> Pose | None:
     """None for a list of poses that is not one pose: a path, not a place."""
-    where = _bare(frame(message))
+    where = bare(frame(message))
     if hasattr(message, "poses"):
         if len(message.poses) != 1:
             return None
@@ -206,7 +206,7 @@ def pose(message: Any) -> Pose | None:
     place = _seven(inner.position, inner.orientation)
     if hasattr(message, "twist"):
         twist = message.twist.twist
-        return Pose(where, _bare(message.child_frame_id), place, twist.linear.x, twist.angular.z)
+        return Pose(where, bare(message.child_frame_id), place, twist.linear.x, twist.angular.z)
     if hasattr(message, "body_frame_id"):
         motion = (message.linear_velocity.x, message.angular_velocity.z)
         return Pose(where, message.body_frame_id, place, *motion)
@@ -218,7 +218,8 @@ def fix(message: Any) -> tuple[float, float, float]:
     status = getattr(message, "status", None)
     if status is not None and status.status < 0:
         return NAN, NAN, NAN
-    return message.latitude, message.longitude, message.altitude
+    altitude = 0.0 if math.isnan(message.altitude) else message.altitude  # a receiver may know only the plane
+    return message.latitude, message.longitude, altitude
 
 
 class Calibration(NamedTuple):
@@ -233,9 +234,9 @@ class Calibration(NamedTuple):
 
 
 def calibration(message: Any) -> Calibration:
-    lists = (getattr(message, name, None) or getattr(message, name.lower(), ()) for name in "DKP")
-    D, K, P = (tuple(float(value) for value in values) for values in lists)
-    return Calibration(_bare(frame(message)), (message.width, message.height), message.distortion_model, D, K, P)
+    names = "DKP" if hasattr(message, "K") else "dkp"  # ROS 2 has small letters
+    D, K, P = (tuple(float(value) for value in getattr(message, name)) for name in names)
+    return Calibration(bare(frame(message)), (message.width, message.height), message.distortion_model, D, K, P)
 
 
 class Cube(NamedTuple):
@@ -261,25 +262,25 @@ class Scene:
     def update(self, message: Any, at_ns: int) -> list[Cube]:
         """All boxes after an update that came at a time."""
         for gone in message.deletions:
-            before = _nanoseconds(gone.timestamp) or at_ns
+            before = nanoseconds(gone.timestamp) or at_ns
             if gone.type == SceneEntityDeletion.Type.ALL:
                 self.shown = {name: held for name, held in self.shown.items() if held[0] > before}
             elif gone.id in self.shown and self.shown[gone.id][0] <= before:
                 del self.shown[gone.id]
         for entity in message.entities:
-            lifetime = _nanoseconds(entity.lifetime)
+            lifetime = nanoseconds(entity.lifetime)
             until_ns = at_ns + lifetime if lifetime else FOREVER
             words = " ".join([entity.id, *(pair.value for pair in entity.metadata)])
             cubes = [
                 Cube(
                     f"{entity.id}/{number}" if number else entity.id,
                     words,
-                    _bare(entity.frame_id),
+                    bare(entity.frame_id),
                     _seven(cube.pose.position, cube.pose.orientation),
                     (cube.size.x, cube.size.y, cube.size.z),
                     until_ns,
                 )
                 for number, cube in enumerate(entity.cubes)
             ]
-            self.shown[entity.id] = (_nanoseconds(entity.timestamp) or at_ns, cubes)
+            self.shown[entity.id] = (nanoseconds(entity.timestamp) or at_ns, cubes)
         return [cube for _, cubes in self.shown.values() for cube in cubes if cube.until_ns > at_ns]
