@@ -21,7 +21,7 @@ from understudy.geometry import rigid, rotation, yaw_of
 from understudy.readers import folder
 from understudy.readers.argoverse2_map import city, read_map
 from understudy.readers.images import ImageFiles
-from understudy.readers.kinematics import check_time, motion
+from understudy.readers.kinematics import check_time, motion, rate_hz
 from understudy.readers.tracks import objects, velocities
 from understudy.records import (
     NS,
@@ -133,7 +133,7 @@ class Argoverse2:
             frame=city(archive) if archive else "",
             facts={
                 "dataset": "argoverse2",
-                "rates_hz": {"pose": _rate(stamps), "objects": _rate(t_ns)},
+                "rates_hz": {"pose": rate_hz(stamps), "objects": rate_hz(t_ns)},
                 **({"nan_poses": missing} if missing else {}),
             },
         )
@@ -159,10 +159,6 @@ def _near(stamps: Ints, t_ns: Ints) -> Array:
     """Which instants lie between two poses that are at most HOLE_S apart."""
     after = np.clip(np.searchsorted(stamps, t_ns), 1, len(stamps) - 1)
     return np.asarray((stamps[after] - stamps[after - 1]) / NS <= HOLE_S)
-
-
-def _rate(t_ns: Ints) -> float:
-    return round(float((len(t_ns) - 1) * NS / (t_ns[-1] - t_ns[0])), 1)
 
 
 def _rotation(rows: Mapping[str, Array]) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 from understudy.errors import DataError
 from understudy.geometry import compose, rotation, wrap, yaw_of
 from understudy.readers import folder, geodesy
-from understudy.readers.kinematics import check_time, motion
+from understudy.readers.kinematics import check_time, motion, rate_hz
 from understudy.readers.tracks import objects
 from understudy.readers.video import HevcFile
 from understudy.records import NS, Array, Camera, Drive, Driver, Floats, Ints, Kind, Objects, Vehicle
@@ -91,7 +91,7 @@ class Comma2k19:
             frame=place["frame"],
             facts={
                 "dataset": "comma2k19",
-                "rates_hz": {"pose": round(float((len(times) - 1) / (times[-1] - times[0])), 1)},
+                "rates_hz": {"pose": rate_hz(t_ns)},
                 "origin": place["origin"],
                 "objects": "radar reflections: no boxes, no headings, velocity along the ego's heading",
                 **({"nan_poses": holes} if holes else {}),

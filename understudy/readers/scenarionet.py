@@ -23,7 +23,7 @@ from scipy.ndimage import median_filter
 from understudy.errors import DataError
 from understudy.geometry import compose, wrap
 from understudy.readers import folder, restricted_pickle
-from understudy.readers.kinematics import check_time, motion
+from understudy.readers.kinematics import check_time, motion, rate_hz
 from understudy.readers.scenarionet_map import read_map
 from understudy.readers.tracks import objects, velocities
 from understudy.records import (
@@ -114,10 +114,7 @@ class ScenarioNet:
             poses, moved = _retimed(t_ns, poses)
         else:  # MetaDrive's positions are the centres of boxes
             poses = compose(poses, np.array([-vehicle.centre_x, 0.0, 0.0]))
-        at_origin = (
-            np.hypot(ego["x"][0], ego["y"][0]) < 1e-3
-        )  # newer converters make the ego's first position the origin
-        rate = round(float((len(t_ns) - 1) * NS / (t_ns[-1] - t_ns[0])), 1)
+        local = np.hypot(ego["x"][0], ego["y"][0]) < 1e-3  # newer converters make the ego's first place the origin
         return Drive(
             id=name,
             t_ns=t_ns,
@@ -130,12 +127,12 @@ class ScenarioNet:
             objects=_objects(t_ns, tracks, rows, float(ego["z"][known[0]])),
             lights=_lights(scenario.get("dynamic_map_states") or {}, rows),
             map=read_map(scenario["map_features"], poses[:, :2], self.margin, dataset),
-            frame="" if at_origin else str(about.get("map", "")),
+            frame="" if local else str(about.get("map", "")),
             facts={
                 "dataset": dataset,
                 "scene": str(scenario.get("id", "")),
                 "date": str(about.get("date", "")),
-                "rates_hz": {"pose": rate, "objects": rate},
+                "rates_hz": {"pose": rate_hz(t_ns), "objects": rate_hz(t_ns)},
                 "retimed_m": round(moved, 3),
                 **({"nan_poses": holes} if holes else {}),
             },
@@ -188,9 +185,8 @@ def _objects(t_ns: Ints, tracks: Mapping[str, Any], rows: slice, ground: float) 
         instant = np.flatnonzero(states.pop("known"))
         kind = _kind(str((tracks[key].get("metadata") or {}).get("type", "")), str(tracks[key]["type"]))
         part = {name: values[instant] for name, values in states.items()}
-        parts.append(
-            {**part, "instant": instant, "track": np.full(len(instant), number), "kind": np.full(len(instant), kind)}
-        )
+        same = {name: np.full(len(instant), value) for name, value in (("track", number), ("kind", kind))}
+        parts.append({**part, **same, "instant": instant})
     if not parts:
         return objects(len(t_ns), np.zeros(0, np.int64), dict.fromkeys(OBJECT_COLUMNS, np.zeros(0)))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

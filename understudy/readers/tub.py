@@ -21,6 +21,7 @@ import numpy as np
 from understudy.errors import DataError
 from understudy.readers import folder
 from understudy.readers.images import ImageFiles, image_size
+from understudy.readers.kinematics import rate_hz
 from understudy.records import NS, Array, Camera, Drive, Driver, Floats, Ints, Vehicle
 
 EXPECTED = "donkeycar tubs of version 2, each with manifest.json and catalog_0.catalog"
@@ -70,7 +71,7 @@ class Tub:
                 cameras=tuple(_camera(tub, rows, t_ns)),
                 facts={
                     "dataset": "donkeycar",
-                    "rates_hz": {"pictures": round((len(t_ns) - 1) * NS / float(t_ns[-1] - t_ns[0]), 1)},
+                    "rates_hz": {"pictures": rate_hz(t_ns)},
                     "stamps": "the log's" if self.rate_hz is None else "from rate_hz",
                     "records": [first, last],
                     "deleted": last - first + 1 - len(rows),
