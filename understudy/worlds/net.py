@@ -17,8 +17,11 @@ import numpy as np
 import shapely
 
 from understudy.errors import DataError
-from understudy.geometry import arc_length, corners, frenet, resample
+from understudy.geometry import arc_length, frenet, resample
+from understudy.maps import Roads
 from understudy.records import Array, Floats, Lane, Light, Map, Marking
+from understudy.worlds.furnish import furnish
+from understudy.worlds.ground import rasterise
 
 _COLOUR = {"r": Light.RED, "s": Light.RED, "u": Light.RED, "y": Light.YELLOW, "Y": Light.YELLOW, "g": Light.GREEN,
            "G": Light.GREEN, "o": Light.OFF, "O": Light.OFF}  # fmt: skip
@@ -61,8 +64,6 @@ class Town:
     signals: tuple[Signal, ...]
     pavements: tuple[Floats, ...]  # rings (P, 2) where people walk
     parking: Floats  # (n, 3) poses of parking places beside the lanes
-    buildings: Floats  # (n, 6) x, y, yaw, length, width, height
-    trees: Floats  # (n, 4) x, y, radius of the crown, height
     crossings: tuple[str, ...]  # edges of the zebra crossings
     walks: tuple[str, ...]  # edges with a pavement
 
@@ -71,23 +72,31 @@ class Town:
         return {lane.id: lane for lane in self.map.lanes}
 
     @cached_property
-    def roads(self) -> tuple[str, ...]:
-        """The lanes for cars, outside junctions, that never lead into a dead end."""
+    def onward(self) -> Mapping[str, tuple[str, ...]]:
+        """The lanes that a car can go on to from each lane, leaving out all that lead into a dead end."""
         alive = {lane.id for lane in self.map.lanes if lane.kind == "vehicle"}
         while True:
-            kept = {name for name in alive if any(after in alive for after in self.lane[name].successors)}
+            after = {name: tuple(n for n in self.lane[name].successors if n in alive) for name in alive}
+            kept = {name for name in alive if after[name]}
             if kept == alive:
-                return tuple(lane.id for lane in self.map.lanes if lane.id in alive and not lane.junction)
+                return {lane.id: after[lane.id] for lane in self.map.lanes if lane.id in alive}
             alive = kept
 
     @cached_property
-    def road_surface(self) -> shapely.Geometry:
-        return shapely.union_all([shapely.Polygon(ring) for ring in self.map.drivable])
+    def streets(self) -> tuple[str, ...]:
+        """The lanes for cars, outside junctions, from which one can drive on for ever."""
+        return tuple(lane for lane in self.onward if not self.lane[lane].junction)
 
     @cached_property
-    def building_rings(self) -> Floats:
-        """Corners (n, 4, 2) of the buildings."""
-        return corners(self.buildings[:, :3], self.buildings[:, 3], self.buildings[:, 4])
+    def fixed(self) -> Array:
+        """Buildings, trees and street lamps (n,) SOLID: the same for cameras and for what hides what."""
+        seed = int.from_bytes(hashlib.sha256(f"houses of {self.id}".encode()).digest()[:8])
+        return furnish(rasterise(self.map, cell=1.0), seed)
+
+    @cached_property
+    def roads(self) -> Roads:
+        """The map prepared for questions."""
+        return Roads(self.map)
 
     def lights_at(self, t_s: Floats) -> Array:
         """State (T, L) of `signals` at times since the start of the simulation."""
@@ -128,17 +137,13 @@ def read_net(path: Path, name: str, side: str) -> Town:
         lanes=lanes,
         drivable=tuple(drivable),
         crosswalks=tuple(crossings),
-        stop_lines=tuple(_stop_line(lane, width[lane.id]) for lane in lanes if _stops(lane, links)),
+        stop_lines=tuple(_stop_line(lane) for lane in lanes if _stops(lane)),
         markings=tuple(_markings(lanes, rows, width, strips)),
         extent=np.array([low, (high[0], low[1]), high, (low[0], high[1])]),
     )
-    rng = np.random.default_rng(list(hashlib.sha256(f"houses of {name}".encode()).digest()))
-    parking = _parking([shape[lane] for lane in strips])
-    buildings, trees = _beside(rng, [*drivable, *pavements], [shape[lane] for lane in rows if role[lane] == "pavement"]
-                               or [lane.centre for lane in lanes if not lane.junction and lane.right_lane is None])  # fmt: skip
     return Town(
         id=name, side=side, net=path, map=town_map, programs=programs, signals=_signals(links, by_id, junctions),
-        pavements=tuple(pavements), parking=parking, buildings=buildings, trees=trees,
+        pavements=tuple(pavements), parking=_parking([shape[lane] for lane in strips]),
         crossings=tuple(edge_of(lane) for lane in rows if function[lane] == "crossing"),
         walks=tuple(dict.fromkeys(edge_of(lane) for lane in rows if role[lane] == "pavement")),
     )  # fmt: skip
@@ -267,12 +272,12 @@ def _signals(links: list[ElementTree.Element], lanes: Mapping[str, Lane], juncti
     return tuple(signals)
 
 
-def _stops(lane: Lane, links: list[ElementTree.Element]) -> bool:
+def _stops(lane: Lane) -> bool:
     """Whether a lane for cars ends at a junction (its line is where one stops, if one has to)."""
-    return lane.kind == "vehicle" and not lane.junction and any(name.startswith(":") for name in lane.successors)
+    return lane.kind == "vehicle" and not lane.junction and lane.speed_limit < 20 and lane.successors != ()
 
 
-def _stop_line(lane: Lane, width: float) -> Floats:
+def _stop_line(lane: Lane) -> Floats:
     assert lane.left is not None and lane.right is not None
     return np.stack([lane.left[-1], lane.right[-1]])
 
@@ -307,44 +312,3 @@ def _parking(lines: list[Floats]) -> Floats:
         if len(s):
             poses.append(np.column_stack([resample(line, s), frenet(line, resample(line, s))[2]]))
     return np.concatenate(poses) if poses else np.zeros((0, 3))
-
-
-def _beside(rng: np.random.Generator, roads: list[Floats], lines: list[Floats]) -> tuple[Floats, Floats]:
-    """Buildings and trees along the streets, on no road and not in each other."""
-    taken = shapely.union_all([shapely.Polygon(ring).buffer(0.1) for ring in roads])
-    clear, verge = taken.buffer(3.0), taken.buffer(0.9)
-    shapely.prepare(clear)
-    shapely.prepare(verge)
-    proposals, tree_proposals = [], []
-    for line in lines:
-        line = _distinct(line)
-        length = arc_length(line)[-1]
-        s = np.cumsum(rng.uniform(12, 26, int(length / 12) + 1))
-        s = s[s < length - 6]
-        yaw = frenet(line, resample(line, s))[2]
-        long, deep, high = rng.uniform(9, 20, len(s)), rng.uniform(8, 14, len(s)), rng.choice([3.2, 6.4, 9.6, 12.8], len(s))
-        out = rng.uniform(5.5, 11, len(s)) + deep / 2
-        centre = resample(line, s) + out[:, None] * np.stack([np.sin(yaw), -np.cos(yaw)], -1)
-        proposals.append(np.column_stack([centre, yaw, long, deep, high + rng.uniform(0, 1.5, len(s))]))
-        s = np.cumsum(rng.uniform(7, 22, int(length / 7) + 1))
-        s = s[s < length - 8]
-        yaw = frenet(line, resample(line, s))[2]
-        centre = resample(line, s) + rng.uniform(2.2, 4.5, len(s))[:, None] * np.stack([np.sin(yaw), -np.cos(yaw)], -1)
-        tree_proposals.append(np.column_stack([centre, rng.uniform(1.0, 2.2, len(s)), rng.uniform(4, 9, len(s))]))
-    wanted = np.concatenate(proposals)[:1500]
-    boxes = shapely.polygons(corners(wanted[:, :3], wanted[:, 3], wanted[:, 4]))
-    free = ~shapely.intersects(clear, boxes)
-    wanted, boxes = wanted[free], boxes[free]
-    standing: list[int] = []
-    near = shapely.STRtree(boxes)
-    refused = np.zeros(len(boxes), bool)
-    for index in range(len(boxes)):
-        if not refused[index]:
-            standing.append(index)
-            refused[near.query(boxes[index], predicate="intersects")] = True
-    buildings = wanted[standing]
-    trees = np.concatenate(tree_proposals)[:3000]
-    built = shapely.union_all(boxes[standing]).buffer(0.8)
-    shapely.prepare(built)
-    on = shapely.contains_xy(verge, trees[:, 0], trees[:, 1]) | shapely.contains_xy(built, trees[:, 0], trees[:, 1])
-    return buildings, trees[~on]

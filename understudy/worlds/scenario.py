@@ -1,61 +1,78 @@
-"""A scenario: one situation in a world, replayable from its identifier, which says all of it.
+"""A scenario: one situation in a world, small, and replayable from its identifier alone.
 
-scenario:city/organic-3/12/everyday/rain/cut_in/7
-         |    |         |  |        |    |      seed of everything random in it
-         |    |         |  |        |    a rare event, or none
-         |    |         |  |        weather
-         |    |         |  traffic
-         |    |         number of the route in the town; of a replay, where it starts (s)
-         |    town; of a replay, the drive
-         world
+    scenario:city/organic:3/r12/everyday/clear/none/7
+             world town     route traffic weather event seed
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import quote, unquote
+
+import numpy as np
 
 from understudy.errors import UnderstudyError
 
-WORLDS = ("city", "replay")
+_GRAMMAR = "scenario:WORLD/TOWN/ROUTE/TRAFFIC/WEATHER/EVENT/SEED, as in scenario:city/organic:3/r12/everyday/clear/none/7"
+_ROUTE = re.compile(r"r(\d+)(?::(\d+))?\Z")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Scenario:
-    """What a world needs to be told to play one situation."""
+    """What is driven: where, among whom, in which weather, and what happens on the way.
 
-    world: str  # city or replay
-    town: str  # `organic:3`; of a replay, the drive
-    route: str = "0"  # the number of a route in the town; of a replay, the second at which it starts
-    traffic: str = "everyday"  # of a replay: `replayed`, or `idm` where the others react
+    `route` is `r12`, the town's twelfth route of ROUTE_METRES, or `r12:5000`, the same one gone on to 5 km.
+    """
+
+    world: str = "city"
+    town: str = "organic:1"
+    route: str = "r0"
+    traffic: str = "everyday"
     weather: str = "clear"
     event: str = "none"
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        if self.world not in WORLDS:
-            raise UnderstudyError(f"no world {self.world!r} for a scenario; known: {', '.join(WORLDS)}")
-        for field in fields(self):
-            if "/" in (word := str(getattr(self, field.name))) or not word:
-                raise UnderstudyError(f"a scenario's {field.name} is {word!r}; expected one word")
+    ROUTE_METRES: ClassVar[int] = 800
 
-    @property
-    def id(self) -> str:
-        """`scenario:...`, from which `parse` makes the same scenario."""
-        town = self.town.replace(":", "-", 1) if self.world == "city" else self.town
-        return f"scenario:{self.world}/{town}/{self.route}/{self.traffic}/{self.weather}/{self.event}/{self.seed}"
+    def __post_init__(self) -> None:
+        if not _ROUTE.match(self.route):
+            raise UnderstudyError(f"no route {self.route!r}: expected rNUMBER or rNUMBER:METRES, as in r12 or r12:5000")
+        if self.seed < 0:
+            raise UnderstudyError(f"a scenario's seed is {self.seed}: expected 0 or more")
 
     def __str__(self) -> str:
-        return self.id
+        words = (self.world, self.town, self.route, self.traffic, self.weather, self.event)
+        return "scenario:" + "/".join(quote(word, safe=":") for word in words) + f"/{self.seed}"
 
+    @classmethod
+    def parse(cls, identifier: str) -> Scenario:
+        """The scenario that an identifier names."""
+        words = [unquote(word) for word in identifier.removeprefix("scenario:").split("/")]
+        if len(words) != 7 or not all(words) or not words[6].isdecimal():
+            raise UnderstudyError(f"no scenario {identifier!r}: expected {_GRAMMAR}")
+        return cls(*words[:6], int(words[6]))
 
-def parse(text: str) -> Scenario:
-    """The scenario of an identifier, with or without its `scenario:`."""
-    words = text.removeprefix("scenario:").split("/")
-    if len(words) != len(fields(Scenario)) or not words[-1].isdecimal():
-        raise UnderstudyError(
-            f"no scenario {text!r}: expected scenario:WORLD/TOWN/ROUTE/TRAFFIC/WEATHER/EVENT/SEED, as in "
-            "scenario:city/organic-3/12/everyday/clear/none/7"
-        )
-    world, town, route, traffic, weather, event, seed = words
-    town = town.replace("-", ":", 1) if world == "city" else town
-    return Scenario(world, town, route, traffic, weather, event, int(seed))
+    @property
+    def number(self) -> int:
+        """The number of the route."""
+        found = _ROUTE.match(self.route)
+        assert found is not None
+        return int(found[1])
+
+    @property
+    def metres(self) -> float:
+        """How long the route is."""
+        found = _ROUTE.match(self.route)
+        assert found is not None
+        return float(found[2] or self.ROUTE_METRES)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Randomness that follows from what the scenario is and what it is for."""
+        return np.random.default_rng(list(hashlib.sha256(f"{self} {purpose}".encode()).digest()[:16]))
+
+    def number_for(self, purpose: str) -> int:
+        """A number below 2³¹ that follows from what the scenario is and what it is for."""
+        return int.from_bytes(hashlib.sha256(f"{self} {purpose}".encode()).digest()[:4]) >> 1

@@ -1,0 +1,112 @@
+"""The ego's way through a town: a chain of lanes without a change, and questions along it.
+
+A chain of successors needs no lane change, so a route says at every metre where its driver wants to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from understudy.geometry import arc_length, frenet, wrap
+from understudy.maps import RouteLine
+from understudy.records import Array, Command, Floats
+from understudy.worlds.net import Town
+from understudy.worlds.scenario import Scenario
+
+BEYOND = 400.0  # m of way after the goal, so that nobody has to stop there
+_COMMAND_AHEAD = 40  # m
+_TURN = np.radians(30)
+
+
+class Way:
+    """Route, goal and the distance driven along it."""
+
+    def __init__(self, town: Town, lanes: Sequence[str], metres: float, start: float) -> None:
+        self.town, self.lanes = town, tuple(lanes)
+        self.line: RouteLine = town.roads.line(self.lanes)
+        self.s, self.goal = start, start + metres
+        self._heading = np.unwrap(self.line.heading)
+
+    def follow(self, x: float, y: float) -> float:
+        """Move on to where the ego is now: `s`, and its signed distance to the left of the way."""
+        low = max(int(self.s) - 4, 0)
+        near = self.line.points[low : low + 24]
+        s, d, _ = frenet(near, np.array([x, y]))
+        self.s = float(self.line.s[low] + s)
+        return float(d)
+
+    def at(self, s: Floats) -> Floats:
+        """Poses (..., 3) on the way."""
+        columns = (self.line.points[:, 0], self.line.points[:, 1], self._heading)
+        return np.stack([np.interp(s, self.line.s, column) for column in columns], axis=-1)
+
+    def beside(self, s: Floats, d: Floats) -> Floats:
+        """Poses (..., 3) `d` to the left of the way, facing along it."""
+        pose = self.at(s)
+        pose[..., 0] -= d * np.sin(pose[..., 2])
+        pose[..., 1] += d * np.cos(pose[..., 2])
+        return pose
+
+    def project(self, points: Floats, reach: float = 120.0) -> tuple[Floats, Floats, Floats]:
+        """Distance along, distance to the left and heading of the way for points (N, 2), looked for just behind and ahead."""
+        low = max(int(self.s) - 30, 0)
+        near = self.line.points[low : low + 30 + int(reach)]
+        s, d, heading = frenet(near, points)
+        return s + self.line.s[low], d, heading
+
+    def lane_at(self, s: float) -> str:
+        return self.town.map.lanes[self.line.lane[self._index(s)]].id
+
+    def limit_at(self, s: float) -> float:
+        return float(self.line.speed_limit[self._index(s)])
+
+    def command_at(self, s: float) -> int:
+        return int(self._commands[self._index(s)])
+
+    def _index(self, s: float) -> int:
+        return min(max(int(np.searchsorted(self.line.s, s, side="right")) - 1, 0), len(self.line.s) - 1)
+
+    @cached_property
+    def _commands(self) -> Array:
+        """What a navigator says at each point (P,): the turn of the next 40 m."""
+        ahead = np.minimum(np.arange(len(self._heading)) + _COMMAND_AHEAD, len(self._heading) - 1)
+        turn = self._heading[ahead] - self._heading
+        inside = np.array([lane.junction for lane in self.town.map.lanes])[self.line.lane]
+        passed = np.concatenate([[0], np.cumsum(inside)])
+        crosses = passed[ahead] > passed[:-1]
+        return np.where(turn > _TURN, Command.LEFT, np.where(turn < -_TURN, Command.RIGHT,
+                        np.where(crosses, Command.STRAIGHT, Command.FOLLOW))).astype(np.int8)  # fmt: skip
+
+    def window(self, back: float = 30.0, ahead: float = 170.0) -> RouteLine:
+        """The piece of the line around the ego, for observers: what is far away cannot be mistaken for what is near."""
+        low = max(self._index(self.s - back), 0)
+        high = self._index(self.s + ahead) + 1
+        line, origin = self.line, self.line.s[low]
+        end = line.end - origin
+        end = np.where((end < 0) | (line.end > line.s[high - 1]), np.nan, end)
+        return RouteLine(
+            line.points[low:high], line.s[low:high] - origin, line.heading[low:high], line.lane[low:high],
+            line.speed_limit[low:high], line.route, end,
+        )  # fmt: skip
+
+
+def way(town: Town, scenario: Scenario) -> Way:
+    """The town's route of the scenario's number: the same for every traffic, weather, event and seed."""
+    rng = Scenario(scenario.world, town.id, f"r{scenario.number}", "", "", "", 0).rng("route")
+    roomy = [lane for lane in town.streets if arc_length(town.lane[lane].centre)[-1] > 50]
+    lanes = [roomy[rng.integers(len(roomy))]]
+    start = 9.0 - 3.7
+    length = arc_length(town.lane[lanes[0]].centre)[-1]
+    while length < start + scenario.metres + BEYOND:
+        onward = town.onward[lanes[-1]]
+        lanes.append(onward[rng.integers(len(onward))])
+        length += arc_length(town.lane[lanes[-1]].centre)[-1]
+    return Way(town, lanes, scenario.metres, start)
+
+
+def relative(yaw: Floats, heading: Floats) -> Floats:
+    """How far headings differ, without a sign."""
+    return np.abs(wrap(yaw - heading))
