@@ -153,6 +153,9 @@ class Roads:
     def __len__(self) -> int:
         return len(self.lanes)
 
+    def __contains__(self, id: str) -> bool:
+        return id in self._index
+
     def index(self, id: str) -> int:
         """The index of a lane by its identifier; UnknownName if it is not here."""
         if id not in self._index:

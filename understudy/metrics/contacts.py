@@ -1,9 +1,10 @@
 """Who touches whom, and whose fault it is: collisions, and time to collision.
 
-The first contact of a plan with another decides, as nuPlan's metric does (collision_utils.py), and as NAVSIM's does in
-pdm_scorer.py: contact at the very beginning is nobody's fault here, the ego standing is not at fault, running into
+The first contact of a plan with another decides, by the rules of nuPlan (collision_utils.py) and of NAVSIM
+(pdm_scorer.py): contact at the very beginning is nobody's fault here, the ego standing is not at fault, running into
 what stands is, being run into from behind is not, hitting with the front bumper is, and touching sideways is where the
-ego is not wholly in one lane. Boxes are oriented and tested by separating axes, after a test by distance.
+ego is not wholly in one lane. Time to collision asks the same of contacts that would follow if the ego went on as it
+does. Boxes are oriented and tested by separating axes, after a test by distance.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 EGO_STANDS = 0.05  # m/s
 OTHER_STANDS = 0.5  # m/s: speeds of others are differences of annotated positions
-AHEAD_COS, BEHIND_COS = np.cos(np.radians(30)), np.cos(np.radians(150))
+BEHIND_COS = np.cos(np.radians(150))  # as seen from the rear axle
 TTC_STANDS = 0.005  # m/s
 PROJECTED = np.array([0, 3, 6, 9])  # samples ahead: 0 to 0.9 s
 JUDGED = len(T) - int(PROJECTED[-1])  # samples whose projection ends within the 4 s
@@ -61,8 +62,7 @@ def _close(tracks: Tracks, vehicle: Vehicle, t: Floats, motion: Motion, known: A
     look = np.minimum((np.arange(len(T)) + EVERY // 2) // EVERY, len(knots) - 1)  # the look nearest to each sample
     slack = np.hypot(*np.moveaxis(centre - centre[:, knots][:, look], -1, 0)).max(axis=1)
     for shift in PROJECTED[1:]:
-        projected = _projected(motion, vehicle, shift)[..., :2]
-        away = projected - centre[:, knots][:, look[shift:][:JUDGED]]
+        away = ahead(_going_on(motion, shift), vehicle.centre_x)[..., :2] - centre[:, knots][:, look[shift:][:JUDGED]]
         slack = np.maximum(slack, np.hypot(*np.moveaxis(away, -1, 0)).max(axis=1))
     plans = np.flatnonzero(known)
     when = t[plans, None] + T[knots]  # (n, 9)
@@ -77,14 +77,14 @@ def _close(tracks: Tracks, vehicle: Vehicle, t: Floats, motion: Motion, known: A
     return code // (tracks.number[-1] + 1), code % (tracks.number[-1] + 1)
 
 
-def _projected(motion: Motion, vehicle: Vehicle, shift: int) -> Floats:
-    """Centres (P, JUDGED, 3) of the ego's box `shift` samples on, at the speed and rate of turn of each sample.
+def _going_on(motion: Motion, shift: int) -> Floats:
+    """Poses (P, JUDGED, 3) of the rear axle `shift` samples on, at the speed and rate of turn of each sample.
 
     Along the arc and not straight on as in nuPlan: who turns beside a wall is not about to hit it.
     """
     rate = np.gradient(motion.pose[..., 2], DT, axis=1)[:, :JUDGED]
     arc = constant_turn(motion.speed[:, :JUDGED], rate, np.asarray(shift * DT))
-    return ahead(compose(motion.pose[:, :JUDGED], arc), vehicle.centre_x)
+    return compose(motion.pose[:, :JUDGED], arc)
 
 
 class _Pairs:
@@ -121,45 +121,46 @@ class _Pairs:
         hit = self.touching(self.motion.centre(self.vehicle)[self.plan], 0)
         pair = np.flatnonzero(hit.any(axis=1) & ~hit[:, 0])
         k = hit[pair].argmax(axis=1)
-        ego, speed, other = (
-            self.motion.pose[self.plan[pair], k],
-            self.motion.speed[self.plan[pair], k],
-            self.other[pair, k],
-        )
-        row = self.tracks.nearest_row(self.number[pair], self.when[pair, k])
-        _, behind = _bearing(ego, other)
-        stands = self.tracks.speed[row] <= OTHER_STANDS
-        bumper = ahead(ego, self.vehicle.centre_x + self.vehicle.length / 2)
-        front = overlap(bumper, 0.0, self.vehicle.width, other, self.length[pair], self.width[pair])
-        sideways = ~front & astride(self.scene.roads, self.vehicle, ego)
-        fault = (np.abs(speed) > EGO_STANDS) & (stands | (~behind & (front | sideways)))
-        worth = np.where(self.tracks.is_kind(row, STATIC), 0.5, 0.0)
+        ego = self.motion.pose[self.plan[pair], k]
+        moves = np.abs(self.motion.speed[self.plan[pair], k]) > EGO_STANDS
+        fault = moves & self.at_fault(pair, ego, k, astride(self.scene.roads, self.vehicle, ego))
+        thing = np.isin(self.tracks.kind[self.tracks.nearest_row(self.number[pair], self.when[pair, k])], STATIC)
         found = np.ones(len(self.plan))
-        found[pair] = np.where(fault, worth, 1.0)
+        found[pair] = np.where(fault, np.where(thing, 0.5, 0.0), 1.0)
         return found
 
     def ttc(self) -> Floats:
         """(n,)"""
-        hits = [self.touching(_projected(self.motion, self.vehicle, shift)[self.plan], shift) for shift in PROJECTED]
+        going = [_going_on(self.motion, shift) for shift in PROJECTED]  # each (P, JUDGED, 3)
+        hits = [
+            self.touching(ahead(pose, self.vehicle.centre_x)[self.plan], shift)
+            for pose, shift in zip(going, PROJECTED, strict=True)
+        ]
         hit = np.stack(hits, axis=-1)  # (n, JUDGED, 4)
         at_first = hit[:, 0, 0].copy()
         hit &= (np.abs(self.motion.speed[self.plan, :JUDGED]) > TTC_STANDS)[..., None]
-        hit = hit.reshape(len(hit), -1)
+        hit = hit.reshape(len(hit), JUDGED * len(PROJECTED))
         pair = np.flatnonzero(hit.any(axis=1) & ~at_first)
         k, shift = np.divmod(hit[pair].argmax(axis=1), len(PROJECTED))
-        ego, other = self.motion.pose[self.plan[pair], k], self.other[pair, k + PROJECTED[shift]]
-        before, behind = _bearing(ego, other)
-        loose = astride(self.scene.roads, self.vehicle, ego) | in_junction(self.scene.roads, ego)
+        now = self.motion.pose[self.plan[pair], k]
+        loose = astride(self.scene.roads, self.vehicle, now) | in_junction(self.scene.roads, now)
+        then = np.stack(going)[shift, self.plan[pair], k]
         found = np.ones(len(self.plan))
-        found[pair] = np.where(before | (loose & ~behind), 0.0, 1.0)
+        found[pair] = np.where(self.at_fault(pair, then, k + PROJECTED[shift], loose), 0.0, 1.0)
         return found
 
+    def at_fault(self, pair: Ints, ego: Floats, k: Ints, loose: Array) -> Array:
+        """Whether a moving ego at poses (m, 3) is to blame for touching the others of pairs (m,) at samples (m,).
 
-def _bearing(ego: Floats, other: Floats) -> tuple[Array, Array]:
-    """Whether others (n, 3) are within 30 degrees ahead, and within 30 behind, as seen from the rear axle (n, 3)."""
-    dx, dy = other[:, 0] - ego[:, 0], other[:, 1] - ego[:, 1]
-    cos = (dx * np.cos(ego[:, 2]) + dy * np.sin(ego[:, 2])) / np.maximum(np.hypot(dx, dy), 1e-9)
-    return cos > AHEAD_COS, cos < BEHIND_COS
+        `loose` (m,) says where the ego has no lane of its own, and so must look to its sides.
+        """
+        other = self.other[pair, k]
+        row = self.tracks.nearest_row(self.number[pair], self.when[pair, k])
+        dx, dy = other[:, 0] - ego[:, 0], other[:, 1] - ego[:, 1]
+        cos = (dx * np.cos(ego[:, 2]) + dy * np.sin(ego[:, 2])) / np.maximum(np.hypot(dx, dy), 1e-9)
+        bumper = ahead(ego, self.vehicle.centre_x + self.vehicle.length / 2)
+        front = overlap(bumper, 0.0, self.vehicle.width, other, self.length[pair], self.width[pair])
+        return np.asarray((self.tracks.speed[row] <= OTHER_STANDS) | ((cos > BEHIND_COS) & (front | loose)))
 
 
 def astride(roads: Roads | None, vehicle: Vehicle, ego: Floats) -> Array:

@@ -131,7 +131,7 @@ class _Route:
         return nearest
 
     def enters(self, area: Array, along: Floats) -> Array:
-        """Whether the front bumper of paths (n, 41) comes into an area, given as points of the route (points,), (n,)."""
+        """Whether the front bumper of paths (n, 41) comes into an area, given as points of the route, (n,)."""
         entries = np.cumsum(np.diff(area.astype(int), prepend=int(area[0])) > 0)
         first, last = (np.searchsorted(self.line.s, np.nan_to_num(along[:, k]) + self.front) for k in (0, -1))
         top = len(entries) - 1

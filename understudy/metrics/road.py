@@ -92,18 +92,17 @@ def lights(scene: Scene, instants: Ints, motion: Motion) -> Floats:
     """0 where the front bumper passes the stop line of a red light, 1 elsewhere; nan for an unknown light, (P,)."""
     if scene.lights is None or scene.roads is None:
         return np.full(len(motion), np.nan)
-    found = np.ones(len(motion))
+    ran, unclear = np.zeros(len(motion), bool), np.zeros(len(motion), bool)
     bumper = motion.centre(scene.vehicle)
     reach = scene.vehicle.length / 2
     front = bumper[..., :2] + reach * np.stack([np.cos(bumper[..., 2]), np.sin(bumper[..., 2])], axis=-1)  # (P, 41, 2)
     low, high = front.min(axis=1), front.max(axis=1)
-    ids = set(scene.roads.lane_ids)
     for column, id in enumerate(scene.lights.lanes):
-        if id not in ids:
+        if id not in scene.roads:
             continue
         lane = scene.roads.index(id)
         *end, turn = scene.roads.end(lane)
-        near = np.flatnonzero(((low - 20 < end) & (end < high + 20)).all(axis=1))
+        near = np.flatnonzero(((low - 5 < end) & (end < high + 5)).all(axis=1))
         offset = front[near] - end
         past = offset[..., 0] * np.cos(turn) + offset[..., 1] * np.sin(turn) - PAST_THE_LINE
         aside = np.abs(offset[..., 1] * np.cos(turn) - offset[..., 0] * np.sin(turn))
@@ -111,6 +110,7 @@ def lights(scene: Scene, instants: Ints, motion: Motion) -> Floats:
         plan, k = np.nonzero(crosses)
         when = scene.t[instants[near[plan]]] + DT * (k + 1)
         state = scene.lights.state[np.clip(np.searchsorted(scene.t, when + 1e-6) - 1, 0, len(scene.t) - 1), column]
-        worth = np.select([state == Light.RED, state == Light.UNKNOWN], [0.0, np.nan], 1.0)
-        np.minimum.at(found, near[plan], worth)
-    return np.where(scene.recorded(instants, float(T[-1])), found, np.nan)
+        ran[near[plan[state == Light.RED]]] = True
+        unclear[near[plan[state == Light.UNKNOWN]]] = True
+    known = scene.recorded(instants, float(T[-1])) & (ran | ~unclear)
+    return np.where(known, ~ran, np.nan)

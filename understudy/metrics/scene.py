@@ -39,7 +39,7 @@ class Scene:
         """The route, as the drive names it or else as it was driven, and the road beyond it."""
         if self.roads is None:
             return None
-        route = self.drive.route or self.roads.match(self.poses)
+        route = tuple(id for id in self.drive.route if id in self.roads) or self.roads.match(self.poses)
         return self.roads.line(self.roads.extend(route, AHEAD)) if route else None
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from understudy.records import Array, Floats, Ints, Objects
+from understudy.records import Floats, Ints, Objects
 
 LONGEST_GAP_S = 0.6  # a track unseen for longer is not there in between (nuScenes annotates every 0.5 s)
 
@@ -31,7 +31,8 @@ class Tracks:
             np.maximum.reduceat(side, first) if len(first) else side for side in sides
         )  # by number
         self.radius = np.hypot(self.length, self.width) / 2
-        self._seen_at = np.flatnonzero(np.diff(objects.starts))  # instants with any object
+        seen_at = np.flatnonzero(np.diff(objects.starts))  # instants with any object
+        self._seen_at = seen_at if len(seen_at) else np.zeros(1, int)
         self._row = np.argsort(order)  # the row of each row of `objects`
         self._starts = objects.starts
 
@@ -41,10 +42,9 @@ class Tracks:
     def frame(self, t: Floats) -> Ints:
         """The instant with objects nearest to times (...,)."""
         known = self.t_s[self._seen_at]
-        after = np.clip(np.searchsorted(known, t), 1, max(len(known) - 1, 1))
-        if len(known) == 1:
-            return np.broadcast_to(self._seen_at[0], np.shape(t))
-        return np.asarray(self._seen_at[np.where(t - known[after - 1] < known[after] - t, after - 1, after)])
+        after = np.clip(np.searchsorted(known, t), 0, len(known) - 1)
+        before = np.maximum(after - 1, 0)
+        return np.asarray(self._seen_at[np.where(t - known[before] < known[after] - t, before, after)])
 
     def present(self, frame: Ints) -> tuple[Ints, Ints]:
         """Rows of the objects seen at instants (n,): for each, the index into `frame` (m,) and the row (m,)."""
@@ -71,6 +71,3 @@ class Tracks:
         """The row (n,) of a track (n,) last seen at or before times (n,)."""
         at = number * self._span + (t - self.t_s[0])
         return np.asarray(np.clip(np.searchsorted(self._axis, at + 1e-6) - 1, 0, len(self) - 1))
-
-    def is_kind(self, rows: Ints, kinds: tuple[int, ...]) -> Array:
-        return np.isin(self.kind[rows], kinds)
