@@ -398,11 +398,10 @@ def moved(one: Drive, frame: Floats, later_s: float) -> Drive:
     boxes = compose(frame, np.stack([one.objects[name] for name in ("x", "y", "yaw")], axis=-1))
     velocity = move(np.array([0, 0, frame[2]]), np.stack([one.objects["vx"], one.objects["vy"]], axis=-1))
     columns = dict(zip(("x", "y", "yaw", "vx", "vy"), [*boxes.T, *velocity.T], strict=True))
+
     def there(lane: Lane) -> Lane:
         return replace(lane, centre=move(frame, lane.centre), polygon=move(frame, lane.polygon))
 
-        replace(lane, centre=move(frame, lane.centre), polygon=move(frame, lane.polygon)) for lane in one.map.lanes
-    )
     return replace(
         one,
         t_ns=one.t_ns + np.int64(later_s * NS),
