@@ -1,4 +1,4 @@
-"""What a camera saw at a moment: the picture inside the page, with the paths laid on the road where it is calibrated."""
+"""What a camera saw at a moment: its picture as data, with the paths laid on the road where it is calibrated."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ class Shot:
     name: str
     width: int  # of the camera's own picture; the overlay is in its pixels
     height: int
-    uri: str  # data:image/jpeg;base64,...
+    uri: str  # data:image/jpeg;base64,...; empty where the picture cannot be read
     overlay: Markup  # paths of an SVG; empty without calibration
-    after_s: float  # seconds from the moment to the picture
+    before_s: float  # seconds from the picture to the moment
+    trouble: str = ""  # why there is no picture
 
 
 def shots(moment: Moment, width: int = 800, others: int = 320) -> list[Shot]:
@@ -44,20 +45,21 @@ def shots(moment: Moment, width: int = 800, others: int = 320) -> list[Shot]:
 
 
 def shot(moment: Moment, camera: Camera, index: int, width: int) -> Shot:
-    """One picture of a camera, no wider than `width`, with the paths of a moment."""
-    after_s = float(camera.t_ns[index] - moment.drive.t_ns[moment.instant]) / NS
-    overlay = Markup("".join(_ribbons(moment, camera, int(camera.t_ns[index]))))
-    return Shot(camera.name, *camera.size, picture(camera, index, width), overlay, after_s)
-
-
-def picture(camera: Camera, index: int, width: int) -> str:
-    """A picture as a data: address, JPEG again, no wider than `width`."""
+    """One picture of a camera, no wider than `width`, with the paths of a moment; why not, if it cannot be read."""
+    before_s = float(moment.drive.t_ns[moment.instant] - camera.t_ns[index]) / NS
     try:
-        with Image.open(io.BytesIO(camera.pictures.encoded(index)[1])) as image:
-            image.draft("RGB", (width, width))
-            small = image.convert("RGB")
-    except OSError as error:
-        raise DataError(f"camera {camera.name}: picture {index + 1} cannot be read: {error}") from error
+        uri = picture(camera.pictures.encoded(index)[1], width)
+    except (OSError, DataError) as error:
+        return Shot(camera.name, *camera.size, "", Markup(""), before_s, f"picture {index + 1} cannot be read: {error}")
+    overlay = Markup("".join(_ribbons(moment, camera, int(camera.t_ns[index]))))
+    return Shot(camera.name, *camera.size, uri, overlay, before_s)
+
+
+def picture(encoded: bytes, width: int) -> str:
+    """A picture as a data: address, JPEG again, no wider than `width`. Raises OSError where it is none."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        image.draft("RGB", (width, width))
+        small = image.convert("RGB")
     if small.width > width:
         small = small.resize((width, round(small.height * width / small.width)), Image.Resampling.LANCZOS)
     packed = io.BytesIO()
@@ -79,9 +81,9 @@ def _ribbons(moment: Moment, camera: Camera, at_ns: int) -> Iterator[str]:
     then_T_now = _shift(moment, at_ns)
     if moment.driven is not None:
         yield _ribbon("human", compose(then_T_now, moment.driven), camera, moment.drive)
-    for place, intent in enumerate(moment.intents, 1):
+    for intent in moment.intents:
         path = np.concatenate([np.zeros((1, 3)), intent.likeliest[:, :3]])
-        yield _ribbon(f"p{place}", compose(then_T_now, path), camera, moment.drive)
+        yield _ribbon(intent.look, compose(then_T_now, path), camera, moment.drive)
 
 
 def _shift(moment: Moment, at_ns: int) -> Floats:
@@ -107,7 +109,7 @@ def ribbon(path: Floats, camera: Camera, width: float) -> Floats:
     ahead = np.gradient(line, axis=0)
     pose = np.concatenate([line, np.arctan2(ahead[:, 1], ahead[:, 0])[:, None]], axis=1)
     edges = [move(pose, np.tile([0.0, side * width / 2], (len(pose), 1))) for side in (1, -1)]
-    cam_T_ego = np.linalg.inv(camera.ego_T_cam)
+    cam_T_ego = np.asarray(np.linalg.inv(camera.ego_T_cam), float)
     pixels, seen = [], np.ones(len(pose), bool)
     for edge in edges:
         points = transform(cam_T_ego, np.concatenate([edge, np.zeros((len(edge), 1))], axis=1))
@@ -125,5 +127,5 @@ def _ribbon(look: str, path: Floats, camera: Camera, drive: Drive) -> str:
     inside = (outline > 0).all(axis=1) & (outline < [width, height]).all(axis=1) if len(outline) else np.zeros(0, bool)
     if len(outline) < 4 or not inside.any():
         return ""
-    points = " ".join("%.0f,%.0f" % (x, y) for x, y in outline.tolist())
+    points = " ".join(f"{x:.0f},{y:.0f}" for x, y in outline.tolist())
     return f'<polygon class="{look}" points="{points}"/>'

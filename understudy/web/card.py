@@ -1,0 +1,199 @@
+"""All that a page shows of one clip: what fired, the moment that matters in it, its pictures, signals and scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+
+import numpy as np
+from markupsafe import Markup
+
+from understudy import plugins
+from understudy.errors import UnderstudyError
+from understudy.mine import WEIGHTS
+from understudy.records import NS, Clip, Drive, Event, Floats
+from understudy.web import bev
+from understudy.web.camera import Shot, shots
+from understudy.web.moment import Intent, Moment, at_worst, moment
+from understudy.web.signals import Signals, number, signals
+
+FRAME_S = 0.2  # between the instants that a page can play
+LONGEST_PLAY_S = 40.0  # of a drive: beyond it the page would grow large
+_WORDS = {
+    "heavy": "truck or bus",
+    "rider": "two wheels",
+    "walker": "on foot",
+    "thing": "cone or barrier",
+    "unknown": "unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A trigger in a clip, and how strong its strongest event here is among all that it found."""
+
+    trigger: str
+    score: float
+    rank: int  # 1 is the strongest
+    of: int
+    about: str = ""  # the trigger's own words
+
+    @property
+    def strength(self) -> float:
+        """The share of this trigger's events that are weaker, counting itself half: an only event is in the middle."""
+        return (self.of - self.rank + 0.5) / self.of
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    text: str
+    worse: bool  # than the human's
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sub-score: of the human, then of each policy."""
+
+    name: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything that the page shows of one clip."""
+
+    number: int
+    id: str
+    drive: str
+    start_s: float
+    end_s: float
+    at_s: float
+    place: str
+    side: str
+    triggers: tuple[Fired, ...]
+    intents: tuple[Intent, ...]
+    apart: float  # m: the furthest that any plan lies from what was driven, at the horizon; nan where unknown
+    bev: Markup
+    plays: bool
+    drove: bool  # whether the driven path is in the picture
+    looks: tuple[tuple[str, str], ...]  # kinds of object in the picture: class of the style, word
+    leads: bool  # whether somebody ahead of the ego is outlined in it
+    shots: tuple[Shot, ...]
+    signals: Signals
+    scores: tuple[Row, ...]
+
+    @property
+    def span(self) -> str:
+        """The identifier of these seconds, as every command takes it."""
+        return f"{self.drive}/{self.start_s:.1f}:{self.end_s:.1f}"
+
+    @property
+    def strength(self) -> float:
+        return max((one.strength for one in self.triggers), default=0.0)
+
+    @property
+    def words(self) -> str:
+        """What the filter looks in."""
+        return " ".join([self.id, self.span, self.place, self.side, *(one.trigger for one in self.triggers)]).lower()
+
+
+def card(number: int, drive: Drive, clip: Clip, found: Mapping[str, Floats], order: Sequence[str] = ()) -> Card:
+    """What the page shows of a clip.
+
+    `found` holds the scores of all events of each trigger, for ranks; `order` all policies of the page.
+    """
+    start_ns, end_ns = max(clip.start_ns, int(drive.t_ns[0])), min(clip.end_ns, int(drive.t_ns[-1]))
+    triggers = tuple(_fired(clip.events, found))
+    main = [event for event in clip.events if event.trigger == triggers[0].trigger]
+    worst = max(main, key=lambda event: event.score, default=Event(drive.id, start_ns, end_ns, 0.0))
+    at = moment(drive, at_worst(drive, max(worst.start_ns, start_ns), min(worst.end_ns, end_ns)), order)
+    placed = drive.has("pose") and bool(np.isfinite(drive.poses[at.instant]).all())
+    frames = _frames(drive, start_ns, end_ns) if placed else []
+    apart = [intent.apart for intent in at.intents]
+    return Card(
+        number=number,
+        id=clip.id,
+        drive=drive.id,
+        start_s=(start_ns - int(drive.t_ns[0])) / NS,
+        end_s=(end_ns - int(drive.t_ns[0])) / NS,
+        at_s=at.at_s,
+        place=clip.place if clip.place != drive.id else "",
+        side=clip.side if clip.id else "",
+        triggers=triggers,
+        intents=at.intents,
+        apart=float(np.nanmax(apart)) if np.isfinite(apart).any() else float("nan"),
+        bev=bev.svg(at, frames) if placed else Markup(""),
+        plays=len(frames) > 1,
+        drove=placed and at.driven is not None and len(at.driven) > 1,
+        looks=tuple((look, _WORDS.get(look, look)) for look in bev.looks(at)) if placed else (),
+        leads=placed and "leader_track" in drive and bool(drive["leader_track"][at.instant] >= 0),
+        shots=tuple(shots(at)),
+        signals=signals(at, start_ns, end_ns, clip.events, main),
+        scores=tuple(_scores(at)),
+    )
+
+
+@cache
+def says(trigger: str) -> str:
+    """What a trigger says of itself: the first paragraph of its docstring, its settings with their values.
+
+    Nothing of one that is not installed: a name in a table may not make us import what it likes.
+    """
+    try:
+        found = plugins.load("trigger", trigger) if ":" not in trigger else None
+    except UnderstudyError:
+        return ""
+    if found is None:
+        return ""
+    values = {field.name: field.default for field in fields(found) if isinstance(field.default, int | float)}
+    text = " ".join((found.__doc__ or "").strip().split("\n\n")[0].split())
+    return re.sub(r"`(\w+)`", lambda name: _told(name[1], values), text)
+
+
+def _told(name: str, values: Mapping[str, float]) -> str:
+    """A setting in a sentence: its value where it has one; `_s` means seconds."""
+    return f"{values[name]:g}{' s' if name.endswith('_s') else ''}" if name in values else name
+
+
+def _fired(events: Iterable[Event], found: Mapping[str, Floats]) -> list[Fired]:
+    """Each trigger of a clip with its strongest event; those that mining cares about most come first."""
+    best: dict[str, float] = {}
+    for event in events:
+        best[event.trigger] = max(event.score, best.get(event.trigger, -np.inf))
+    fired = []
+    for name, score in best.items():
+        scores = found.get(name, np.array([score]))
+        fired.append(Fired(name, score, int((scores > score).sum()) + 1, max(len(scores), 1), says(name)))
+    return sorted(fired, key=lambda one: -one.strength * WEIGHTS.get(one.trigger, 1.0))
+
+
+def _frames(drive: Drive, start_ns: int, end_ns: int) -> list[int]:
+    """The instants of a span that the page can play; none of a span that is too long for it."""
+    if (end_ns - start_ns) / NS > LONGEST_PLAY_S:
+        return []
+    at_ns = np.arange(start_ns, end_ns + 1, int(FRAME_S * NS))
+    instants = np.unique(np.clip(np.searchsorted(drive.t_ns, at_ns), 0, len(drive) - 1))
+    return [int(i) for i in instants[np.isfinite(drive.poses[instants]).all(axis=1)]]
+
+
+def _scores(at: Moment) -> Iterator[Row]:
+    """The sub-scores at the moment of the human and of each policy, those that anybody has; the total last."""
+    runs = [at.drive.shadows[intent.policy] for intent in at.intents]
+    names = dict.fromkeys(
+        column.removeprefix("plan_") for run in runs for column in run.columns if column.startswith("plan_")
+    )
+    for name in sorted(names.keys() - {"mask", "score"}, key=list(names).index) + ["score"] * ("score" in names):
+        human = next(
+            (float(run[f"human_{name}"][at.instant]) for run in runs if f"human_{name}" in run.columns), np.nan
+        )
+        values = [float(run[f"plan_{name}"][at.instant]) if f"plan_{name}" in run.columns else np.nan for run in runs]
+        if np.isfinite([human, *values]).any():
+            yield Row(
+                name.replace("_", " "), tuple(Cell(_score(value), value < human - 0.005) for value in (human, *values))
+            )
+
+
+def _score(value: float) -> str:
+    return number(value, 2)
