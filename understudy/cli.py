@@ -202,6 +202,18 @@ def _open(lake: Path | None, *, make: bool = False) -> Lake:
 # The trip -------------------------------------------------------------------------------------------------------------
 
 
+@main.command(epilog="understudy sample sample && understudy ingest mcap sample")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def sample(folder: Path) -> None:
+    """Write five short simulated drives into FOLDER as MCAP, to try things on."""
+    from understudy import sample as stage
+    from understudy.workers import Outcome
+
+    with _progress("drawing") as tell:
+        paths = stage.write(folder, on_drive=lambda name: tell(Outcome(name), 5))
+    click.echo(f"{len(paths)} drives in {folder}")
+
+
 @main.command(
     epilog="""understudy ingest comma2k19 ~/comma2k19
     understudy ingest tub ~/mycar/data --set rate_hz=20"""
@@ -320,6 +332,72 @@ def shadow(
     ctx.exit(1 if any(report.failures for report in reports.values()) else 0)
 
 
+@main.command(
+    epilog="""understudy mine --budget 20
+    understudy mine --budget 120s --set context_s=6"""
+)
+@click.option("--budget", help="So many clips (20), or so many seconds of clips (120s) [default: 20].")
+@_set_option
+@_processes_option
+@_json_option
+@_lake_option
+@click.pass_context
+def mine(
+    ctx: click.Context,
+    budget: str | None,
+    assignments: tuple[str, ...],
+    processes: int,
+    as_json: bool,
+    lake: Path | None,
+) -> None:
+    """Find the events that triggers see in every drive, and keep the clips that matter most.
+
+    Prints what each trigger brought. Triggers and their settings can be told in the lake's understudy.toml, under
+    [mine]; --set takes the same keys.
+    """
+    from understudy import mine as stage
+    from understudy import settings
+
+    here = _open(lake)
+    told = settings.merge(settings.read(here.root / "understudy.toml").get("mine", {}), settings.parse(assignments))
+    if budget is not None:
+        told["budget"] = budget
+    with _progress("mining") as tell:
+        mined = stage.run(here, settings.fill(stage.Mine, told, prefix="mine"), processes, tell)
+    rows = [
+        {"id": one.trigger, "events": one.events, "per_hour": one.per_hour, "clips": one.clips, "drives": one.drives}
+        for one in sorted(mined.yields, key=lambda one: (-one.clips, -one.events, one.trigger))
+    ]
+    silent = [] if as_json or not sys.stdout.isatty() else [row for row in rows if not row["events"]]
+    fired = [row for row in rows if row not in silent]
+    _emit(fired, {"id": str, "events": str, "per_hour": _number(1), "clips": str, "drives": str}, as_json, "")
+    if silent:
+        click.echo(f"{len(silent)} more triggers found nothing", err=True)
+    seconds = sum(clip.seconds for clip in mined.clips)
+    click.echo(f"{len(mined.clips)} clips kept, {seconds:.0f} s; `understudy show` shows them", err=True)
+    _tell_failures("searched", mined.report.failures)
+    ctx.exit(1 if mined.report.failures else 0)
+
+
+@main.command(
+    epilog="""understudy show
+    understudy show sample-cut-in/2.0:8.0"""
+)
+@click.argument("identifier", required=False)
+@_json_option
+@_lake_option
+def show(identifier: str | None, as_json: bool, lake: Path | None) -> None:
+    """Write a page of all kept clips, or of one moment by its IDENTIFIER, and print where it is.
+
+    An identifier is a DRIVE, a stretch of one (DRIVE/12.0:18.0), clip:... or event:...; a drive's name may be cut short
+    where no other begins alike.
+    """
+    from understudy.web.show import show as write
+
+    path = write(_open(lake), identifier)
+    click.echo(json.dumps({"id": identifier or "clips", "page": str(path)}) if as_json else str(path))
+
+
 @main.command(epilog="""understudy query "SELECT trigger, count(*) FROM events GROUP BY trigger" """)
 @click.argument("sql")
 @click.option("--as-of", metavar="RUN", help="The lake as it was after an earlier run.")
@@ -361,24 +439,13 @@ def plugins(kind: str | None, as_json: bool) -> None:
 
 @main.command(epilog="understudy gc --compact")
 @click.option("--compact", is_flag=True, help="Join small files of finished runs first.")
+@click.option("--forget", is_flag=True, help="Also remove the runs that newer ones replaced whole.")
 @_json_option
 @_lake_option
-def gc(compact: bool, as_json: bool, lake: Path | None) -> None:
+def gc(compact: bool, forget: bool, as_json: bool, lake: Path | None) -> None:
     """Remove files that no run in the lake reaches, and the leftovers of killed ones."""
     here = _open(lake)
     if compact:
         here.compact()
-    freed = here.gc()
+    freed = here.gc(forget)
     _emit([{"id": "gc", **freed}], {"files": str, "bytes": str}, as_json, "")
-
-
-@main.command(epilog="understudy sample sample && understudy ingest mcap sample")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-def sample(folder: Path) -> None:
-    """Write five short simulated drives into FOLDER as MCAP, to try things on."""
-    from understudy import sample as stage
-    from understudy.workers import Outcome
-
-    with _progress("drawing") as tell:
-        paths = stage.write(folder, on_drive=lambda name: tell(Outcome(name), 5))
-    click.echo(f"{len(paths)} drives in {folder}")
