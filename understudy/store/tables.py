@@ -18,8 +18,18 @@ from understudy.store.runs import Entry
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """A table as one Parquet file, whole."""
-    write_whole(path, lambda aside: pq.write_table(table, aside, **options(table.schema)))
+    """A table as one Parquet file, whole. What is unknown is null in it, so that SQL's averages leave it out."""
+    known = _nan_as_null(table)
+    write_whole(path, lambda aside: pq.write_table(known, aside, **options(known.schema)))
+
+
+def _nan_as_null(table: pa.Table) -> pa.Table:
+    for i, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            unknown = pc.is_nan(table.column(i))
+            if pc.any(unknown).as_py():
+                table = table.set_column(i, field, pc.if_else(unknown, pa.scalar(None, field.type), table.column(i)))
+    return table
 
 
 def options(schema: pa.Schema) -> dict[str, object]:
