@@ -36,11 +36,12 @@ def read_map(path: Path, driven: Floats, margin: float) -> Map | None:
             return None
         extent = lane_graph.around(driven, margin, (line for pair in sides.values() for line in pair))
         kept = {key: pair for key, pair in sides.items() if Polygon(_ring(*pair)).intersects(extent)}
+        leading = {key: [other for other in kept if int(key) in segments[other]["successors"]] for key in kept}
         crossings = archive["pedestrian_crossings"].values()
         crosswalks = (_ring(_line(area["edge1"]), _line(area["edge2"])) for area in crossings)
         drivable = (_line(area["area_boundary"]) for area in archive["drivable_areas"].values())
         return Map(
-            lanes=tuple(_lane(key, segments[key], *pair, kept) for key, pair in kept.items()),
+            lanes=tuple(_lane(key, segments[key], *pair, kept, leading[key]) for key, pair in kept.items()),
             drivable=tuple(ring for ring in drivable if Polygon(ring).intersects(extent)),
             crosswalks=tuple(ring for ring in crosswalks if Polygon(ring).intersects(extent)),
             markings=tuple(_markings(segments, kept)),
@@ -59,8 +60,13 @@ def _ring(one: Floats, other: Floats) -> Floats:
     return np.concatenate([one, other[::-1] if same <= crossed else other])
 
 
-def _lane(key: str, lane: Mapping[str, Any], left: Floats, right: Floats, kept: Mapping[str, Sides]) -> Lane:
-    """A lane whose centre lies midway between its boundaries, both walked from end to end in equal shares."""
+def _lane(
+    key: str, lane: Mapping[str, Any], left: Floats, right: Floats, kept: Mapping[str, Sides], leading: list[str]
+) -> Lane:
+    """A lane whose centre lies midway between its boundaries, both walked from end to end in equal shares.
+
+    Its predecessors are those lanes that it succeeds: some maps leave most of them out of the lane's own list.
+    """
 
     def others(ids: list[int]) -> tuple[str, ...]:
         return tuple(str(other) for other in ids if str(other) in kept)
@@ -80,7 +86,7 @@ def _lane(key: str, lane: Mapping[str, Any], left: Floats, right: Floats, kept: 
         left=left,
         right=right,
         successors=others(lane["successors"]),
-        predecessors=others(lane["predecessors"]),
+        predecessors=tuple(leading),
         left_lane=beside("left"),
         right_lane=beside("right"),
         junction=bool(lane["is_intersection"]),

@@ -61,15 +61,14 @@ class Comma2k19:
     def _drive(self, name: str, segment: Path, vehicle: Vehicle) -> Drive:
         times = _array(segment / MARK)
         check_time(times, name, "frame")
-        pose = {
-            part: _array(segment / f"global_pose/frame_{part}") for part in ("positions", "velocities", "orientations")
-        }
+        parts = ("positions", "velocities", "orientations")
+        pose = {part: _array(segment / f"global_pose/frame_{part}") for part in parts}
         known = np.flatnonzero(np.isfinite(np.concatenate([*pose.values()], axis=1)).all(axis=1))
         if len(known) < 2:
             raise DataError(f"{name}: {len(known)} of its poses are numbers, and a drive needs 2")
         cut = slice(known[0], known[-1] + 1)
         t_ns = np.round(times * NS).astype(np.int64)
-        place = _place(**{part: values[cut] for part, values in pose.items()}, camera_ahead=self.camera_ahead)
+        place = _place(t_ns[cut], *(pose[part][cut] for part in parts), self.camera_ahead)
         can, poses, at = segment / "processed_log/CAN", place["poses"], times[cut]
         columns = {
             **dict(zip(("x", "y", "yaw"), poses.T, strict=True)),
@@ -107,16 +106,19 @@ def _array(path: Path) -> Floats:
         return np.asarray(values, dtype=np.float64)
 
 
-def _place(positions: Floats, velocities: Floats, orientations: Floats, camera_ahead: float) -> dict[str, Any]:
-    """The rear axle's poses (T, 3) in a UTM zone, and how the phone is mounted."""
+def _place(t_ns: Ints, positions: Floats, velocities: Floats, orientations: Floats, ahead: float) -> dict[str, Any]:
+    """The rear axle's poses (T, 3) in a UTM zone, and how the phone is mounted, `ahead` of the rear axle."""
     latitude, longitude, _ = geodesy.geodetic(positions)
     zone = geodesy.utm_zone(float(longitude[0]))
     east, north, convergence = geodesy.utm(latitude, longitude, zone)
     enu_R_ecef = geodesy.enu_R_ecef(float(latitude[0]), float(longitude[0]))
     enu_R_frd = enu_R_ecef @ rotation(*orientations.T)  # the log's quaternion, used as ecef_R_frd: x then looks ahead
-    mount = _mount(np.einsum("tij,ti->tj", enu_R_frd, velocities @ enu_R_ecef.T))
+    velocity = np.einsum("tij,ti->tj", enu_R_frd, velocities @ enu_R_ecef.T)  # (T, 3) of the phone, in its own frame
+    yaw_rate = motion(t_ns, np.stack([east, north, yaw_of(enu_R_frd)], axis=-1))["yaw_rate"]
+    velocity[:, 1] += ahead * yaw_rate  # of the rear axle: ahead of it the phone swings to the left in a left turn
+    mount = _mount(velocity)
     yaw = wrap(yaw_of(enu_R_frd @ mount) + convergence)
-    poses = compose(np.stack([east, north, yaw], axis=-1), np.array([-camera_ahead, 0.0, 0.0]))
+    poses = compose(np.stack([east, north, yaw], axis=-1), np.array([-ahead, 0.0, 0.0]))
     origin = {"latitude": float(np.degrees(latitude[0])), "longitude": float(np.degrees(longitude[0]))}
     return {
         "poses": poses,
@@ -127,7 +129,7 @@ def _place(positions: Floats, velocities: Floats, orientations: Floats, camera_a
 
 
 def _mount(velocity: Floats) -> Floats:
-    """frd_R_car (3, 3) of a phone that looks a little aside and up: the median direction in which it moves, no roll."""
+    """frd_R_car (3, 3) of a phone that looks a little aside and up: the median direction of the rear axle, no roll."""
     fast = velocity[np.linalg.norm(velocity, axis=1) > 5]
     if len(fast) == 0:
         return np.eye(3)

@@ -65,14 +65,13 @@ def drive_folder(root: Path, key: str) -> Path:
 def fingerprint(root: Path, files: Iterable[Path]) -> str:
     """32 hex digits of the names (relative to `root`) and contents of files; files that are absent count as absent."""
     digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(files):
-        if path.is_file():
-            digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+    with reading("a log", root):
+        for path in sorted(path for path in files if path.is_file()):
+            size = path.stat().st_size
+            digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0".encode())
             with path.open("rb") as stream:
-                if path.stat().st_size <= WHOLE_BYTES:
-                    digest.update(stream.read())
-                else:
-                    digest.update(stream.read(END_BYTES))
+                digest.update(stream.read(WHOLE_BYTES if size <= WHOLE_BYTES else END_BYTES))
+                if size > WHOLE_BYTES:
                     stream.seek(-END_BYTES, 2)
                     digest.update(stream.read())
     return digest.hexdigest()

@@ -19,6 +19,7 @@ from understudy.records import Floats
 JOIN_M = 1.0  # a lane follows another when it begins this near to its end ...
 JOIN_RAD = np.radians(45)  # ... and in about this direction
 BESIDE_RAD = np.radians(20)
+ROADSIDE_M = 10.0
 LANE_WIDTH = 3.5  # m, where neither the lane nor its neighbours say
 WIDTHS = (2.5, 5.0)  # m, believed of a lane
 
@@ -97,11 +98,11 @@ def ribbon(line: Floats, across: float) -> Floats:
 
 
 def around(path: Floats, margin: float, lines: Iterable[Floats]) -> Polygon:
-    """The region within `margin` of a path (T, 2) and within the convex hull of the lanes, where the map is known."""
+    """Where the map is known: within `margin` of a path (T, 2) and ROADSIDE_M of the convex hull of the lanes."""
     trail = tidy(path, apart=1.0)
     region = shapely.buffer(LineString(trail) if len(trail) > 1 else shapely.points(trail[0]), margin)
     hull = shapely.convex_hull(shapely.multipoints(np.concatenate(list(lines))))
-    known = region.intersection(hull)
+    known = region.intersection(shapely.buffer(hull, ROADSIDE_M))
     return max(_polygons(known), key=lambda part: part.area, default=region)
 
 
