@@ -109,14 +109,15 @@ class Roads:
     @cached_property
     def drivable(self) -> shapely.Geometry:
         """Where a car may be: the map's drivable rings and its lanes; without rings, lanes with their seams closed."""
-        lanes = shapely.union_all(self._polygons)
         rings = [_valid(ring) for ring in self.map.drivable if len(ring) >= 3]
-        closed = shapely.buffer(shapely.buffer(lanes, SEAM, join_style="mitre"), -SEAM, join_style="mitre")
-        area = shapely.union_all([lanes, *rings] if rings else [lanes, closed])
-        return area
+        area = shapely.union_all([*self._polygons, *rings])
+        if rings:
+            return area
+        closed = shapely.buffer(shapely.buffer(area, SEAM, join_style="mitre"), -SEAM, join_style="mitre")
+        return shapely.union(area, closed)
 
     @cached_property
-    def _parts(self) -> shapely.STRtree:
+    def _kerbs(self) -> shapely.STRtree:
         return shapely.STRtree(shapely.get_parts(shapely.boundary(self.drivable)))
 
     def inside(self, points: Floats, tolerance: float = 0.0) -> Array:
@@ -139,7 +140,7 @@ class Roads:
             if shapely.is_empty(self.drivable):
                 away[out] = np.inf
             else:
-                (_, _), distance = self._parts.query_nearest(
+                (_, _), distance = self._kerbs.query_nearest(
                     shapely.points(points[out]), all_matches=False, return_distance=True
                 )
                 away[out] = distance

@@ -15,6 +15,7 @@ import shapely
 from understudy.maps import RouteLine
 from understudy.metrics.contacts import Contacts
 from understudy.metrics.motion import DT, Motion, T
+from understudy.metrics.road import PAST_THE_LINE
 from understudy.metrics.tracks import Tracks
 from understudy.records import Array, Floats, Ints, Light, Vehicle
 
@@ -83,6 +84,9 @@ class _Route:
         self.frame, self.s = frame[order], s[order]
         self.rear = (s - (cos * length + sin * width) / 2)[order]
         self.speed = np.maximum(tracks.vx[rows] * np.cos(turn) + tracks.vy[rows] * np.sin(turn), 0.0)[order]
+        ends = [(id, end) for id, end in zip(line.route, line.end, strict=True) if np.isfinite(end)]
+        governed = list(zip(scene.lights.lanes, scene.lights.state.T, strict=True)) if scene.lights else []
+        self.stops = [(end, state) for id, end in ends for lane, state in governed if lane == id]
         self._span = float(line.s[-1]) + 1e3
         self._axis = self.frame * self._span + self.s
 
@@ -119,15 +123,11 @@ class _Route:
 
     def _red(self, when: Floats, s: Floats) -> Floats:
         """Distance (n,) from the front bumper to the next stop line whose light is red at times (n,), inf for none."""
-        nearest, lights = np.full(len(s), np.inf), self.scene.lights
-        if lights is None:
-            return nearest
-        row = np.clip(np.searchsorted(self.scene.t, when + 1e-6) - 1, 0, len(self.scene.t) - 1)
-        for lane, end in zip(self.line.route, self.line.end, strict=True):
-            for column in (index for index, id in enumerate(lights.lanes) if id == lane and np.isfinite(end)):
-                gap = end - s - self.front
-                holds = (lights.state[row, column] == Light.RED) & (gap > -1.0)
-                nearest = np.where(holds, np.minimum(nearest, gap), nearest)
+        nearest, row = np.full(len(s), np.inf), self.scene.row(when)
+        for end, state in self.stops:
+            gap = end - s - self.front
+            holds = (state[row] == Light.RED) & (gap > -PAST_THE_LINE)
+            nearest = np.where(holds, np.minimum(nearest, gap), nearest)
         return nearest
 
     def enters(self, area: Array, along: Floats) -> Array:
@@ -154,6 +154,6 @@ def _free_speed(line: RouteLine) -> Floats:
     bend = np.abs(spread[2 * reach :] - spread[: -2 * reach]) / (2 * reach * apart)
     limit = np.where(np.isfinite(line.speed_limit), line.speed_limit, FREE_SPEED)
     speed = np.minimum(limit, np.sqrt(BEND_ACCEL / np.maximum(bend, 1e-4)))
-    for i in range(len(speed) - 2, -1, -1):
-        speed[i] = min(speed[i], np.sqrt(speed[i + 1] ** 2 + 2 * BRAKE / 2 * apart))
+    for i in range(len(speed) - 2, -1, -1):  # v² = v'² + 2 b s, with half of BRAKE: the model follows what falls late
+        speed[i] = min(speed[i], np.sqrt(speed[i + 1] ** 2 + BRAKE * apart))
     return speed

@@ -8,7 +8,7 @@ import numpy as np
 
 from understudy.geometry import corners, wrap
 from understudy.maps import LANE_WIDTH
-from understudy.metrics.motion import DT, EVERY, Motion, T
+from understudy.metrics.motion import DT, EVERY, Motion, T, ahead
 from understudy.records import PLAN_STEP_S, Array, Floats, Ints, Light
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ def lights(scene: Scene, instants: Ints, motion: Motion) -> Floats:
     if scene.lights is None or scene.roads is None:
         return np.full(len(motion), np.nan)
     ran, unclear = np.zeros(len(motion), bool), np.zeros(len(motion), bool)
-    bumper = motion.centre(scene.vehicle)
-    reach = scene.vehicle.length / 2
-    front = bumper[..., :2] + reach * np.stack([np.cos(bumper[..., 2]), np.sin(bumper[..., 2])], axis=-1)  # (P, 41, 2)
+    front = ahead(motion.pose, scene.vehicle.length - scene.vehicle.rear_overhang)[..., :2]  # (P, 41, 2)
     low, high = front.min(axis=1), front.max(axis=1)
     for column, id in enumerate(scene.lights.lanes):
         if id not in scene.roads:
@@ -108,8 +106,7 @@ def lights(scene: Scene, instants: Ints, motion: Motion) -> Floats:
         aside = np.abs(offset[..., 1] * np.cos(turn) - offset[..., 0] * np.sin(turn))
         crosses = (past[:, :-1] <= 0) & (past[:, 1:] > 0) & (aside[:, 1:] < scene.roads.width[lane] / 2)
         plan, k = np.nonzero(crosses)
-        when = scene.t[instants[near[plan]]] + DT * (k + 1)
-        state = scene.lights.state[np.clip(np.searchsorted(scene.t, when + 1e-6) - 1, 0, len(scene.t) - 1), column]
+        state = scene.lights.state[scene.row(scene.t[instants[near[plan]]] + DT * (k + 1)), column]
         ran[near[plan[state == Light.RED]]] = True
         unclear[near[plan[state == Light.UNKNOWN]]] = True
     known = scene.recorded(instants, float(T[-1])) & (ran | ~unclear)

@@ -54,6 +54,10 @@ class Scene:
         self._asked[new] = True
         return self._reference[instants]
 
+    def row(self, t: Floats) -> Ints:
+        """The newest row at times (...,)."""
+        return np.asarray(np.clip(np.searchsorted(self.t, t + 1e-6) - 1, 0, len(self.t) - 1))
+
     def recorded(self, instants: Ints, seconds: float) -> Array:
         """Whether the recording goes on for `seconds` after instants (P,)."""
         return np.asarray(self.t[instants] + seconds <= self.t[-1] + 1e-6)
