@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from understudy import sample
 from understudy.geometry import compose, constant_turn
 from understudy.records import NS, Drive
 
@@ -54,3 +55,11 @@ def arc() -> Drive:
 @pytest.fixture
 def straight() -> Drive:
     return steady_turn(yaw_rate=0.0)
+
+
+@pytest.fixture(scope="session")
+def sample_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample drives as MCAP files, with small pictures."""
+    folder = tmp_path_factory.mktemp("sample")
+    sample.write(folder, size=(64, 32))
+    return folder

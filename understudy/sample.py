@@ -247,7 +247,7 @@ def _stories(roads: Map) -> Iterator[_Story]:
         "jaywalker",
         _Actor(straight, 20, _profile((0, 12), (2.6, 12), (7.4, 0.0), (9.5, 0.0), (15, 11), (20, 11))),
         (
-            _Actor(kerb, 0, _profile((0, 0), (2.0, 0), (2.6, 1.6), (20, 1.6)), Kind.PEDESTRIAN, (0.6, 0.6, 1.75)),
+            _Actor(kerb, 0, _profile((0, 0), (2.4, 0), (3.0, 1.6), (20, 1.6)), Kind.PEDESTRIAN, (0.6, 0.6, 1.75)),
             car(oncoming, 110, (0, 8), (4, 0), (11, 0), (16, 10)),
         ),
     )
