@@ -313,7 +313,7 @@ def test_pictures_come_one_by_one_and_facts_at_the_end(tmp_path: Path, arc: Driv
     [
         (lambda piece: replace(piece, t_ns=piece.t_ns - 10**9), "time goes backwards"),
         (lambda piece: replace(piece, columns={"x": piece["x"]}), "differs from the first in accel"),
-        (lambda piece: replace(piece, objects=rows(1, len(piece))), "differs from the first in objects.confidence"),
+        (lambda piece: replace(piece, objects=rows(1, len(piece))), r"differs from the first in objects\.brake_light"),
     ],
 )
 def test_a_piece_that_does_not_continue_the_drive_is_refused(
@@ -348,6 +348,22 @@ def test_a_killed_recorder_leaves_nothing_that_is_taken_for_a_drive(tmp_path: Pa
         list(Mcap().scan(tmp_path))
 
 
+def test_a_full_disk_discards_the_recording_and_says_so(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; import numpy as np\n"
+        "from understudy.errors import UnderstudyError\n"
+        "from understudy.records import Drive; from understudy.recorder import write\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "try: write(Drive('d', np.arange(5000), {'x': np.random.default_rng(0).random(5000)}), Path(sys.argv[1]))\n"
+        "except UnderstudyError as error: print(error)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "drive.mcap"], check=True, capture_output=True, text=True
+    )
+    assert ended.stdout.startswith("recording a drive: File too large; in ") and not ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_recording_without_instants_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no instants"), Recorder(tmp_path / "drive.mcap"):
         pass
@@ -355,8 +371,10 @@ def test_a_recording_without_instants_is_refused(tmp_path: Path) -> None:
 
 
 def test_time_before_1970_is_refused_because_mcap_has_none(tmp_path: Path, arc: Drive) -> None:
-    with pytest.raises(DataError, match="MCAP's time begins at 0"):
-        write(replace(arc, t_ns=arc.t_ns - 1), tmp_path / "drive.mcap")
+    early = Camera("front", (32, 16), np.array([-1, 5]), Bytes((picture(0), picture(1))))
+    for drive in (replace(arc, t_ns=arc.t_ns - 1), replace(arc, cameras=(early,))):
+        with pytest.raises(DataError, match="MCAP's time begins at 0"):
+            write(drive, tmp_path / "drive.mcap")
 
 
 def test_the_same_drive_makes_the_same_bytes(tmp_path: Path) -> None:
@@ -503,12 +521,19 @@ def test_a_file_that_was_cut_short_is_refused_or_recovered_as_asked(tmp_path: Pa
             recorder._channels._flush("data")  # a long drive has many chunks
     whole = (tmp_path / "whole.mcap").read_bytes()
     (tmp_path / "cut.mcap").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"breaks off at byte .* recover=true") as refused:
+    with pytest.raises(DataError, match=r"breaks off at byte .*; --set recover=true reads those") as refused:
         Mcap().read(tmp_path, "cut.mcap")
     assert "\n" not in str(refused.value)
     drive = Mcap(recover=True).read(tmp_path, "cut.mcap")
     assert 10 < len(drive) < len(arc) and "breaks off" in drive.facts["lost"]
     assert np.array_equal(drive["x"], arc["x"][: len(drive)])
+
+
+def test_pictures_of_a_log_that_was_moved_are_missed_in_one_line(tmp_path: Path) -> None:
+    drive = there_and_back(whole_drive(), tmp_path)
+    (tmp_path / "drive.mcap").rename(tmp_path / "moved.mcap")
+    with pytest.raises(DataError, match="No such file or directory; in .*drive.mcap"):
+        drive.cameras[0].pictures.read(np.array([0]))
 
 
 def test_a_key_that_leaves_the_folder_is_refused(tmp_path: Path, arc: Drive) -> None:

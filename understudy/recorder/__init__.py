@@ -95,8 +95,9 @@ class Recorder:
     def _begin(self, piece: Drive) -> None:
         """What is said once."""
         start_ns = int(piece.t_ns[0])
-        if start_ns < 0:
-            raise self._wrong(f"MCAP's time begins at 0, the drive's at {start_ns} ns")
+        first_ns = min([start_ns, *(int(camera.t_ns[0]) for camera in piece.cameras if len(camera.t_ns))])
+        if first_ns < 0:
+            raise self._wrong(f"MCAP's time begins at 0, the drive's at {first_ns} ns")
         self._seen = {camera.name: -1 for camera in piece.cameras}
         if len(self._seen) < len(piece.cameras):
             raise self._wrong("two cameras of the same name")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mcap.writer import CompressionType, Writer
 from mcap_protobuf.schema import build_file_descriptor_set
 
 from understudy import __version__
+from understudy.errors import UnderstudyError
 from understudy.readers.mcap import layout
 
 CHUNK_BYTES = 2**20
@@ -42,20 +44,22 @@ class Channels:
         """Put the file in place, whole."""
         for kind in self._pending:
             self._flush(kind)
-        self._writer.finish()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._aside.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # or the name might not outlive a power cut
-        finally:
-            os.close(folder)
+        with self._disk():
+            self._writer.finish()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._aside.replace(self._path)
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # or the name might not outlive a power cut
+            finally:
+                os.close(folder)
 
     def discard(self) -> None:
         """Remove what is not in place."""
-        self._file.close()
+        with suppress(OSError):  # closing writes what is left, for which a full disk has no room
+            self._file.close()
         self._aside.unlink(missing_ok=True)
 
     def json(
@@ -91,6 +95,15 @@ class Channels:
     def _flush(self, kind: str) -> None:
         for channel, t_ns, data in self._pending[kind]:
             self._writer.add_message(channel, log_time=t_ns, data=data, publish_time=t_ns)
-        self._writer.flush()
+        with self._disk():
+            self._writer.flush()
         self._pending[kind].clear()
         self._bytes[kind] = 0
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """A full disk is the user's matter."""
+        try:
+            yield
+        except OSError as error:
+            raise UnderstudyError(f"recording a drive: {error.strerror}; in {self._path}") from error

@@ -139,7 +139,7 @@ def open_container(path: Path, recover: bool = False) -> Container:
         if not (_from_summary(container, file) or _from_walk(container, file)) and not recover:
             raise DataError(
                 f"reading MCAP: {container.lost}, {len(container.blocks)} blocks before are whole; "
-                f"the setting recover=true reads those; in {path}"
+                f"--set recover=true reads those; in {path}"
             )
     return container
 
@@ -290,6 +290,8 @@ def _damage(path: Path, offset: int) -> Iterator[None]:
         yield
     except DAMAGE as error:
         raise DataError(f"reading MCAP: damaged at byte {offset} ({_said(error)}); in {path}") from error
+    except OSError as error:  # the log was moved since
+        raise DataError(f"reading MCAP: {error.strerror}; in {path}") from error
 
 
 def _said(error: BaseException) -> str:

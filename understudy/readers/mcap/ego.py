@@ -91,11 +91,12 @@ def _from_poses(heard: Heard, measured: bool, frames: Frames, body: str) -> Ego:
     root_T_frame = frames.transform(root, first.frame, t_ns)
     assert root_T_frame is not None
     root_T_ego = root_T_frame @ matrices(np.array([pose.place for pose in said]))
-    if first.body and body and (body_T_ego := frames.transform(first.body, body, t_ns)) is not None:
-        root_T_ego = root_T_ego @ body_T_ego
+    if body not in ("", first.body) and (body_T_ego := frames.transform(first.body, body, t_ns)) is not None:
+        return Ego(heard.topic, t_ns, root, root_T_ego @ body_T_ego)  # the motion told is the other body's
     speed, yaw_rate = np.array([(pose.speed, pose.yaw_rate) for pose in said]).T
-    moves = bool(np.any(np.nan_to_num(speed)))  # many leave the twist at zero
-    return Ego(heard.topic, t_ns, root, root_T_ego, speed if moves else None, yaw_rate if moves else None)
+    if not np.any(np.nan_to_num(speed)):  # many leave the twist at zero
+        return Ego(heard.topic, t_ns, root, root_T_ego)
+    return Ego(heard.topic, t_ns, root, root_T_ego, speed, yaw_rate)
 
 
 def _from_fixes(heard: Heard, measured: bool) -> Ego:

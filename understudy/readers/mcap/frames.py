@@ -49,15 +49,16 @@ def inverse(a_T_b: Floats) -> Floats:
 
 @dataclass
 class Frames:
-    """Frames by name, each with the edge to its parent; the first parent that a file names is believed."""
+    """Frames by name, each with the edge to its parent: the first that a file names, unless that would close a ring."""
 
     edges: dict[str, Edge] = field(default_factory=dict)
 
     def add(self, t_ns: int, parent: str, child: str, place: Sequence[float]) -> None:
-        edge = self.edges.setdefault(child, Edge(parent))
-        if edge.parent == parent:
-            edge.t_ns.append(t_ns)
-            edge.place.append(place)
+        if child not in self.edges and child not in self.chain(parent):
+            self.edges[child] = Edge(parent)
+        if child in self.edges and self.edges[child].parent == parent:
+            self.edges[child].t_ns.append(t_ns)
+            self.edges[child].place.append(place)
 
     def names(self) -> set[str]:
         return {name for child, edge in self.edges.items() for name in (child, edge.parent)}
@@ -65,8 +66,8 @@ class Frames:
     def chain(self, frame: str) -> list[str]:
         """The frame, its parent, and so on to the root."""
         names = [frame]
-        while (edge := self.edges.get(names[-1])) is not None and edge.parent not in names:
-            names.append(edge.parent)
+        while names[-1] in self.edges:
+            names.append(self.edges[names[-1]].parent)
         return names
 
     def root(self, frame: str) -> str:

@@ -290,8 +290,9 @@ def plan_rows(shadow: Shadow) -> Iterator[dict[str, Any]]:
     """A policy's plans as one message per instant."""
     plan = shadow.plan
     count, modes = plan.probability.shape
-    poses = list(rows(dict(zip(PLAN_COLUMNS, plan.poses.reshape(-1, 4).T, strict=True)), -1))
-    chances = list(rows({"probability": plan.probability.ravel()}, -1))
+    flat = plan.poses.reshape(-1, 4)
+    poses = list(rows(dict(zip(PLAN_COLUMNS, flat.T, strict=True)), len(flat)))
+    chances = list(rows({"probability": plan.probability.ravel()}, count * modes))
     compared = list(rows(shadow.columns, count))
     spreads = list(rows({} if plan.spread is None else {"spread": plan.spread}, count))
     for instant in range(count):

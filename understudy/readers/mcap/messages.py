@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -93,25 +94,34 @@ def role(channel: Channel, schema: Schema | None) -> Role | None:
 
 def decoder(channel: Channel, schema: Schema) -> Decode:
     """What turns a channel's messages into trees of attributes; for channels that have a role."""
-    plain: Decode
-    if channel.message_encoding == "cdr":
-        plain = DecoderFactory().decoder_for(channel.message_encoding, schema) or _refuse
-    else:
-        kind = FOXGLOVE[schema.name.removeprefix("foxglove.")][1]
-        plain = kind.FromString if channel.message_encoding == "protobuf" else _JsonOf(kind)
+    with _decoding(channel, schema):
+        plain = _plain_decoder(channel, schema)
 
     def decode(data: bytes) -> Any:
-        try:
+        with _decoding(channel, schema):
             return plain(data)
-        except Exception as error:  # three libraries' parsers, each with its own ways to fail on damaged bytes
-            said = " ".join(str(error).split())[:120]
-            raise DataError(f"decoding {channel.topic} as {schema.name}: {said or type(error).__name__}") from error
 
     return decode
 
 
-def _refuse(data: bytes) -> Any:
-    raise ValueError("its definition cannot be read")
+def _plain_decoder(channel: Channel, schema: Schema) -> Decode:
+    if channel.message_encoding == "cdr":
+        decode: Decode | None = DecoderFactory().decoder_for(channel.message_encoding, schema)
+        if decode is None:
+            raise ValueError("its definition cannot be read")
+        return decode
+    kind = FOXGLOVE[schema.name.removeprefix("foxglove.")][1]
+    parse: Decode = kind.FromString
+    return parse if channel.message_encoding == "protobuf" else _JsonOf(kind)
+
+
+@contextmanager
+def _decoding(channel: Channel, schema: Schema) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # three libraries' parsers, each with its own ways to fail on damaged bytes
+        said = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(f"decoding {channel.topic} as {schema.name}: {said}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from understudy.readers.mcap import Mcap
 
 
+@np.errstate(all="ignore")  # a stranger's numbers may overflow; what is not finite then is unknown
 def read(container: Container, settings: Mcap, name: str) -> Drive:
     """The drive of a stranger's file. Raises DataError where nothing in it tells where the car was."""
     if not any(role(channel, container.schemas.get(channel.schema_id)) for channel in container.channels.values()):
