@@ -88,21 +88,22 @@ class City:
         self.town: Town = towns.town(scenario.town)
         self.way: Way = way(self.town, scenario)
         self.ended = ""
-        self.wish = 0.0
         self.who = Driver.HUMAN
         self.pushed = False
         self._visibility = weather(scenario.weather).visibility
         self._patience_s = 60.0 + scenario.metres / 2.0
+        limit = self.way.limit_at(0.0)
+        speed = 0.75 * limit if limit > 15 else 0.0  # nobody stands still on a motorway
         population = demand(
-            self.town, scenario.traffic, scenario.rng("traffic"), self.way.lanes, self._patience_s + DEPART_S, DEPART_S
+            self.town, scenario.traffic, scenario.rng("traffic"), self.way.lanes, self._patience_s + DEPART_S, DEPART_S, speed
         )
-        self._traffic = Traffic(self.town, population, self.seed)
+        self._traffic = Traffic(self.town, population, self.seed, speed)
         try:
             self._traffic.enter(DEPART_S)
         except TimeoutError as error:
-            raise UnderstudyError(f"{scenario}: no room to enter the road within a minute") from error
+            raise UnderstudyError(f"{scenario}: no room to enter the road within two minutes") from error
         self._sumo_s = self._traffic.sumo.time_s
-        self.ego = Ego(self.way.at(np.float64(self.way.s)))
+        self.ego = Ego(self.way.at(np.float64(self.way.s)), speed)
         self.beside = 0.0
         self._population: Demand = population
         self.events = Events(self)
@@ -111,7 +112,6 @@ class City:
         self._crowds: list[Crowd] = []
         self._moved_at, self._furthest = 0.0, self.way.s
         self._cameras = Cameras(self._rig, self.town, scenario, self._population.parked) if self._rig is not None else None
-        self._speed_before = 0.0
         self.t_s = 0.0
         self._tick()
 
@@ -133,10 +133,7 @@ class City:
         front = self.way.s + ego.vehicle.length - ego.vehicle.rear_overhang
         traffic.place(ego.pose, self.way.lane_at(front))
         self.events.before()
-        moving, told = traffic.step()
-        # The wish was for the speed one tick after the one that SUMO saw.
-        self.wish = (told.wish - self._speed_before) / TICK_S if told.lane else -1.0
-        self._speed_before = ego.speed
+        moving = traffic.step()
         parked = traffic.parked(ego.pose[0], ego.pose[1])
         self.crowd = Crowd.joined([moving, parked, self.events.after(moving)])
         self._keep()

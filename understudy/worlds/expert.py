@@ -15,6 +15,7 @@ import numpy as np
 from understudy.geometry import seen_from
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Floats, Plan
 from understudy.worlds.detect import chance, smooth
+from understudy.worlds.traffic import ACTORS
 
 if TYPE_CHECKING:
     from understudy.worlds.city import City
@@ -58,7 +59,7 @@ class Expert:
         way, now = world.way, np.array([world.t_s])
         drift = self.wander * smooth(world.seed, np.array([1]), now / 4.0, 20)[0]
         s = way.s + along
-        target = drift + np.array([world.events.shift(x) for x in s])
+        target = drift + world.events.shift(s)
         share = np.exp(-along / max(0.9 * world.ego.speed, 7.0))
         d = target + (world.beside - target) * share
         slope = np.gradient(d, np.maximum(np.arange(len(d)) * 1e-3 + along, 1e-3)) if along[-1] > 2.0 else np.zeros(len(d))
@@ -69,44 +70,52 @@ class Expert:
     def _wished(self) -> float:
         """The acceleration that the driver wants now."""
         world, ego = self.world, self.world.ego
-        wish = world.events.clear_of(world.wish)  # what SUMO wishes, unless an event's driver knows better
-        if wish < -0.5 and wish > -2.0 and self._inattentive():
-            wish = max(wish, -0.3)
-        hazard = min(self._hazard(), world.events.brake())
-        return min(max(min(wish, hazard), -_BRAKE), _ACCEL if ego.speed > 3 else 1.4)
+        wish = world.events.clear_of(world.traffic.wish)  # what SUMO wishes, unless an event's driver knows better
+        if -2.0 < wish < -0.5 and self._inattentive():
+            wish = -0.3
+        room = world.way.speed_at(np.array([world.way.s + 0.6 * ego.speed]))[0] - ego.speed
+        free = max(0.8 * room, -3.5) if room < 0 else 1.2 * room
+        return min(max(min(wish, free, self._hazard(), world.events.brake()), -_BRAKE), _ACCEL if ego.speed > 3 else 1.4)
 
     def _inattentive(self) -> bool:
         world = self.world
         return bool(chance(world.seed, np.array([2]), np.array([world.t_s / 4.0]), 21)[0] < self.late)
 
     def _hazard(self) -> float:
-        """How hard to brake for those whom SUMO does not see, or whom it trusts too much: inf without a reason."""
+        """The acceleration that keeps clear of whoever is, or soon will be, on the path: inf without a reason.
+
+        SUMO keeps its own vehicles apart by lanes, not by their bodies; and of an event's actors it knows nothing, so
+        those are watched for longer and given a wider berth.
+        """
         world, ego = self.world, self.world.ego
-        who = world.events.unruly
-        if len(who.x) == 0:
-            return np.inf
+        crowd, unruly = world.crowd, world.crowd.track >= ACTORS
         front = ego.vehicle.length - ego.vehicle.rear_overhang
+        reach = front + 12.0 + ego.speed * 3.0 + 25.0
+        near = np.flatnonzero((np.abs(crowd.x - ego.pose[0]) + np.abs(crowd.y - ego.pose[1]) < 1.4 * reach) & (crowd.track != world.events.ignored))
+        if len(near) == 0:
+            return np.inf
+        who, unruly = crowd.take(near), unruly[near, None]
         x = who.x[:, None] + who.speed[:, None] * np.cos(who.yaw)[:, None] * _TIMES
         y = who.y[:, None] + who.speed[:, None] * np.sin(who.yaw)[:, None] * _TIMES
-        s, d, heading = world.way.project(np.stack([x, y], -1), 90.0)
+        s, d, heading = world.way.project(np.stack([x, y], -1), reach)
         turn = who.yaw[:, None] - heading
-        reach = (np.abs(np.sin(turn)) * who.length[:, None] + np.abs(np.cos(turn)) * who.width[:, None]) / 2
-        half = (np.abs(np.cos(turn)) * who.length[:, None] + np.abs(np.sin(turn)) * who.width[:, None]) / 2
-        gap = s - half - world.way.s - front
-        d = d - np.vectorize(world.events.shift)(s)
-        # Fast ones need a wider berth: they may be on the path a moment later than seems.
-        margin = 0.45 + 0.25 * np.minimum(who.speed, 2.0)[:, None]
-        meets = (np.abs(d) < reach + ego.vehicle.width / 2 + margin) & (gap > -front - 1.0)
-        # By the time it is there, would we be there too?
-        reached = ego.speed * _TIMES + 4.0
-        oncoming = (np.cos(turn) < -0.5) & (who.speed[:, None] > 1.0)
-        meets &= (gap < np.maximum(reached, 0.0) + ego.speed**2 / 5) | oncoming
-        gap = np.where(meets, gap, np.inf)
-        nearest = float(np.min(gap))
-        if not np.isfinite(nearest):
+        cos, sin = np.abs(np.cos(turn)), np.abs(np.sin(turn))
+        half, across = cos * who.length[:, None] + sin * who.width[:, None], sin * who.length[:, None] + cos * who.width[:, None]
+        gap = s - half / 2 - world.way.s - front
+        margin = np.where(unruly, 0.45 + 0.2 * np.minimum(who.speed, 2.0)[:, None], 0.2)
+        meets = np.abs(d - world.events.shift(s)) < (across + ego.vehicle.width) / 2 + margin
+        meets &= s + half / 2 > world.way.s - ego.vehicle.rear_overhang + 1.0
+        # When we are there, would it be there too? The well-behaved are believed to go on as they do.
+        arrival = np.maximum(gap, 0.0) / max(ego.speed, 1.0)
+        together = (_TIMES > arrival - 0.5) & (_TIMES < arrival + 0.6)
+        meets &= np.where(unruly, gap < ego.speed * _TIMES + ego.speed**2 / 5 + 5.0, together)
+        gap = np.where(meets, gap, np.inf).min(axis=1)
+        nearest = int(np.argmin(gap))
+        if not np.isfinite(gap[nearest]):
             return np.inf
-        along = float(np.max(np.where(np.isfinite(gap.min(1)), np.maximum(np.cos(turn[:, 0]), 0) * who.speed, 0)))
-        room = max(nearest - 1.8, 0.1)
-        closing = max(ego.speed - along, 0.0)
+        along = float(np.cos(turn[nearest, 0]) * who.speed[nearest])
+        closing, room = max(ego.speed - along, 0.0), max(float(gap[nearest]) - 1.5, 0.1)
         needed = closing**2 / (2 * room)
-        return -needed if needed > 0.8 else (-0.5 if ego.speed > 1.0 and closing > 0.5 and room < 25 else 0.3 if room > 2 else -1.0)
+        if needed > (1.0 if unruly[nearest, 0] else 3.0):
+            return -needed
+        return -2.0 if gap[nearest] < 1.2 and ego.speed < 4.0 and along < ego.speed else np.inf

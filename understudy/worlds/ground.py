@@ -80,7 +80,7 @@ class Ground:
         return replace(self, surface=np.where(gone, np.uint8(Surface.WORN), self.surface))
 
 
-def rasterise(town: Map, cell: float = 0.15, margin: float = 40.0) -> Ground:
+def rasterise(town: Map, cell: float = 0.1, margin: float = 40.0) -> Ground:
     """The ground of a map, `margin` metres beyond its outermost road.
 
     Roads are the map's drivable areas (its lanes' polygons where it has none), with a kerb and a pavement around them.

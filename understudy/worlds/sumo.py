@@ -145,7 +145,7 @@ class Sumo:
     def move(self, who: str, edge: str, lane: int, x: float, y: float, angle: float) -> None:
         """Put the front bumper of a vehicle at (x, y), heading `angle` degrees clockwise from north, off its lane or not."""
         place = b"\xb4" + _text(who) + struct.pack(">BiB", _COMPOUND, 7, _STRING) + _text(edge)
-        place += struct.pack(">BiBdBdBdBbBd", _INT, lane, _DOUBLE, x, _DOUBLE, y, _DOUBLE, angle, _BYTE, 2, _DOUBLE, 100.0)
+        place += struct.pack(">BiBdBdBdBbBd", _INT, lane, _DOUBLE, x, _DOUBLE, y, _DOUBLE, angle, _BYTE, 1, _DOUBLE, 100.0)
         self._queue.append(_command(_VEHICLE, place))
 
     def set_speed(self, who: str, speed: float) -> None:

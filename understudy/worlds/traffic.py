@@ -19,7 +19,7 @@ from understudy.geometry import arc_length, wrap
 from understudy.records import Array, Floats, Ints, Kind, Vehicle
 from understudy.worlds.net import Town, edge_of
 from understudy.worlds.scene import SHAPE_OF, Shape
-from understudy.worlds.sumo import Step, Sumo, name, tracks
+from understudy.worlds.sumo import Sumo, name, tracks
 
 EGO = 0  # the ego's track in SUMO; others count from 1
 PEOPLE, PARKED, ACTORS = 1_000_000, 2_000_000, 3_000_000  # where the tracks of each sort begin
@@ -139,8 +139,8 @@ class Demand:
     parked: Crowd
 
 
-def demand(town: Town, level: str, rng: np.random.Generator, ego: Sequence[str], seconds: float, depart_s: float) -> Demand:
-    """The population of a town at a level of traffic, and the ego on its edges, entering after `depart_s`."""
+def demand(town: Town, level: str, rng: np.random.Generator, ego: Sequence[str], seconds: float, depart_s: float, speed: float) -> Demand:
+    """The population of a town at a level of traffic, and the ego on its edges, entering after `depart_s` at a speed."""
     if level not in LEVELS:
         raise UnknownName("level of traffic", level, LEVELS)
     vehicles, people, parking = LEVELS[level]
@@ -170,7 +170,7 @@ def demand(town: Town, level: str, rng: np.random.Generator, ego: Sequence[str],
         legs = "".join(f'<walk from="{a}" to="{b}"/>' for a, b in zip(walks[:-1], walks[1:], strict=True) if a != b)
         rows.append(f'<person id="{name(track)}" type="{sort}" depart="0" departPos="{rng.uniform(3, 40):.1f}">{legs}</person>')
     # SUMO reads in the order of departure, and the ego comes last.
-    entry = f'departLane="{ego[0].rpartition("_")[2]}" departPos="9" departSpeed="0" arrivalPos="max"'
+    entry = f'departLane="{ego[0].rpartition("_")[2]}" departPos="9" departSpeed="{speed:.2f}" arrivalPos="max"'
     edges = _edges(ego)
     rows.append(f'<vehicle id="{name(EGO)}" type="ego" depart="{depart_s:.1f}" {entry}><route edges="{" ".join(edges)}"/></vehicle>')
     return Demand(f"<routes>{chr(10).join(rows)}</routes>", body, _parked(town, rng, parking))
@@ -227,7 +227,7 @@ def _types() -> str:
     ego = Vehicle()
     rows.append(
         f'<vType id="ego" vClass="passenger" length="{ego.length}" width="{ego.width}" accel="1.7" decel="2.6" emergencyDecel="8" '
-        'speedFactor="1" speedDev="0" sigma="0" tau="1.5" minGap="3.0" carFollowModel="IDM" jmTimegapMinor="2.5"/>'
+        'speedFactor="1.6" speedDev="0" sigma="0" tau="1.5" minGap="3.0" carFollowModel="IDM" jmTimegapMinor="2.5"/>'
     )
     return "".join(rows)
 
@@ -243,7 +243,9 @@ def _parked(town: Town, rng: np.random.Generator, share: float) -> Crowd:
 class Traffic:
     """A SUMO with a population in it, and the ego among them."""
 
-    def __init__(self, town: Town, population: Demand, seed: int) -> None:
+    STEP_S = 0.1
+
+    def __init__(self, town: Town, population: Demand, seed: int, speed: float = 0.0) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="understudy-")
         routes = Path(self._folder.name) / "town.rou.xml"
         routes.write_text(population.xml)
@@ -251,6 +253,7 @@ class Traffic:
         self._parked = population.parked
         self._ego = Vehicle()
         self._front = self._ego.length - self._ego.rear_overhang
+        self.wish, self._believed = 0.0, speed  # the acceleration that SUMO wishes for the ego, m/s²
         self.lost = 0  # steps at which SUMO did not know which lane the ego is in
         try:
             self.sumo = Sumo(town.net, routes, seed)
@@ -262,7 +265,7 @@ class Traffic:
         self.sumo.close()
         self._folder.cleanup()
 
-    def enter(self, depart_s: float, patience_s: float = 60.0) -> None:
+    def enter(self, depart_s: float, patience_s: float = 120.0) -> None:
         """Let the town come to life until the ego has found room to enter it."""
         self.sumo.step(depart_s)
         while not self.sumo.exists(name(EGO)):
@@ -282,12 +285,16 @@ class Traffic:
         edge, _, index = lane.rpartition("_")
         self.sumo.move(name(EGO), edge, int(index), float(x), float(y), float(np.degrees(np.pi / 2 - pose[2])))
 
-    def step(self) -> tuple[Crowd, Step]:
+    def step(self) -> Crowd:
         """Simulate one step; everybody near the ego, without it, sorted by track."""
         told = self.sumo.step()
         self.lost += not told.lane
         vehicles, persons = tracks(told.vehicles), tracks(told.persons)
         others = vehicles != EGO
+        # SUMO measures the ego's speed by how far it came along its lane, which in a junction is not how far it drove;
+        # so what counts is by how much the wish differs from the speed that SUMO believed in when it wished.
+        self.wish = (told.wish - self._believed) / self.STEP_S if told.lane else 0.0
+        self._believed = float(told.vehicles["speed"][~others].sum())
         track = np.concatenate([vehicles[others], persons])
         body = np.array([self._body[t] for t in track.tolist()], np.int64)
         rows = (told.vehicles[others], told.persons)
@@ -296,7 +303,7 @@ class Traffic:
         back = np.where(track < PEOPLE, _SIZE[body, 0] / 2, 0.0)  # from the front bumper to the centre
         signals = np.concatenate([told.vehicles["signals"][others].astype(np.int64), np.zeros(len(persons), np.int64)])
         moving = Crowd(track, body, x - back * np.cos(yaw), y - back * np.sin(yaw), yaw, speed, signals)
-        return moving.take(np.argsort(track, kind="stable")), told
+        return moving.take(np.argsort(track, kind="stable"))
 
     def parked(self, x: float, y: float) -> Crowd:
         """The parked cars near a place."""

@@ -5,12 +5,13 @@ A chain of successors needs no lane change, so a route says at every metre where
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
-from understudy.geometry import arc_length, frenet, wrap
+from understudy.geometry import arc_length, frenet
 from understudy.maps import RouteLine
 from understudy.records import Array, Command, Floats
 from understudy.worlds.net import Town
@@ -19,6 +20,7 @@ from understudy.worlds.scenario import Scenario
 BEYOND = 400.0  # m of way after the goal, so that nobody has to stop there
 _COMMAND_AHEAD = 40  # m
 _TURN = np.radians(30)
+_SIDEWAYS, _SLOWING = 2.2, 1.3  # m/s² that a careful driver spends on bends and on slowing down for them
 
 
 class Way:
@@ -56,6 +58,24 @@ class Way:
         near = self.line.points[low : low + 30 + int(reach)]
         s, d, heading = frenet(near, points)
         return s + self.line.s[low], d, heading
+
+    def speed_at(self, s: Floats) -> Floats:
+        """How fast a careful driver goes at most at `s`: the limit, bends, and time to slow down for them."""
+        return np.interp(s, self.line.s, self._speed)
+
+    @cached_property
+    def _speed(self) -> Floats:
+        """(P,) m/s, so that no bend costs more than _SIDEWAYS and no slowing down more than _SLOWING."""
+        step = np.diff(self.line.s)
+        reach = 5
+        bend = np.zeros(len(self.line.s))
+        bend[reach:-reach] = np.abs(self._heading[2 * reach :] - self._heading[: -2 * reach]) / (2 * reach)
+        bend = np.maximum.reduce([np.roll(bend, shift) for shift in (-2, 0, 2)])
+        limit = np.where(np.isfinite(self.line.speed_limit), self.line.speed_limit, 13.9)
+        speed = np.minimum(limit, np.sqrt(_SIDEWAYS / np.maximum(bend, 1e-4)))
+        for i in range(len(step) - 1, -1, -1):
+            speed[i] = min(speed[i], math.sqrt(speed[i + 1] ** 2 + 2 * _SLOWING * step[i]))
+        return speed
 
     def lane_at(self, s: float) -> str:
         return self.town.map.lanes[self.line.lane[self._index(s)]].id
@@ -105,8 +125,3 @@ def way(town: Town, scenario: Scenario) -> Way:
         lanes.append(onward[rng.integers(len(onward))])
         length += arc_length(town.lane[lanes[-1]].centre)[-1]
     return Way(town, lanes, scenario.metres, start)
-
-
-def relative(yaw: Floats, heading: Floats) -> Floats:
-    """How far headings differ, without a sign."""
-    return np.abs(wrap(yaw - heading))

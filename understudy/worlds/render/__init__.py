@@ -44,7 +44,7 @@ class Renderer:
 
     def __init__(self, rig: Rig, scene: Scene, seed: int = 0) -> None:
         self._sizes = [(int(width), int(height)) for width, height in rig.size]
-        self._lens = lens(rig, scene.ground.cell)
+        self._lens = lens(rig, 2 * scene.ground.cell)
         self._look = look(scene, self._sizes, seed)
         self._pyramid = pyramid(scene.ground)
         self._fixed = _checked(scene.fixed)

@@ -16,13 +16,15 @@ import numba
 import numpy as np
 
 from understudy.records import Array
-from understudy.worlds.render.look import NOISE_SIDE
+from understudy.worlds.render.lens import BINS
+from understudy.worlds.render.look import FOG_STEP, NOISE_SIDE
 from understudy.worlds.render.shapes import LEAVES, PLAIN, STRIPES
 from understudy.worlds.scene import Shape
 
 NOTHING, SUN_SHADOW, CONTACT_SHADOW = -1, -2, -3  # what a sample shows when it shows no face
 NEAR = 0.05  # m
 FACES = 32_000  # a camera's most
+FAR, DOT = 32.0, 13.0  # pixels: below which a solid is drawn from its simpler templates
 REACH = 260.0  # m: solids beyond are not drawn
 SHADOW_REACH = 70.0
 FLOOR, BAY = 3.1, 2.7  # m from window to window
@@ -32,10 +34,11 @@ _SIGNAL, _TREE, _CONIFER, _LAMP_POST = int(Shape.SIGNAL), int(Shape.TREE), int(S
 
 FACE = np.dtype(
     [
-        ("colour", "f4", (3,)),  # light that it sends
+        ("colour", "f4", (3,)),  # light that it sends; through the air already if it has no texture
         ("owner", "i4"),  # row of its solid among the moving ones, -1 for fixed ones
         ("texture", "i4"),
         ("seed", "i4"),
+        ("steep", "f4"),  # cosine between its normal and the view
         ("along", "f4", (4,)),  # metres along it are depth * (along[:3] ray) + along[3]
         ("up", "f4", (4,)),  # and metres up from its solid's base
     ]
@@ -62,16 +65,16 @@ def canvas(pixels: int) -> Canvas:
 
 
 @numba.njit(cache=True, nogil=True)
-def visible(camera, fixed, moving, pose, origin, ray, column, row, light, material, lamps, templates, inverse_depth, face, faces):  # type: ignore[no-untyped-def]
+def visible(camera, fixed, moving, pose, origin, u, v, column, row, light, material, clear, lamps, templates, inverse_depth, face, faces):  # type: ignore[no-untyped-def]
     """Which face each of a camera's samples shows."""
     inverse_depth[:] = 0.0
     face[:] = NOTHING
-    work = np.empty((4, 3)), np.empty((4, 3), np.float32), np.empty(3, np.float32)
+    corner, edge, plane = np.empty((4, 3)), np.empty((4, 3), np.float32), np.empty(3, np.float32)
     for solids in (fixed, moving):
-        _shadows(solids, pose, camera, light, work, ray, column, row, inverse_depth, face)
+        _shadows(solids, pose, camera, light, corner, edge, plane, u, v, column, row, inverse_depth, face)
     used = 0
     for solids, first in ((moving, 0), (fixed, -1)):
-        used = _draw(solids, first, used, pose, origin, camera, ray, column, row, light, material, lamps, templates, work, inverse_depth, face, faces)  # fmt: skip
+        used = _draw(solids, first, used, pose, origin, camera, u, v, column, row, light, material, clear, lamps, templates, corner, edge, plane, inverse_depth, face, faces)  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
@@ -100,25 +103,34 @@ def fill(index, edge, plane, c0, c1, r0, r1, width, u, v, inverse_depth, face): 
 
 
 @numba.njit(cache=True, nogil=True)
-def _bisect(bounds, side, value):  # type: ignore[no-untyped-def]
-    """How many of the rising bounds (n, 2)[:, side] lie below a value."""
-    low, high = 0, len(bounds)
-    while low < high:
-        middle = (low + high) // 2
-        if bounds[middle, side] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+def _quad(index, flat, camera, corner, edge, plane, u, v, column, row, inverse_depth, face):  # type: ignore[no-untyped-def]
+    """Draws the convex quad `corner` (4, 3), in the camera's frame; `flat` > 0 gives it that inverse depth throughout.
 
-
-@numba.njit(cache=True, nogil=True)
-def _quad(index, flat, work, ray, column, row, inverse_depth, face):  # type: ignore[no-untyped-def]
-    """Draws the convex quad work[0] (4, 3), in the camera's frame; `flat` > 0 gives it that inverse depth throughout.
-
-    Returns whether it faces the camera and may meet the picture. Its plane is left in work[2]: inverse depth by ray.
+    Returns whether it faces the camera and may meet the picture. Its plane is left in `plane`: inverse depth by ray.
     """
-    corner, edge, plane = work
+    low_u, high_u, low_v, high_v = 1e9, -1e9, 1e9, -1e9
+    for i in range(4):
+        z = corner[i, 2]
+        if z >= NEAR:
+            t = 1.0 / z
+            a, b = corner[i, 0] * t, corner[i, 1] * t
+            low_u, high_u, low_v, high_v = min(low_u, a), max(high_u, a), min(low_v, b), max(high_v, b)
+        j = (i + 1) & 3
+        if (z < NEAR) != (corner[j, 2] < NEAR):  # the bounds take in where this edge passes the near plane
+            t = (NEAR - z) / (corner[j, 2] - z)
+            a, b = (corner[i, 0] + t * (corner[j, 0] - corner[i, 0])) / NEAR, (corner[i, 1] + t * (corner[j, 1] - corner[i, 1])) / NEAR
+            low_u, high_u, low_v, high_v = min(low_u, a), max(high_u, a), min(low_v, b), max(high_v, b)
+    left, right, upper, lower = camera.low[0], camera.high[0], camera.low[1], camera.high[1]
+    if low_u > right or high_u < left or low_v > lower or high_v < upper:
+        return False
+    bins = BINS / (right - left)
+    c0 = column[int(max((low_u - left) * bins, 0.0)) & (BINS - 1), 0]
+    c1 = column[min(int((high_u - left) * bins), BINS - 1), 1]
+    bins = BINS / (lower - upper)
+    r0 = row[int(max((low_v - upper) * bins, 0.0)) & (BINS - 1), 0]
+    r1 = row[min(int((high_v - upper) * bins), BINS - 1), 1]
+    if c0 >= c1 or r0 >= r1:
+        return False
     # The plane n p = d; the corners run counter-clockwise as seen from where n points.
     ax, ay, az = corner[2, 0] - corner[0, 0], corner[2, 1] - corner[0, 1], corner[2, 2] - corner[0, 2]
     bx, by, bz = corner[3, 0] - corner[1, 0], corner[3, 1] - corner[1, 1], corner[3, 2] - corner[1, 2]
@@ -126,32 +138,41 @@ def _quad(index, flat, work, ray, column, row, inverse_depth, face):  # type: ig
     d = nx * corner[0, 0] + ny * corner[0, 1] + nz * corner[0, 2]
     if d >= 0:
         return False
-    low_u, high_u, low_v, high_v = 1e9, -1e9, 1e9, -1e9
     for i in range(4):
-        x, y, z = corner[i]
-        x1, y1, z1 = corner[(i + 1) & 3]
-        edge[i, 0], edge[i, 1], edge[i, 2] = z * y1 - y * z1, x * z1 - z * x1, y * x1 - x * y1
-        if z >= NEAR:
-            u, v = x / z, y / z
-            low_u, high_u, low_v, high_v = min(low_u, u), max(high_u, u), min(low_v, v), max(high_v, v)
-        if (z < NEAR) != (z1 < NEAR):  # the bounds take in where this edge passes the near plane
-            t = (NEAR - z) / (z1 - z)
-            u, v = (x + t * (x1 - x)) / NEAR, (y + t * (y1 - y)) / NEAR
-            low_u, high_u, low_v, high_v = min(low_u, u), max(high_u, u), min(low_v, v), max(high_v, v)
-    c0, c1 = _bisect(column, 1, low_u), _bisect(column, 0, high_u)
-    r0, r1 = _bisect(row, 1, low_v), _bisect(row, 0, high_v)
-    if c0 >= c1 or r0 >= r1:
-        return False
+        j = (i + 1) & 3
+        edge[i, 0] = corner[i, 2] * corner[j, 1] - corner[i, 1] * corner[j, 2]
+        edge[i, 1] = corner[i, 0] * corner[j, 2] - corner[i, 2] * corner[j, 0]
+        edge[i, 2] = corner[i, 1] * corner[j, 0] - corner[i, 0] * corner[j, 1]
     if flat > 0:
         plane[0], plane[1], plane[2] = 0.0, 0.0, flat
     else:
-        plane[0], plane[1], plane[2] = nx / d, ny / d, nz / d
-    fill(np.int32(index), edge, plane, c0, c1, r0, r1, len(column), ray[0], ray[1], inverse_depth, face)
+        t = 1.0 / d
+        plane[0], plane[1], plane[2] = nx * t, ny * t, nz * t
+    fill(np.int32(index), edge, plane, c0, c1, r0, r1, 2 * camera.width, u, v, inverse_depth, face)
     return True
 
 
 @numba.njit(cache=True, nogil=True)
-def _shadows(solids, pose, camera, light, work, ray, column, row, inverse_depth, face):  # type: ignore[no-untyped-def]
+def _outside(x, y, z, ball, camera):  # type: ignore[no-untyped-def]
+    """Whether a ball around a spot of the ego frame lies beyond one of the picture's four sides, or behind the camera."""
+    rotation = camera.rotation
+    x, y, z = x - camera.centre[0], y - camera.centre[1], z - camera.centre[2]
+    ahead = rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * z
+    if ahead < -ball:
+        return True
+    across = rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * z
+    left, right = camera.low[0], camera.high[0]
+    reach = ball * np.sqrt(1 + max(left * left, right * right))
+    if across - right * ahead > reach or left * ahead - across > reach:
+        return True
+    down = rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * z
+    upper, lower = camera.low[1], camera.high[1]
+    reach = ball * np.sqrt(1 + max(upper * upper, lower * lower))
+    return down - lower * ahead > reach or upper * ahead - down > reach
+
+
+@numba.njit(cache=True, nogil=True)
+def _shadows(solids, pose, camera, light, corner, edge, plane, u, v, column, row, inverse_depth, face):  # type: ignore[no-untyped-def]
     """The sun's shadows of solids, and the darkness below vehicles, as areas of the ground."""
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     sun_x, sun_y, sun_z = light.toward_sun
@@ -169,10 +190,13 @@ def _shadows(solids, pose, camera, light, work, ray, column, row, inverse_depth,
         lx, ly = -np.sin(turn) * s.width / 2, np.cos(turn) * s.width / 2
         if s.shape == _LAMP_POST:
             fx, fy = fx * 0.05, fy * 0.05
+        top = s.z + s.height
+        reach = min(1 / sun_z, 60.0 / top) if sunny else 0.0
+        ball = 0.55 * np.sqrt(s.length * s.length + s.width * s.width) + top * reach / 2
+        if _outside(x - sun_x * reach * top / 2, y - sun_y * reach * top / 2, 0.0, ball, camera):
+            continue
         if sunny:
-            top = s.z + s.height
             foot = top * 0.3 if s.shape == _TREE or s.shape == _CONIFER else s.z
-            reach = min(1 / sun_z, 60.0 / top)
             rear = 0  # the corner nearest to the sun
             for j in range(4):
                 a, b = (1 if j in (0, 3) else -1), (1 if j in (0, 1) else -1)
@@ -183,17 +207,17 @@ def _shadows(solids, pose, camera, light, work, ray, column, row, inverse_depth,
                     rear = j
             # A box's shadow is a hexagon: its base and its top's shadow, without the corner of each that lies inside.
             left, right, ahead = (rear + 1) & 3, (rear + 3) & 3, (rear + 2) & 3
-            _on_ground(SUN_SHADOW, 1e-7, ring, (rear, left, left + 4, ahead + 4), camera, work, ray, column, row, inverse_depth, face)
-            _on_ground(SUN_SHADOW, 1e-7, ring, (rear, ahead + 4, right + 4, right), camera, work, ray, column, row, inverse_depth, face)
+            _on_ground(SUN_SHADOW, 1e-7, ring, (rear, left, left + 4, ahead + 4), camera, corner, edge, plane, u, v, column, row, inverse_depth, face)
+            _on_ground(SUN_SHADOW, 1e-7, ring, (rear, ahead + 4, right + 4, right), camera, corner, edge, plane, u, v, column, row, inverse_depth, face)
         if s.shape <= _LAST_MOVER and s.z < 0.5:
             for j in range(4):
                 a, b = (1.02 if j in (0, 3) else -1.02), (1.1 if j in (0, 1) else -1.1)
                 ring[j, 0], ring[j, 1] = x + a * fx + b * lx, y + a * fy + b * ly
-            _on_ground(CONTACT_SHADOW, 2e-7, ring, (0, 1, 2, 3), camera, work, ray, column, row, inverse_depth, face)
+            _on_ground(CONTACT_SHADOW, 2e-7, ring, (0, 1, 2, 3), camera, corner, edge, plane, u, v, column, row, inverse_depth, face)
 
 
 @numba.njit(cache=True, nogil=True)
-def _on_ground(index, flat, ring, at, camera, work, ray, column, row, inverse_depth, face):  # type: ignore[no-untyped-def]
+def _on_ground(index, flat, ring, at, camera, corner, edge, plane, u, v, column, row, inverse_depth, face):  # type: ignore[no-untyped-def]
     """A quad of the ground from four corners (ego frame) that run either way round."""
     ax, ay = ring[at[2], 0] - ring[at[0], 0], ring[at[2], 1] - ring[at[0], 1]
     bx, by = ring[at[3], 0] - ring[at[1], 0], ring[at[3], 1] - ring[at[1], 1]
@@ -203,8 +227,14 @@ def _on_ground(index, flat, ring, at, camera, work, ray, column, row, inverse_de
         i = at[3 - j if clockwise else j]
         x, y, z = ring[i, 0] - centre[0], ring[i, 1] - centre[1], -centre[2]
         for k in range(3):
-            work[0][j, k] = rotation[k, 0] * x + rotation[k, 1] * y + rotation[k, 2] * z
-    _quad(index, flat, work, ray, column, row, inverse_depth, face)
+            corner[j, k] = rotation[k, 0] * x + rotation[k, 1] * y + rotation[k, 2] * z
+    _quad(index, flat, camera, corner, edge, plane, u, v, column, row, inverse_depth, face)
+
+
+@numba.njit(cache=True, nogil=True)
+def transmittance(distance, clear):  # type: ignore[no-untyped-def]
+    """Share of the light that comes through so much air."""
+    return clear[min(int(distance / FOG_STEP), len(clear) - 1)]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -232,12 +262,10 @@ def lamplight(table, x, y):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _draw(solids, first, used, pose, origin, camera, ray, column, row, light, material, lamps, templates, work, inverse_depth, face, faces):  # type: ignore[no-untyped-def]  # fmt: skip
+def _draw(solids, first, used, pose, origin, camera, u, v, column, row, light, material, clear, lamps, templates, corner, edge, plane, inverse_depth, face, faces):  # type: ignore[no-untyped-def]  # fmt: skip
     """All solids that a camera may see. Returns how many faces are in use now."""
     start, quads, planes, code = templates
-    corner, rotation, centre = work[0], camera.rotation, camera.centre
-    left, right, upper, lower = column[0, 0], column[-1, 1], row[0, 0], row[-1, 1]
-    slant_x, slant_y = np.sqrt(1 + max(left * left, right * right)), np.sqrt(1 + max(upper * upper, lower * lower))
+    rotation, centre = camera.rotation, camera.centre
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     base, body = np.empty(3), np.empty((3, 3))
     for i in range(len(solids)):
@@ -245,17 +273,13 @@ def _draw(solids, first, used, pose, origin, camera, ray, column, row, light, ma
         dx, dy = s.x - pose[0], s.y - pose[1]
         if dx * dx + dy * dy > REACH * REACH:
             continue
-        # A ball around the box, in the camera's frame, against the picture's four sides.
         x, y, z = cos * dx + sin * dy, cos * dy - sin * dx, s.z
+        ball = 0.55 * np.sqrt(s.length * s.length + s.width * s.width + s.height * s.height)
+        if _outside(x, y, z + s.height / 2, ball, camera):
+            continue
         for k in range(3):
             base[k] = rotation[k, 0] * (x - centre[0]) + rotation[k, 1] * (y - centre[1]) + rotation[k, 2] * (z - centre[2])
-        bx, by, bz = base[0] + rotation[0, 2] * s.height / 2, base[1] + rotation[1, 2] * s.height / 2, base[2] + rotation[2, 2] * s.height / 2  # fmt: skip
-        ball = 0.55 * np.sqrt(s.length * s.length + s.width * s.width + s.height * s.height)
-        if bz < -ball or bx - right * bz > ball * slant_x or left * bz - bx > ball * slant_x:
-            continue
-        if by - lower * bz > ball * slant_y or upper * bz - by > ball * slant_y:
-            continue
-        pixels = 2 * ball * camera.focal / max(bz, ball)
+        pixels = 2 * ball * camera.focal / max(base[2], ball)
         if pixels < 0.6:
             continue
         turn = s.yaw - pose[2]
@@ -269,7 +293,7 @@ def _draw(solids, first, used, pose, origin, camera, ray, column, row, light, ma
         if light.lamps > 0:
             ahead = x - min(s.length / 2, 3.0)
             lit = 1.6 * lamplight(lamps, s.x - origin[0], s.y - origin[1]) + 0.8 * headlight(ahead, y, min(z, 0.7))
-        template = 2 * s.shape + (1 if pixels < 14 else 0)
+        template = 3 * s.shape + (2 if pixels < DOT else 1 if pixels < FAR else 0)
         # The camera in the unit box: whichever way the box is stretched, it stays on its side of each face.
         x, y, z = centre[0] - x, centre[1] - y, centre[2] - z
         x, y, z = (c * x + w * y) / s.length, (c * y - w * x) / s.width, z / s.height
@@ -281,16 +305,16 @@ def _draw(solids, first, used, pose, origin, camera, ray, column, row, light, ma
             for j in range(4):
                 for k in range(3):
                     corner[j, k] = base[k] + body[k, 0] * quads[q, j, 0] + body[k, 1] * quads[q, j, 1] + body[k, 2] * quads[q, j, 2]
-            if _quad(used, 0.0, work, ray, column, row, inverse_depth, face):
+            if _quad(used, 0.0, camera, corner, edge, plane, u, v, column, row, inverse_depth, face):
                 f = faces[used]
                 f.owner = i if first == 0 else -1
-                _paint(f, s, material[code[q]], bits, lit * light.lamps, corner, work[2], camera, pose, light)
+                _paint(f, s, material[code[q]], bits, lit * light.lamps, corner, plane, camera, pose, light, clear)
                 used += 1
     return used
 
 
 @numba.njit(cache=True, nogil=True)
-def _paint(f, s, material, bits, lit, corner, plane, camera, pose, light):  # type: ignore[no-untyped-def]
+def _paint(f, s, material, bits, lit, corner, plane, camera, pose, light, clear):  # type: ignore[no-untyped-def]
     """The light that a face sends: diffuse, mirrored sky, its own glow; and where its texture lies."""
     rotation = camera.rotation
     length = -1.0 / np.sqrt(plane[0] * plane[0] + plane[1] * plane[1] + plane[2] * plane[2])
@@ -310,13 +334,16 @@ def _paint(f, s, material, bits, lit, corner, plane, camera, pose, light):  # ty
     sky = min(max(mirrored_up * 1.5 + 0.2, 0.0), 1.0)
     dim = 0.25 if mirrored_up < -0.1 else 1.0  # it mirrors the ground
     shining = 1.0 if bits & material.lit_by else material.lamp * light.lamps
+    air = transmittance(far, clear) if material.texture == PLAIN else 1.0
     for k in range(3):
         paint = (s.red, s.green, s.blue)[k]
         albedo = material.albedo[k] * (paint * paint if material.tinted > 0 else 1.0)
         incoming = light.ambient[k] * (0.66 + 0.34 * up) + light.sun[k] * to_sun + lit * (0.35 + 0.65 * steep)
         mirrored = dim * light.horizon[k] * (1 - sky) + light.zenith[k] * sky
-        f.colour[k] = albedo * incoming * (1 - gloss) + gloss * mirrored + material.glow[k] * shining
+        sent = albedo * incoming * (1 - gloss) + gloss * mirrored + material.glow[k] * shining
+        f.colour[k] = sent * air + light.horizon[k] * (1 - air)
     f.texture = material.texture
+    f.steep = max(steep, 0.05)
     if material.texture == PLAIN:
         return
     flat = max(np.sqrt(ex * ex + ey * ey), 1e-6)
@@ -354,22 +381,29 @@ def textured(f, u, v, depth, pixel, light, tile):  # type: ignore[no-untyped-def
         if stripe - np.floor(stripe) < 0.5:
             return red * 0.85, green * 0.06, blue * 0.06
         return red, green, blue
-    floor, bay = int(np.floor(up / FLOOR)), int(np.floor(along / BAY))
-    y, x = up / FLOOR - floor, along / BAY - bay
-    if pixel > BAY / 2:  # windows are finer than pixels: their mean
-        return red * 0.78, green * 0.78, blue * 0.79
-    if floor == 0:  # shops have wider windows
-        window = 0.12 < y < 0.78 and 0.08 < x < 0.92
+    # Windows: their share of a pixel, the product of two integrals over it.
+    up, along, wide, tall = up / FLOOR, along / BAY, pixel / (BAY * f.steep), pixel / FLOOR
+    floor, bay = int(np.floor(up)), int(np.floor(along))
+    if floor == 0:  # shops
+        glass = _share(along, wide, 0.08, 0.92) * _share(up, tall, 0.12, 0.78)
     else:
-        window = 0.30 < y < 0.80 and 0.24 < x < 0.76
-    if not window:
-        wall = (0.92 if y < 0.06 else 1.0) * (1.0 - 0.14 * max(0.0, 1.0 - up / 2.5))
-        return red * wall, green * wall, blue * wall
+        glass = _share(along, wide, 0.24, 0.76) * _share(up, tall, 0.30, 0.80)
     drawn = _hash(floor, bay, f.seed)
-    glass = 0.10 + 0.10 * y + 0.05 * drawn
-    shine = light.lamps * (1.0 if drawn < 0.33 else 0.02) * (0.35 + drawn)
+    shine = light.lamps * (1.0 if drawn < 0.33 else 0.02) * (0.35 + drawn) * glass
+    wall = (1.0 - glass) * (1.0 - 0.14 * max(0.0, 1.0 - up * 1.2))
+    glass *= 0.12 + 0.08 * drawn + 0.08 * (up - floor)
     return (
-        light.horizon[0] * glass + 0.75 * shine,
-        light.horizon[1] * glass + 0.55 * shine,
-        light.horizon[2] * glass * 1.1 + 0.28 * shine,
+        red * wall + light.horizon[0] * glass + 0.75 * shine,
+        green * wall + light.horizon[1] * glass + 0.55 * shine,
+        blue * wall + light.horizon[2] * glass * 1.1 + 0.28 * shine,
     )
+
+
+@numba.njit(cache=True, nogil=True)
+def _share(x, width, low, high):  # type: ignore[no-untyped-def]
+    """How much of an interval around x falls between `low` and `high` of the unit cells."""
+    width = max(width, 1e-3)
+    a, b = x - width / 2, x + width / 2
+    whole_a, whole_b = np.floor(a), np.floor(b)
+    part_a, part_b = min(max(a - whole_a - low, 0.0), high - low), min(max(b - whole_b - low, 0.0), high - low)
+    return ((whole_b - whole_a) * (high - low) + part_b - part_a) / width

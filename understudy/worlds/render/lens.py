@@ -15,7 +15,8 @@ from understudy.geometry import rays
 from understudy.records import Array, Floats, Rig
 
 FARTHEST = 600.0  # m: the ground beyond looks like the ground there
-MOST_TAPS = 6
+MOST_TAPS = 4
+BINS = 2048
 
 
 CAMERA = np.dtype(
@@ -23,8 +24,8 @@ CAMERA = np.dtype(
         ("width", "i8"),
         ("height", "i8"),
         ("pixel", "i8"),  # where its pixels start; its samples start at four times that
-        ("row", "i8"),  # where its rows of samples start
-        ("column", "i8"),
+        ("low", "f8", (2,)),  # lowest u and v of its samples
+        ("high", "f8", (2,)),
         ("focal", "f8"),  # pixels
         ("rotation", "f8", (3, 3)),  # cam_R_ego
         ("centre", "f8", (3,)),  # in the ego frame
@@ -37,28 +38,30 @@ class Lens(NamedTuple):
 
     camera: Array  # (C,) CAMERA
     ray: Array  # (2, samples) float32 u, v: a sample looks along (u, v, 1) in its camera's frame
-    column: Array  # (columns, 2) float32: no sample to the right has a lower u, and none to the left a higher one
-    row: Array  # (rows, 2) float32 the same of v, down and up
+    column: Array  # (C, BINS, 2) int32: the first sample column that may see a u in this bin or above, one beyond the last
+    row: Array  # (C, BINS, 2) int32: the same of rows and v
     direction: Array  # (pixels, 3) float32: unit vector of each pixel's centre in the ego frame
     distance: Array  # (pixels,) float32: to the ground, m; infinite for the sky
-    tap_start: Array  # (pixels + 1,) int32
-    tap: Array  # (taps, 2) float32: spots on the ground in the ego frame
-    level: Array  # (taps,) int8: of the pyramid, as coarse as what the tap stands for is wide
+    spot: Array  # (pixels, 4) float32: middle of the patch of ground that it sees (ego frame), step from tap to tap
+    taps: Array  # (pixels,) int64: how many lookups stand for the patch, 0 for the sky
+    level: Array  # (pixels,) int64: of the ground's pyramid, as coarse as the patch is wide
 
 
 def lens(rig: Rig, cell: float) -> Lens:
     """The tables of a rig above a ground of cells of `cell` metres. Raises DataError where the lens model has no ray."""
     parts = [_one(rig, camera, cell) for camera in range(len(rig.names))]
-    joined = [np.ascontiguousarray(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)]
-    rays, column, row, direction, distance, taps, spots, level = joined
+    rays, *pixels = (np.ascontiguousarray(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
     width, height = np.asarray(rig.size, np.int64).T
     camera = np.zeros(len(rig.names), CAMERA)
     camera["width"], camera["height"], camera["focal"] = width, height, rig.K[:, 0, 0]
-    for name, size in (("pixel", width * height), ("row", 2 * height), ("column", 2 * width)):
-        camera[name] = np.cumsum(size) - size
+    camera["pixel"] = np.cumsum(width * height) - width * height
     camera["rotation"], camera["centre"] = np.swapaxes(rig.ego_T_cam[:, :3, :3], 1, 2), rig.ego_T_cam[:, :3, 3]
-    tap_start = np.concatenate([[0], np.cumsum(taps)]).astype(np.int32)
-    return Lens(camera, np.ascontiguousarray(rays.T), column, row, direction, distance, tap_start, spots, level)
+    column, row = np.zeros((2, len(camera), BINS, 2), np.int32)
+    for i, at in enumerate(camera["pixel"]):
+        seen = rays[4 * at : 4 * (at + width[i] * height[i])].reshape(2 * height[i], 2 * width[i], 2)
+        camera["low"][i], camera["high"][i] = seen.min(axis=(0, 1)), seen.max(axis=(0, 1))
+        column[i], row[i] = _bins(seen[..., 0]), _bins(seen[..., 1].T)
+    return Lens(camera, np.ascontiguousarray(rays.T), column, row, *pixels)
 
 
 def _one(rig: Rig, camera: int, cell: float) -> tuple[Array, ...]:
@@ -67,21 +70,14 @@ def _one(rig: Rig, camera: int, cell: float) -> tuple[Array, ...]:
     seen = rays(np.stack([column, row], -1), rig.K[camera], rig.distortion[camera], rig.coefficients[camera])
     if not np.isfinite(seen).all():
         raise DataError(f"drawing camera {rig.names[camera]}: its lens model has no ray for some pixels; try a smaller picture")
-    u, v = seen[..., 0], seen[..., 1]
     ego_R_cam, centre = rig.ego_T_cam[camera, :3, :3], rig.ego_T_cam[camera, :3, 3]
     ahead = seen @ ego_R_cam.T  # (2H, 2W, 3)
     pixel = _quarters(ahead).mean(axis=2)
     pixel /= np.linalg.norm(pixel, axis=-1, keepdims=True)
-    taps, spots, level, distance = _taps(ahead, centre, pixel, cell)
     return (
         seen[..., :2].reshape(-1, 2).astype(np.float32),
-        _monotone(u.min(axis=0), u.max(axis=0)),
-        _monotone(v.min(axis=1), v.max(axis=1)),
         pixel.reshape(-1, 3).astype(np.float32),
-        distance.astype(np.float32),
-        taps,
-        spots,
-        level,
+        *_patches(ahead, centre, pixel, cell),
     )
 
 
@@ -92,16 +88,21 @@ def _quarters(grid: Floats) -> Floats:
     return np.swapaxes(split, 1, 2).reshape(rows // 2, columns // 2, 4, n)
 
 
-def _monotone(low: Floats, high: Floats) -> Array:
-    """Bounds (n, 2) made to rise, so that the columns that may see a span of u are found by bisection whatever the lens."""
-    low = np.minimum.accumulate(low[::-1])[::-1]
-    return np.stack([low, np.maximum.accumulate(high)], axis=-1).astype(np.float32)
+def _bins(u: Floats) -> Array:
+    """For each bin of u (rows, columns), the columns that may see it (BINS, 2), whatever the lens: first, one beyond last."""
+    edge = np.linspace(u.min(), u.max(), BINS + 1)
+    highest = np.maximum.accumulate(u.max(axis=0))  # of a column and all to its left
+    lowest = np.minimum.accumulate(u.min(axis=0)[::-1])[::-1]
+    first = np.searchsorted(highest, edge[:-1] - 1e-6, side="left")
+    last = np.searchsorted(lowest, edge[1:] + 1e-6, side="right")
+    return np.stack([first, last], axis=-1)
 
 
-def _taps(ahead: Floats, centre: Floats, pixel: Floats, cell: float) -> tuple[Array, Array, Array, Floats]:
-    """Spots that stand for the patch of ground below each pixel: several along its longer side, each as wide as the shorter.
+def _patches(ahead: Floats, centre: Floats, pixel: Floats, cell: float) -> tuple[Array, Array, Array, Array]:
+    """How far the ground is, and the taps that stand for the patch that each pixel sees: distance, spot, taps, level.
 
-    Returns how many each pixel has (P,), the spots (n, 2), their levels (n,), and the distance to the ground (P,).
+    Taps lie along the patch's longer side and are as wide as the shorter. A lookup mixes the nearest four cells, so that
+    taps may lie two cells apart.
     """
     corner = _quarters(_hit(ahead, centre))  # (H, W, 4, 2): the patch at its four samples
     middle = _hit(pixel, centre).reshape(-1, 2)
@@ -111,14 +112,11 @@ def _taps(ahead: Floats, centre: Floats, pixel: Floats, cell: float) -> tuple[Ar
     longer = np.where((widths[0] > widths[1])[:, None], across, down)
     major, minor = np.maximum(*widths), np.maximum(np.minimum(*widths), cell)
     below = pixel.reshape(-1, 3)[:, 2] < 0
-    taps = np.where(below, np.clip(np.ceil(major / minor - 0.25), 1, MOST_TAPS), 0).astype(np.int64)
-    level = np.rint(np.log2(np.maximum(minor, major / np.maximum(taps, 1)) / cell)).clip(0, 15)
-    owner = np.repeat(np.arange(len(taps)), taps)
-    nth = np.arange(len(owner)) - np.repeat(np.cumsum(taps) - taps, taps)
-    share = (nth + 0.5) / taps[owner] - 0.5
-    spots = middle[owner] + share[:, None] * longer[owner]
+    taps = np.clip(np.ceil(major / (2 * minor)), 1, MOST_TAPS)
+    level = np.rint(np.log2(np.maximum(minor, major / (2 * taps)) / cell)).clip(0, 15)
+    spot = np.concatenate([middle, longer / taps[:, None]], axis=1)
     distance = np.where(below, np.hypot(np.hypot(*(middle - centre[:2]).T), centre[2]), np.inf)
-    return taps, spots.astype(np.float32), level[owner].astype(np.int8), distance
+    return distance.astype(np.float32), spot.astype(np.float32), np.where(below, taps, 0).astype(np.int64), level.astype(np.int64)
 
 
 def _hit(directions: Floats, centre: Floats) -> Floats:

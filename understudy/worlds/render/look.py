@@ -12,7 +12,7 @@ from understudy.records import Array, Floats
 from understudy.worlds.render.shapes import MATERIALS, linear
 from understudy.worlds.scene import Ground, Scene, Shape, Surface
 
-NOISE_SIDE = 256  # cells of the noise tile, a power of two
+NOISE_SIDE = 128  # cells of the noise tile, a power of two
 FOG_STEP = 0.5  # m between entries of the table of transmittance
 TONES, BRIGHTEST = 16384, 4.0  # entries of the tone curve, and the radiance of the last
 LAMP_REACH = 18.0  # m
@@ -33,15 +33,18 @@ SURFACES: dict[Surface, tuple[tuple[float, float, float], float]] = {
 
 
 class Pyramid(NamedTuple):
-    """The ground's colours: level 0 by its surfaces, every further level twice as coarse. Roots of linear light x 255."""
+    """The ground's colours in levels, each twice as coarse as the one before.
 
-    palette: Array  # (S, 4) float32: red, green, blue, mirror
-    surface: Array  # (Y * X,) uint8
+    A cell is four bytes in a word: from the lowest red, green, blue (roots of linear light, or asphalt would show steps)
+    and how much of the sky it mirrors when wet. The first level is twice as coarse as the ground's surfaces, so that a
+    marking's edge is smooth in it.
+    """
+
     start: Array  # (levels,) of each level in `colour`
     shape: Array  # (levels, 2) rows, columns
-    colour: Array  # (cells,) uint32, a byte each from the lowest
+    colour: Array  # (cells,) uint32
     origin: Array  # (2,) map frame, m
-    cell: float
+    cell: float  # of the first level, m
 
 
 @lru_cache(maxsize=4)
@@ -49,12 +52,16 @@ def pyramid(ground: Ground) -> Pyramid:
     """The pyramid of a ground; kept, because many drives share a town."""
     palette = np.array([[*np.sqrt(linear(srgb)), mirror] for srgb, mirror in SURFACES.values()], np.float32) * 255
     levels = [_halved(palette, ground.surface)]
-    while min(levels[-1].shape[:2]) > 1:
+    while min(levels[-1].shape[:2]) > 2:
         levels.append(_halved_again(levels[-1]))
-    shape = [ground.surface.shape, *(level.shape[:2] for level in levels)]
-    start = np.cumsum([0, 0] + [level.shape[0] * level.shape[1] for level in levels[:-1]])
-    colour = np.concatenate([level.reshape(-1, 4) for level in levels]).view(np.uint32)[:, 0]
-    return Pyramid(palette, ground.surface.ravel(), start, np.array(shape), colour, np.array(ground.origin), ground.cell)
+    sizes = [level.shape[0] * level.shape[1] for level in levels]
+    return Pyramid(
+        np.cumsum([0, *sizes[:-1]]),
+        np.array([level.shape[:2] for level in levels]),
+        np.concatenate([level.reshape(-1, 4) for level in levels]).view("<u4")[:, 0],
+        np.array(ground.origin),
+        2 * ground.cell,
+    )
 
 
 @numba.njit(cache=True, nogil=True)
@@ -101,6 +108,7 @@ LIGHT = np.dtype(
         ("rain", "f8"),
         ("lamps", "f8"),
         ("glow", "f8"),
+        ("dirt", "f8"),
         ("shadow", "f8"),  # share of the ground's light that the sun's shadow takes
     ]
 )
@@ -124,7 +132,7 @@ def look(scene: Scene, pixels: list[tuple[int, int]], seed: int) -> Look:
     """The tables of a scene for cameras of sizes (W, H); the seed places the dirt."""
     air = scene.weather
     light = np.zeros(1, LIGHT)
-    for name in ("sun", "ambient", "zenith", "horizon", "clouds", "wet", "rain", "lamps", "glow"):
+    for name in ("sun", "ambient", "zenith", "horizon", "clouds", "wet", "rain", "lamps", "glow", "dirt"):
         light[name] = getattr(air, name)
     flat = np.cos(air.sun_elevation)
     light["toward_sun"] = flat * np.cos(air.sun_azimuth), flat * np.sin(air.sun_azimuth), np.sin(air.sun_elevation)

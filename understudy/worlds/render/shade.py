@@ -5,11 +5,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from understudy.worlds.render.draw import CONTACT_SHADOW, NOTHING, SUN_SHADOW, headlight, lamplight, textured, visible
-from understudy.worlds.render.look import BRIGHTEST, FOG_STEP, NOISE_SIDE, TONES
+from understudy.worlds.render.draw import CONTACT_SHADOW, NOTHING, SUN_SHADOW, headlight, lamplight, textured, transmittance, visible
+from understudy.worlds.render.look import BRIGHTEST, NOISE_SIDE, TONES
 from understudy.worlds.render.shapes import PLAIN
 
 GRID = 32  # cells across a picture, of scattered light
+ONE = np.uint64(1)
+PAIR, HALF = 0x00FF00FF, 0x00800080  # two bytes in a word, with room for their products; and half a unit of each
 
 
 @numba.njit(cache=True, nogil=True)
@@ -21,37 +23,30 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
         width, height = camera.width, camera.height
         n = width * height
         p, q = camera.pixel, camera.pixel + n
-        ray = lens.ray[:, 4 * p : 4 * q]
-        column, row = lens.column[camera.column : camera.column + 2 * width], lens.row[camera.row : camera.row + 2 * height]
+        u, v = lens.ray[0, 4 * p : 4 * q], lens.ray[1, 4 * p : 4 * q]
+        column, row = lens.column[c], lens.row[c]
         depth, face, open_ = canvas.inverse_depth[: 4 * n], canvas.face[: 4 * n], canvas.open[:n]
         shown, mirror = canvas.light[:n], canvas.mirror[:n]
         visible(
-            camera, fixed, moving, pose, pyramid.origin, ray, column, row,
-            light, look.material, look.lamplight, templates, depth, face, canvas.faces,
+            camera, fixed, moving, pose, pyramid.origin, u, v, column, row,
+            light, look.material, look.clear, look.lamplight, templates, depth, face, canvas.faces,
         )  # fmt: skip
-        _solids(camera, ray, depth, face, canvas.faces, light, look.clear, look.tile, shown, open_, counts[c])
+        _solids(camera, u, v, depth, face, canvas.faces, light, look.clear, look.tile, shown, open_, counts[c])
         _ground(
-            pose, lens.tap_start[p : q + 1], lens.tap, lens.level, lens.distance[p:q], pyramid.palette, pyramid.surface, pyramid.start,
-            pyramid.shape, pyramid.colour, pyramid.origin, pyramid.cell, light, look.clear, look.tile, look.lamplight, open_, shown, mirror,
+            pose, lens.spot[p:q], lens.taps[p:q], lens.level[p:q], lens.distance[p:q], pyramid.start, pyramid.shape, pyramid.colour, pyramid.origin, pyramid.cell, light, look.clear, look.tile, look.lamplight, open_, shown, mirror,
         )  # fmt: skip
         _sky(pose, lens.direction[p:q], lens.distance[p:q], light, look.tile, open_, shown)
         if light.wet > 0:
             _reflect(width, height, lens.direction[p:q], light, shown, mirror)
         if light.rain > 0:
             _streak(width, height, seed + c * 7919, light, shown)
-        if light.glow > 0 or look.dirt[p:q].max() > 0:
+        if light.glow > 0 or light.dirt > 0:
             _scatter(width, height, look.dirt[p:q], light.glow, shown)
         _expose(seed + c * 7919, shown, look.tone, look.grain, out[p:q])
 
 
 @numba.njit(cache=True, nogil=True)
-def _air(distance, clear):  # type: ignore[no-untyped-def]
-    """Share of the light that comes through so much air."""
-    return clear[min(int(distance / FOG_STEP), len(clear) - 1)]
-
-
-@numba.njit(cache=True, nogil=True)
-def _solids(camera, ray, depth, face, faces, sky, clear, tile, light, open_, counts):  # type: ignore[no-untyped-def]
+def _solids(camera, ray_u, ray_v, depth, face, faces, sky, clear, tile, light, open_, counts):  # type: ignore[no-untyped-def]
     """The light that solids send to each pixel, the mean over its four samples, and which samples they leave open."""
     width, height = camera.width, camera.height
     red_air, green_air, blue_air = sky.horizon
@@ -67,10 +62,7 @@ def _solids(camera, ray, depth, face, faces, sky, clear, tile, light, open_, cou
                 open_[p, 0], open_[p, 1], open_[p, 2] = 4, 0, 0
                 light[p, 0], light[p, 1], light[p, 2] = 0.0, 0.0, 0.0
                 continue
-            if same and (first < 0 or faces[first].texture == PLAIN):
-                samples, each = 1, 4
-            else:
-                samples, each = 4, 1
+            samples, each = (1, 4) if same else (4, 1)
             for j in range(samples):
                 i = k + (j & 1) + (j >> 1) * 2 * width
                 if face[i] < 0:
@@ -81,12 +73,12 @@ def _solids(camera, ray, depth, face, faces, sky, clear, tile, light, open_, cou
                 f = faces[face[i]]
                 if f.owner >= 0:
                     counts[f.owner] += each
-                u, v, z = ray[0, i], ray[1, i], 1.0 / depth[i]
                 if f.texture == PLAIN:
-                    r, g, b = f.colour[0], f.colour[1], f.colour[2]
-                else:
-                    r, g, b = textured(f, u, v, z, z / camera.focal, sky, tile)
-                air = each * _air(np.sqrt(1 + u * u + v * v) * z, clear)
+                    red, green, blue = red + each * f.colour[0], green + each * f.colour[1], blue + each * f.colour[2]
+                    continue
+                u, v, z = ray_u[i], ray_v[i], 1.0 / depth[i]
+                r, g, b = textured(f, u, v, z, z / camera.focal, sky, tile)
+                air = each * transmittance(np.sqrt(1 + u * u + v * v) * z, clear)
                 red += r * air + red_air * (each - air)
                 green += g * air + green_air * (each - air)
                 blue += b * air + blue_air * (each - air)
@@ -95,7 +87,7 @@ def _solids(camera, ray, depth, face, faces, sky, clear, tile, light, open_, cou
 
 
 @numba.njit(cache=True, nogil=True)
-def _ground(pose, tap_start, tap, level, distance, palette, surface, level_start, shape, colour, origin, cell, sky, clear, tile, lamplights, open_, light, mirror):  # type: ignore[no-untyped-def]  # fmt: skip
+def _ground(pose, spot, taps, level, distance, start, shape, colour, origin, cell, sky, clear, tile, lamplights, open_, light, mirror):  # type: ignore[no-untyped-def]  # fmt: skip
     """Adds the light of the ground where samples are open, and notes how much it mirrors."""
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     east, north = pose[0] - origin[0], pose[1] - origin[1]
@@ -103,52 +95,39 @@ def _ground(pose, tap_start, tap, level, distance, palette, surface, level_start
     wet, lamps, shadow = sky.wet, sky.lamps, sky.shadow
     day = sky.ambient[0] + sky.sun[0] * up, sky.ambient[1] + sky.sun[1] * up, sky.ambient[2] + sky.sun[2] * up
     haze = sky.horizon[0], sky.horizon[1], sky.horizon[2]
+    per_metre = 1.0 / (cell * 2.0 ** np.arange(len(shape)))
     for p in range(len(light)):
         mirror[p] = -1.0
-        free = open_[p, 0]
-        taps = tap_start[p + 1] - tap_start[p]
-        if free == 0 or taps == 0:
+        free, n = open_[p, 0], taps[p]
+        if free == 0 or n == 0:
             continue
-        red, green, blue, gloss = 0.0, 0.0, 0.0, 0.0
-        x, y, ex, ey = 0.0, 0.0, 0.0, 0.0
-        for t in range(tap_start[p], tap_start[p + 1]):
-            ex, ey = tap[t, 0], tap[t, 1]
-            x, y = east + cos * ex - sin * ey, north + sin * ex + cos * ey
-            l = min(level[t], len(shape) - 1)
-            rows, columns = shape[l, 0], shape[l, 1]
-            size = cell * (1 << l)
-            fx, fy = x / size - 0.5, y / size - 0.5
-            c, r = int(np.floor(fx)), int(np.floor(fy))
-            fx, fy = fx - c, fy - r
-            if r < 0 or c < 0 or r >= rows - 1 or c >= columns - 1:  # beyond the raster
-                c = min(max(c, 0), columns - 1)
-                r = min(max(r, 0), rows - 1)
-                right, down = 0, 0
-            else:
-                right, down = 1, columns
-            i = level_start[l] + r * columns + c
-            if l == 0:
-                a, b, d, e = surface[i], surface[i + right], surface[i + down], surface[i + down + right]
-                if a == b and a == d and a == e:
-                    red, green, blue, gloss = red + palette[a, 0], green + palette[a, 1], blue + palette[a, 2], gloss + palette[a, 3]
-                    continue
-                wa, wb, wd, we = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-                red += wa * palette[a, 0] + wb * palette[b, 0] + wd * palette[d, 0] + we * palette[e, 0]
-                green += wa * palette[a, 1] + wb * palette[b, 1] + wd * palette[d, 1] + we * palette[e, 1]
-                blue += wa * palette[a, 2] + wb * palette[b, 2] + wd * palette[d, 2] + we * palette[e, 2]
-                gloss += wa * palette[a, 3] + wb * palette[b, 3] + wd * palette[d, 3] + we * palette[e, 3]
-            else:
-                a, b, d, e = colour[i], colour[i + right], colour[i + down], colour[i + down + right]
-                if a == b and a == d and a == e:
-                    red, green, blue, gloss = red + (a & 255), green + (a >> 8 & 255), blue + (a >> 16 & 255), gloss + (a >> 24)
-                    continue
-                wa, wb, wd, we = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-                red += wa * (a & 255) + wb * (b & 255) + wd * (d & 255) + we * (e & 255)
-                green += wa * (a >> 8 & 255) + wb * (b >> 8 & 255) + wd * (d >> 8 & 255) + we * (e >> 8 & 255)
-                blue += wa * (a >> 16 & 255) + wb * (b >> 16 & 255) + wd * (d >> 16 & 255) + we * (e >> 16 & 255)
-                gloss += wa * (a >> 24) + wb * (b >> 24) + wd * (d >> 24) + we * (e >> 24)
-        scale = 1.0 / (255.0 * taps)
-        red, green, blue, gloss = red * scale, green * scale, blue * scale, gloss * scale
+        ex, ey = spot[p, 0], spot[p, 1]
+        x, y = east + cos * ex - sin * ey, north + sin * ex + cos * ey
+        k = min(level[p], len(start) - 1)
+        columns, rows = shape[k, 1], shape[k, 0]
+        # In 256ths of a cell, which also are the weights of the four cells around a tap.
+        scale = 256.0 * per_metre[k]
+        u_step = np.int64((cos * spot[p, 2] - sin * spot[p, 3]) * scale)
+        v_step = np.int64((sin * spot[p, 2] + cos * spot[p, 3]) * scale)
+        u = np.int64(x * scale) - 128 - u_step * (n - 1) // 2
+        v = np.int64(y * scale) - 128 - v_step * (n - 1) // 2
+        red_blue, green_gloss = 0, 0  # sums over the taps, two to a word
+        for _ in range(n):
+            held_u, held_v = min(max(u, 0), (columns << 8) - 257), min(max(v, 0), (rows << 8) - 257)
+            u, v = u + u_step, v + v_step
+            i = np.uint64(start[k] + (held_v >> 8) * columns + (held_u >> 8))
+            j = i + np.uint64(columns)
+            wb, wc = held_u & 255, held_v & 255
+            wd = wb * wc >> 8
+            wa, wb, wc = 256 - wb - wc + wd, wb - wd, wc - wd
+            a, b, c, d = np.int64(colour[i]), np.int64(colour[i + ONE]), np.int64(colour[j]), np.int64(colour[j + ONE])
+            mixed = (a & PAIR) * wa + (b & PAIR) * wb + (c & PAIR) * wc + (d & PAIR) * wd + HALF
+            red_blue += mixed >> 8 & PAIR
+            mixed = (a >> 8 & PAIR) * wa + (b >> 8 & PAIR) * wb + (c >> 8 & PAIR) * wc + (d >> 8 & PAIR) * wd + HALF
+            green_gloss += mixed >> 8 & PAIR
+        scale = 1.0 / (255.0 * n)
+        red, blue = (red_blue & 0xFFFF) * scale, (red_blue >> 16) * scale
+        green, gloss = (green_gloss & 0xFFFF) * scale, (green_gloss >> 16) * scale
         patch = tile[int(y * 2.0) & (NOISE_SIDE - 1), int(x * 2.0) & (NOISE_SIDE - 1)]
         grain = tile[int(y * 23.0) & (NOISE_SIDE - 1), int(x * 23.0) & (NOISE_SIDE - 1)]
         rough = 1.0 + (0.11 - 0.06 * gloss) * patch + 0.06 * grain / (1.0 + 0.15 * distance[p])
@@ -159,7 +138,7 @@ def _ground(pose, tap_start, tap, level, distance, palette, surface, level_start
         warm = 0.0
         if lamps > 0:
             warm = lamps * (1.2 * lamplight(lamplights, x, y) + 1.3 * headlight(ex, ey, 0.0)) * (1.0 - dark)
-        air = _air(distance[p], clear)
+        air = transmittance(distance[p], clear)
         part = free / 4.0
         through, back = part * air * rough, part * (1 - air)
         light[p, 0] += red * red * (day[0] * lit + warm) * through + haze[0] * back

@@ -1,11 +1,12 @@
 """What each shape is made of: a few frusta per thing, as flat quads with a material.
 
 A template lies in a unit box (x and y in -0.5..0.5, z in 0..1) and is stretched to each solid's length, width and
-height. Every shape has a near template, and a far one for when it is only a few pixels tall.
+height. A shape has up to three templates, for near by, for afar, and for when it is but a dot.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -152,14 +153,15 @@ class _Template:
                 self.disc((x, side * 1.01, radius_z), 1, (radius_x * 0.55, radius_z * 0.55), "rim")
         return self
 
-    def lamps(self, front: tuple[float, float], rear: tuple[float, float], width: float = 0.16, x: float = 0.503) -> _Template:
-        """Headlights, tail lights and indicators at the corners, between the heights given."""
-        out, low = 0.47, 0.47 - width
-        for sign, turn in ((1, "left"), (-1, "right")):
-            inner, outer = sign * low, sign * out
-            edge = sign * (out - 0.045)
-            self.plate(x, _ordered(inner, edge), front, "headlamp").plate(x, _ordered(edge, outer), front, turn)
-            self.plate(-x, _ordered(inner, edge), rear, "taillamp").plate(-x, _ordered(edge, outer), rear, turn)
+    def lamps(
+        self, front: tuple[float, float], rear: tuple[float, float], width: float = 0.16, plain: bool = False
+    ) -> _Template:
+        """Headlights, tail lights and indicators at the corners, between the heights given; no indicators if plain."""
+        for side, turn in ((1, "left"), (-1, "right")):
+            inner, edge, outer = side * (0.47 - width), side * (0.47 if plain else 0.425), side * 0.47
+            self.plate(0.503, _ordered(inner, edge), front, "headlamp").plate(-0.503, _ordered(inner, edge), rear, "taillamp")
+            if not plain:
+                self.plate(0.503, _ordered(edge, outer), front, turn).plate(-0.503, _ordered(edge, outer), rear, turn)
         return self
 
     def _quad(self, quad: Floats, material: str, inside: Floats) -> None:
@@ -192,13 +194,6 @@ def _car() -> _Template:
     car.lamps((0.42, 0.53), (0.44, 0.56))
     car.plate(0.502, (-0.28, 0.28), (0.24, 0.38), "trim").plate(-0.502, (-0.14, 0.14), (0.34, 0.42), "white")
     return car
-
-
-def _far_car() -> _Template:
-    car = _Template()
-    car.frustum(_ALL, _ALL, (0.15, 0.60), "paint").frustum(_ALL, (-0.45, 0.45), (0.0, 0.2), "tyre")
-    car.frustum((-0.45, 0.24), (-0.455, 0.455), (0.60, 1.0), "glass", top_x=(-0.33, 0.07), top_y=(-0.38, 0.38), top="paint")
-    return car.lamps((0.42, 0.53), (0.44, 0.56))
 
 
 def _van(stripe: str | None = None, beacon: bool = False) -> _Template:
@@ -238,12 +233,6 @@ def _bus() -> _Template:
     bus.plate(0.50, (-0.32, 0.32), (0.85, 0.95), "street_lamp")  # the board with its destination
     bus.wheels((-0.27, 0.30), 0.042, 0.16)
     return bus.lamps((0.18, 0.26), (0.20, 0.34), width=0.12)
-
-
-def _far_bus() -> _Template:
-    bus = _Template()
-    bus.frustum(_ALL, _ALL, (0.05, 0.42), "paint").frustum(_ALL, _ALL, (0.42, 0.82), "glass")
-    return bus.frustum(_ALL, _ALL, (0.82, 1.0), "paint").lamps((0.18, 0.26), (0.20, 0.34), width=0.12)
 
 
 def _rider(bike: _Template, seat: float, x: float, body: str) -> _Template:
@@ -302,6 +291,11 @@ def _cone() -> _Template:
     return cone
 
 
+def _barrier() -> _Template:
+    barrier = _Template().frustum(_ALL, (-0.45, 0.45), (0.0, 0.1), "trim")
+    return barrier.frustum((-0.2, 0.2), _ALL, (0.45, 1.0), "striped", bottom="trim")
+
+
 def _tree() -> _Template:
     tree = _Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark", top_x=(-0.03, 0.03), top_y=(-0.03, 0.03))
     return tree.blob((0.26, 1.0), 0.5, "leaves")
@@ -343,57 +337,148 @@ def _signal() -> _Template:
     return head
 
 
+# From afar, in as few faces as still show what it is and whether it brakes.
+
+
 def _box(material: str, **faces: str) -> _Template:
     return _Template().frustum(_ALL, _ALL, (0.0, 1.0), material, **faces)  # type: ignore[arg-type]
 
 
-def _templates(shape: Shape) -> tuple[_Template, _Template]:
-    """The near and the far template of a shape."""
-    near = {
-        Shape.BOX: lambda: _box("cloth", bottom="cloth"),
-        Shape.CAR: _car,
-        Shape.VAN: _van,
-        Shape.TRUCK: _truck,
-        Shape.BUS: _bus,
-        Shape.MOTORCYCLE: _motorcycle,
-        Shape.BICYCLE: _bicycle,
-        Shape.PEDESTRIAN: _pedestrian,
-        Shape.ANIMAL: _animal,
-        Shape.CONE: _cone,
-        Shape.BARRIER: lambda: _Template().frustum(_ALL, (-0.45, 0.45), (0.0, 0.1), "trim").frustum((-0.2, 0.2), _ALL, (0.45, 1.0), "striped", bottom="trim"),
-        Shape.DEBRIS: lambda: _Template().frustum(_ALL, _ALL, (0.0, 1.0), "fur", top_x=(-0.3, 0.42), top_y=(-0.4, 0.25)),
-        Shape.EMERGENCY: lambda: _van(stripe="red", beacon=True),
-        Shape.BUILDING: lambda: _box("wall", top="flat_roof"),
-        Shape.HOUSE: _house,
-        Shape.TREE: _tree,
-        Shape.CONIFER: _conifer,
-        Shape.BUSH: lambda: _Template().blob((-0.3, 1.0), 0.5, "leaves", sides=6, rings=3),
-        Shape.POLE: lambda: _box("metal"),
-        Shape.LAMP_POST: _lamp_post,
-        Shape.SIGN: _sign,
-        Shape.SIGNAL: _signal,
-    }
-    far = {
-        Shape.CAR: _far_car,
-        Shape.BUS: _far_bus,
-        Shape.PEDESTRIAN: lambda: _Template().frustum((-0.2, 0.2), (-0.3, 0.3), (0.0, 0.48), "trousers").frustum((-0.25, 0.25), (-0.45, 0.45), (0.46, 0.84), "cloth").frustum((-0.2, 0.2), (-0.15, 0.15), (0.84, 1.0), "skin"),
-        Shape.TREE: lambda: _Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark").blob((0.26, 1.0), 0.5, "leaves", sides=5, rings=2),
-    }  # fmt: skip
-    made = near[shape]()
-    return made, far[shape]() if shape in far else made
+def _far_car() -> _Template:
+    car = _Template()
+    car.frustum(_ALL, _ALL, (0.15, 0.60), "paint").frustum(_ALL, (-0.45, 0.45), (0.0, 0.15), "tyre")
+    car.frustum((-0.45, 0.24), (-0.455, 0.455), (0.60, 1.0), "glass", top_x=(-0.33, 0.07), top_y=(-0.38, 0.38), top="paint")
+    return car.lamps((0.42, 0.53), (0.44, 0.56))
+
+
+def _dot(cabin: tuple[float, float], belt: float, body: str = "paint", roof: str = "paint") -> _Template:
+    """A vehicle a few pixels tall: a body, a cabin over the stretch given, lamps."""
+    dot = _Template().frustum(_ALL, _ALL, (0.1, belt), body)
+    dot.frustum(cabin, (-0.46, 0.46), (belt, 1.0), "glass" if roof == "paint" else roof, top=roof)
+    return dot.lamps((0.3, 0.5), (0.3, 0.5), width=0.2, plain=True)
+
+
+def _far_van(stripe: str | None = None, beacon: bool = False) -> _Template:
+    van = _Template()
+    van.frustum(_ALL, _ALL, (0.12, 0.52), "paint").frustum((-0.45, 0.45), (-0.45, 0.45), (0.0, 0.12), "tyre")
+    van.frustum((-0.5, 0.40), (-0.49, 0.49), (0.52, 0.92), "paint", top_x=(-0.49, 0.24), front="glass")
+    if stripe:
+        van.frustum((-0.49, 0.47), (-0.505, 0.505), (0.34, 0.44), stripe)
+    if beacon:
+        van.frustum((0.05, 0.17), (-0.40, 0.40), (0.90, 1.0), "beacon")
+    return van.lamps((0.36, 0.46), (0.32, 0.48), width=0.12, plain=not stripe)
+
+
+def _far_truck() -> _Template:
+    truck = _Template().frustum((-0.5, 0.22), _ALL, (0.30, 1.0), "white", rear="metal")
+    truck.frustum((-0.45, 0.45), (-0.45, 0.45), (0.0, 0.30), "tyre").frustum((0.25, 0.5), (-0.48, 0.48), (0.16, 0.80), "paint")
+    return truck.plate(0.505, (-0.45, 0.45), (0.5, 0.76), "glass").lamps((0.20, 0.27), (0.18, 0.25), width=0.12, plain=True)
+
+
+def _far_bus() -> _Template:
+    bus = _Template()
+    bus.frustum(_ALL, _ALL, (0.05, 0.42), "paint").frustum(_ALL, _ALL, (0.42, 0.82), "glass")
+    return bus.frustum(_ALL, _ALL, (0.82, 1.0), "paint").lamps((0.18, 0.26), (0.20, 0.34), width=0.12)
+
+
+def _far_rider(body: str) -> _Template:
+    bike = _Template().frustum((-0.5, 0.5), (-0.08, 0.08), (0.0, 0.36), "tyre").frustum((-0.3, 0.3), (-0.2, 0.2), (0.3, 0.55), "paint")
+    bike.frustum((-0.26, 0.0), (-0.3, 0.3), (0.5, 0.85), body, top_x=(-0.1, 0.1))
+    return bike.frustum((-0.1, 0.1), (-0.18, 0.18), (0.85, 1.0), "trim").plate(-0.35, (-0.14, 0.14), (0.40, 0.48), "taillamp")
+
+
+def _far_pedestrian() -> _Template:
+    person = _Template().frustum((-0.2, 0.2), (-0.3, 0.3), (0.0, 0.48), "trousers")
+    return person.frustum((-0.25, 0.25), (-0.45, 0.45), (0.46, 0.84), "cloth").frustum((-0.2, 0.2), (-0.15, 0.15), (0.84, 1.0), "skin")
+
+
+def _far_cone() -> _Template:
+    cone = _Template().frustum((-0.36, 0.36), (-0.36, 0.36), (0.0, 0.45), "orange", top_x=(-0.2, 0.2), top_y=(-0.2, 0.2))
+    return cone.frustum((-0.2, 0.2), (-0.2, 0.2), (0.45, 0.7), "white").frustum((-0.14, 0.14), (-0.14, 0.14), (0.7, 1.0), "orange")
+
+
+def _crown(low: float, wide: float, narrow: float) -> _Template:
+    """A tree a few pixels tall: a trunk, and a frustum of leaves."""
+    tree = _Template().frustum((-0.05, 0.05), (-0.05, 0.05), (0.0, low), "bark") if low > 0 else _Template()
+    return tree.frustum((-wide, wide), (-wide, wide), (low, 1.0), "leaves", top_x=(-narrow, narrow), top_y=(-narrow, narrow))
+
+
+def _far_lamp_post() -> _Template:
+    post = _Template().frustum((-0.02, 0.02), (-0.2, 0.2), (0.0, 0.98), "metal")
+    return post.frustum((0.0, 0.5), (-0.3, 0.3), (0.965, 0.985), "metal", bottom="street_lamp")
+
+
+def _far_signal() -> _Template:
+    head = _Template().frustum((-0.5, 0.2), _ALL, (0.0, 1.0), "trim")
+    for centre, name in ((0.83, "lamp_red"), (0.50, "lamp_yellow"), (0.17, "lamp_green")):
+        head.plate(0.22, (-0.345, 0.345), (centre - 0.126, centre + 0.126), name)  # as large as the disc
+    return head
+
+
+_NEAR: dict[Shape, Callable[[], _Template]] = {
+    Shape.BOX: lambda: _box("cloth", bottom="cloth"),
+    Shape.CAR: _car,
+    Shape.VAN: _van,
+    Shape.TRUCK: _truck,
+    Shape.BUS: _bus,
+    Shape.MOTORCYCLE: _motorcycle,
+    Shape.BICYCLE: _bicycle,
+    Shape.PEDESTRIAN: _pedestrian,
+    Shape.ANIMAL: _animal,
+    Shape.CONE: _cone,
+    Shape.BARRIER: _barrier,
+    Shape.DEBRIS: lambda: _Template().frustum(_ALL, _ALL, (0.0, 1.0), "fur", top_x=(-0.3, 0.42), top_y=(-0.4, 0.25)),
+    Shape.EMERGENCY: lambda: _van(stripe="red", beacon=True),
+    Shape.BUILDING: lambda: _box("wall", top="flat_roof"),
+    Shape.HOUSE: _house,
+    Shape.TREE: _tree,
+    Shape.CONIFER: _conifer,
+    Shape.BUSH: lambda: _Template().blob((-0.3, 1.0), 0.5, "leaves", sides=6, rings=3),
+    Shape.POLE: lambda: _box("metal"),
+    Shape.LAMP_POST: _lamp_post,
+    Shape.SIGN: _sign,
+    Shape.SIGNAL: _signal,
+}
+_FAR: dict[Shape, Callable[[], _Template]] = {
+    Shape.CAR: _far_car,
+    Shape.VAN: _far_van,
+    Shape.TRUCK: _far_truck,
+    Shape.BUS: _far_bus,
+    Shape.MOTORCYCLE: lambda: _far_rider("trim"),
+    Shape.BICYCLE: lambda: _far_rider("cloth"),
+    Shape.PEDESTRIAN: _far_pedestrian,
+    Shape.CONE: _far_cone,
+    Shape.EMERGENCY: lambda: _far_van(stripe="red", beacon=True),
+    Shape.TREE: lambda: _Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark").blob((0.26, 1.0), 0.5, "leaves", sides=6, rings=3),
+    Shape.LAMP_POST: _far_lamp_post,
+    Shape.SIGNAL: _far_signal,
+}  # fmt: skip
+_DOT: dict[Shape, Callable[[], _Template]] = {
+    Shape.CAR: lambda: _dot((-0.4, 0.2), 0.6),
+    Shape.VAN: lambda: _dot((-0.5, 0.35), 0.5, roof="paint"),
+    Shape.TRUCK: lambda: _dot((-0.5, 0.22), 0.45, roof="white"),
+    Shape.BUS: lambda: _dot(_ALL, 0.42),
+    Shape.TREE: lambda: _crown(0.3, 0.4, 0.28),
+    Shape.CONIFER: lambda: _crown(0.15, 0.42, 0.05),
+    Shape.BUSH: lambda: _crown(0.0, 0.45, 0.3),
+}
 
 
 class Templates(NamedTuple):
-    """All templates in flat arrays: the quads of template t are `start[t]` to `start[t + 1]`; near 2s, far 2s + 1 of shape s."""
+    """All templates in flat arrays: the quads of template t are `start[t]` to `start[t + 1]`; shape s has 3s, 3s + 1, 3s + 2."""
 
-    start: Array  # (2S + 1,) int32
+    start: Array  # (3S + 1,) int32
     quad: Array  # (Q, 4, 3) float32
     plane: Array  # (Q, 4) float32 outward normal and offset, of the unit box
     material: Array  # (Q,) uint8
 
 
 def _flat() -> Templates:
-    every = [template for shape in Shape for template in _templates(shape)]
+    every = []
+    for shape in Shape:
+        near = _NEAR[shape]
+        far = _FAR.get(shape, near)
+        every += [near(), far(), _DOT.get(shape, far)()]
     start = np.cumsum([0] + [len(template.quads) for template in every])
     quads = np.concatenate([np.stack(template.quads) for template in every])
     codes = np.concatenate([template.codes for template in every])
