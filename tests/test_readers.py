@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 
 from tests import small_logs
 from tests.small_lake import assert_equal
 from understudy import plugins
-from understudy.geometry import compose, wrap
+from understudy.geometry import compose, constant_turn, wrap
 from understudy.records import NS, Drive, Driver, Kind
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
@@ -204,14 +205,14 @@ def test_scenarionet_the_drivable_area_leaves_out_islands(tmp_path: Path) -> Non
     small_logs.write_scenarionet(tmp_path)
     (drive,) = drives("scenarionet", tmp_path).values()
     assert drive.map is not None
-    import shapely
-
     area = shapely.union_all([shapely.Polygon(ring) for ring in drive.map.drivable])
     on_island = compose(np.array([*small_logs.START[:2], np.pi / 4]), np.array([55.0, 6, 0]))
     beside_it = compose(np.array([*small_logs.START[:2], np.pi / 4]), np.array([45.0, 6, 0]))
     assert not shapely.contains_xy(area, *on_island[:2]) and shapely.contains_xy(area, *beside_it[:2])
-    styles = sorted((marking.style, marking.colour) for marking in drive.map.markings)
-    assert styles == [("dashed", "yellow"), ("kerb", "white"), ("kerb", "white")]
+    assert {(marking.style, marking.colour) for marking in drive.map.markings} == {
+        ("dashed", "yellow"),
+        ("kerb", "white"),
+    }
 
 
 def test_scenarionet_a_clock_that_stumbles_is_mended(tmp_path: Path) -> None:
@@ -220,8 +221,6 @@ def test_scenarionet_a_clock_that_stumbles_is_mended(tmp_path: Path) -> None:
     t, _ = small_logs.poses(10)
     late = t + 0.02 * (t > 1.05) + 0.04 * (t > 3.05) - 0.1 * (t > 4.65)  # two dropped messages, then the right place
     start = small_logs.START
-    from understudy.geometry import constant_turn
-
     stumbling = compose(start, constant_turn(np.float64(small_logs.SPEED), np.float64(small_logs.YAW_RATE), late))
     state["position"][:, :2], state["heading"] = stumbling[:, :2], stumbling[:, 2]
     small_logs.write_scenarionet(tmp_path, said)
@@ -241,8 +240,6 @@ def test_argoverse2_its_map(tmp_path: Path) -> None:
     assert lanes["2"].junction and lanes["2"].kind == "bicycle"
     assert lanes["1"].left_lane is None, "its neighbour comes the other way"
     (crossing,) = drive.map.crosswalks
-    import shapely
-
     assert shapely.Polygon(crossing).is_valid and shapely.Polygon(crossing).area == pytest.approx(24)
     assert {(marking.style, marking.colour) for marking in drive.map.markings} == {
         ("dashed", "white"),
@@ -364,8 +361,6 @@ def test_scenarionet_figures(real: Callable[[str], dict[str, Drive]]) -> None:
         assert 19.0 <= drive.seconds <= 20.0 and drive.facts["rates_hz"]["pose"] == 10.0
         assert drive.frame in ("boston-seaport", "singapore-onenorth", "singapore-queenstown")
         assert drive.map is not None and len(drive.map.lanes) >= 50 and drive.map.drivable
-        import shapely
-
         area = shapely.union_all([shapely.Polygon(ring) for ring in drive.map.drivable])
         assert shapely.contains_xy(area, drive["x"], drive["y"]).all(), "the ego drove on the road"
         assert shapely.Polygon(drive.map.extent).contains(shapely.MultiPoint(drive.poses[:, :2]))

@@ -156,9 +156,9 @@ def _known(poses: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
 
 
 def _near(stamps: Ints, t_ns: Ints) -> Array:
-    """Which instants lie between two poses that are at most HOLE_S apart."""
+    """Which instants are those of a pose, or lie between two poses that are at most HOLE_S apart."""
     after = np.clip(np.searchsorted(stamps, t_ns), 1, len(stamps) - 1)
-    return np.asarray((stamps[after] - stamps[after - 1]) / NS <= HOLE_S)
+    return np.isin(t_ns, stamps) | ((stamps[after] - stamps[after - 1]) / NS <= HOLE_S)
 
 
 def _rotation(rows: Mapping[str, Array]) -> Floats:

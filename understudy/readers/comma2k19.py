@@ -68,7 +68,7 @@ class Comma2k19:
             raise DataError(f"{name}: {len(known)} of its poses are numbers, and a drive needs 2")
         cut = slice(known[0], known[-1] + 1)
         t_ns = np.round(times * NS).astype(np.int64)
-        place = _place(t_ns[cut], *(pose[part][cut] for part in parts), self.camera_ahead)
+        place = _place(t_ns[cut], ahead=self.camera_ahead, **{part: values[cut] for part, values in pose.items()})
         can, poses, at = segment / "processed_log/CAN", place["poses"], times[cut]
         columns = {
             **dict(zip(("x", "y", "yaw"), poses.T, strict=True)),

@@ -63,4 +63,4 @@ def load(path: Path) -> Any:
         except DataError as error:
             raise DataError(f"refused a pickle: {error}; in {path}") from error
         except pickle.UnpicklingError as error:
-            raise DataError(f"reading a pickle: {error}; in {path}") from error
+            raise ValueError(error) from error
