@@ -532,7 +532,7 @@ def test_a_file_that_was_cut_short_is_refused_or_recovered_as_asked(tmp_path: Pa
 def test_pictures_of_a_log_that_was_moved_are_missed_in_one_line(tmp_path: Path) -> None:
     drive = there_and_back(whole_drive(), tmp_path)
     (tmp_path / "drive.mcap").rename(tmp_path / "moved.mcap")
-    with pytest.raises(DataError, match="No such file or directory; in .*drive.mcap"):
+    with pytest.raises(DataError, match=r"No such file or directory; in .*drive\.mcap"):
         drive.cameras[0].pictures.read(np.array([0]))
 
 
