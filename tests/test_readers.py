@@ -15,7 +15,7 @@ import shapely
 from tests import small_logs
 from tests.small_lake import assert_equal
 from understudy import plugins
-from understudy.geometry import compose, constant_turn, wrap
+from understudy.geometry import compose, constant_turn, corners, overlap, wrap
 from understudy.records import NS, Drive, Driver, Kind
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
@@ -364,6 +364,24 @@ def test_scenarionet_figures(real: Callable[[str], dict[str, Drive]]) -> None:
         area = shapely.union_all([shapely.Polygon(ring) for ring in drive.map.drivable])
         assert shapely.contains_xy(area, drive["x"], drive["y"]).all(), "the ego drove on the road"
         assert shapely.Polygon(drive.map.extent).contains(shapely.MultiPoint(drive.poses[:, :2]))
+
+
+@pytest.mark.parametrize("name", ["scenarionet", "argoverse2"])
+def test_the_human_hit_nobody_and_stayed_on_the_road(name: str, real: Callable[[str], dict[str, Drive]]) -> None:
+    """Binds the ego's place and size, the objects' and the map's to each other."""
+    for drive in real(name).values():
+        assert drive.objects is not None and drive.map is not None
+        objects, size = drive.objects, np.ones(len(drive))
+        ego = compose(drive.poses, np.array([drive.vehicle.centre_x, 0, 0]))
+        length, width = drive.vehicle.length * size, drive.vehicle.width * size
+        others = np.stack([objects["x"], objects["y"], objects["yaw"]], axis=-1)
+        i = objects.instant
+        assert not overlap(ego[i], length[i], width[i], others, objects["length"], objects["width"]).any()
+        road = shapely.union_all([shapely.Polygon(ring) for ring in drive.map.drivable])
+        wheels = corners(ego, length, width)
+        assert shapely.contains_xy(road.buffer(0.3), wheels[..., 0], wheels[..., 1]).all()
+        lanes = shapely.union_all([shapely.Polygon(lane.polygon).buffer(0) for lane in drive.map.lanes])
+        assert shapely.contains_xy(lanes, drive["x"], drive["y"]).all()
 
 
 def test_scenarionet_the_ego_does_not_slip_sideways_at_its_rear_axle(real: Callable[[str], dict[str, Drive]]) -> None:

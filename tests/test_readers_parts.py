@@ -136,10 +136,7 @@ def test_utm_keeps_angles_and_nearly_lengths(latitude: float, away: float) -> No
     here, step = ecef(lat, lon, 0.0), 10.0
     enu = geodesy.enu_R_ecef(lat, lon)
     there = here + enu.T @ np.array([0.0, step, 0.0])
-    (e0, n0, convergence), (e1, n1, _) = (
-        geodesy.utm(*geodesy.geodetic(point)[:2], 10)
-        for point in (here, there)  # type: ignore[misc]
-    )
+    (e0, n0, convergence), (e1, n1, _) = (geodesy.utm(*geodesy.geodetic(point)[:2], 10) for point in (here, there))
     assert np.hypot(e1 - e0, n1 - n0) == pytest.approx(step, rel=2e-3)
     north = np.arctan2(n1 - n0, e1 - e0) - np.pi / 2  # counter-clockwise from grid north to true north
     assert north == pytest.approx(float(convergence), abs=2e-5)
