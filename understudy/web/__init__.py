@@ -1,5 +1,1 @@
 """Pages for people: each is one HTML file that holds all it needs, and is written into the lake."""
-
-from understudy.web.show import show
-
-__all__ = ["show"]

@@ -44,6 +44,15 @@ def shots(moment: Moment, width: int = 800, others: int = 320) -> list[Shot]:
     return found
 
 
+def film(moment: Moment, start_ns: int, end_ns: int, count: int = 6, width: int = 200) -> list[Shot]:
+    """What the camera that looks ahead saw over a span, in few small pictures at even steps."""
+    front = next(iter(sorted(moment.drive.cameras, key=_ahead, reverse=True)), None)
+    if front is None:
+        return []
+    steps = np.unique(front.latest(np.linspace(start_ns, end_ns, count).astype(np.int64)))
+    return [shot(moment, front, int(index), width) for index in steps if index >= 0]
+
+
 def shot(moment: Moment, camera: Camera, index: int, width: int) -> Shot:
     """One picture of a camera, no wider than `width`, with the paths of a moment; why not, if it cannot be read."""
     before_s = float(moment.drive.t_ns[moment.instant] - camera.t_ns[index]) / NS
@@ -79,11 +88,11 @@ def _ribbons(moment: Moment, camera: Camera, at_ns: int) -> Iterator[str]:
     if not camera.calibrated:
         return
     then_T_now = _shift(moment, at_ns)
+    paths = {intent.look: np.concatenate([np.zeros((1, 3)), intent.likeliest[:, :3]]) for intent in moment.intents}
     if moment.driven is not None:
-        yield _ribbon("human", compose(then_T_now, moment.driven), camera, moment.drive)
-    for intent in moment.intents:
-        path = np.concatenate([np.zeros((1, 3)), intent.likeliest[:, :3]])
-        yield _ribbon(intent.look, compose(then_T_now, path), camera, moment.drive)
+        paths["human"] = moment.driven
+    for look, path in sorted(paths.items(), key=lambda named: -arc_length(named[1][:, :2])[-1]):  # the shorter on top
+        yield _ribbon(look, compose(then_T_now, path), camera, moment.drive)
 
 
 def _shift(moment: Moment, at_ns: int) -> Floats:

@@ -15,7 +15,7 @@ from understudy.errors import UnderstudyError
 from understudy.mine import WEIGHTS
 from understudy.records import NS, Clip, Drive, Event, Floats
 from understudy.web import bev
-from understudy.web.camera import Shot, shots
+from understudy.web.camera import Shot, film, shots
 from understudy.web.moment import Intent, Moment, at_worst, moment
 from understudy.web.signals import Signals, number, signals
 
@@ -81,6 +81,7 @@ class Card:
     looks: tuple[tuple[str, str], ...]  # kinds of object in the picture: class of the style, word
     leads: bool  # whether somebody ahead of the ego is outlined in it
     shots: tuple[Shot, ...]
+    film: tuple[Shot, ...]  # where the page cannot play from above
     signals: Signals
     scores: tuple[Row, ...]
 
@@ -130,6 +131,7 @@ def card(number: int, drive: Drive, clip: Clip, found: Mapping[str, Floats], ord
         looks=tuple((look, _WORDS.get(look, look)) for look in bev.looks(at)) if placed else (),
         leads=placed and "leader_track" in drive and bool(drive["leader_track"][at.instant] >= 0),
         shots=tuple(shots(at)),
+        film=() if placed else tuple(film(at, start_ns, end_ns)),
         signals=signals(at, start_ns, end_ns, clip.events, main),
         scores=tuple(_scores(at)),
     )

@@ -183,7 +183,7 @@ def about(
     return About(
         title=_title(identifier, cards, len(drives)),
         lead=_lead(identifier, drives),
-        yields=yields(found, cards),
+        yields=tuple(one for one in yields(found, cards) if one.kept or not identifier),
         policies=tuple(policies),
         made=tuple((name, value) for name, value in made.items() if value),
         settings=json.dumps(record["settings"], indent=2) if record else "",
@@ -192,13 +192,13 @@ def about(
 
 def _title(identifier: str | None, cards: Sequence[Card], drives: int) -> str:
     if identifier:
-        return cards[0].drive
+        return cards[0].span if len(cards) == 1 else cards[0].drive
     return f"{_count(len(cards), 'moment')} from {_count(drives, 'drive')}"
 
 
 def _lead(identifier: str | None, drives: Iterable[Mapping[str, Any]]) -> str:
     if identifier:
-        return f"What {identifier} shows: what was driven, and what candidates planned in the shadow."
+        return "What was driven, and what candidates planned in the shadow."
     drives = list(drives)
     km = sum(drive["km"] for drive in drives if drive["km"] and np.isfinite(drive["km"]))
     time = _duration(sum(drive["seconds"] for drive in drives))
