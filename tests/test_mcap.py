@@ -24,6 +24,7 @@ from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
 from PIL import Image
 
+from understudy import plugins
 from understudy.errors import DataError, UnderstudyError
 from understudy.readers.mcap import Mcap
 from understudy.readers.mcap.container import open_container
@@ -250,6 +251,13 @@ def test_any_drive_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, drive: Drive, viewers: bool
 ) -> None:
     same(drive, there_and_back(drive, tmp_path_factory.mktemp("mcap"), viewers))
+
+
+@pytest.mark.parametrize("reader", ["scenarionet", "argoverse2", "comma2k19"])
+def test_real_drives_are_read_as_they_were_written(tmp_path: Path, shared_data: Path, reader: str) -> None:
+    logs = plugins.make("reader", reader)
+    drive = logs.read(shared_data / reader, next(iter(logs.scan(shared_data / reader))))
+    same(drive, there_and_back(drive, tmp_path))
 
 
 def test_a_column_that_a_log_lacks_is_absent_and_not_zero(tmp_path: Path, arc: Drive) -> None:

@@ -19,6 +19,7 @@ from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
 from foxglove_schemas_protobuf.LocationFix_pb2 import LocationFix
 from foxglove_schemas_protobuf.Log_pb2 import Log
 from foxglove_schemas_protobuf.Odometry_pb2 import Odometry
+from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from mcap.writer import CompressionType, IndexType
 from mcap.writer import Writer as McapWriter
 from mcap_protobuf.writer import Writer as ProtobufWriter
@@ -44,9 +45,10 @@ from tests.mcap_files import (
     seconds,
 )
 from understudy.errors import DataError, SettingsError, UnderstudyError
-from understudy.geometry import wrap
+from understudy.geometry import move, wrap
 from understudy.readers.mcap import Mcap
 from understudy.readers.mcap.cameras import name_of
+from understudy.readers.mcap.scenes import kind_of
 from understudy.recorder import write
 from understudy.records import Drive, Kind
 
@@ -88,6 +90,43 @@ def test_transforms_pictures_calibration_and_boxes_in_protobuf(tmp_path: Path, a
     np.testing.assert_allclose(drive.objects["vx"][cars], 4.0, atol=1e-6)
     np.testing.assert_allclose(drive.objects["z"], 0.8, atol=1e-9)
     np.testing.assert_allclose(drive.objects["yaw"], 0.1, atol=1e-9)
+
+
+def test_boxes_are_placed_from_the_frame_they_are_in_and_gone_when_their_time_is_up(tmp_path: Path, arc: Drive) -> None:
+    """A cone seen twice a second 20 m ahead and 2 m to the left of the car, each time shown for 0.3 s."""
+    with (tmp_path / "seen.mcap").open("wb") as file, ProtobufWriter(file) as writer:
+        for index, (t_ns, x, y, yaw) in enumerate(instants(arc)):
+            names = {"timestamp": seconds(t_ns), "parent_frame_id": "map", "child_frame_id": "base_link"}
+            transform = FrameTransform(**names, translation={"x": x, "y": y}, rotation=about_z(yaw))
+            writer.write_message("/tf", transform, log_time=t_ns, publish_time=t_ns)
+            cube = {"pose": {"position": {"x": 20.0, "y": 2.0}, "orientation": {"w": 1.0}}, "size": {"x": 0.4}}
+            cone = {"id": "traffic_cone_3", "frame_id": "base_link", "timestamp": seconds(t_ns), "cubes": [cube]}
+            if index % 5 == 0:
+                seen = SceneUpdate(entities=[cone | {"lifetime": {"nanos": 300_000_000}}])
+                writer.write_message("/detections", seen, log_time=t_ns, publish_time=t_ns)
+    objects = Mcap().read(tmp_path, "seen.mcap").objects
+    assert objects is not None and set(objects["kind"].tolist()) == {Kind.CONE}
+    assert np.diff(objects.starts).tolist() == ([1, 1, 1, 0, 0] * 41)[: len(arc)]
+    sighted = np.isin(objects.instant, np.arange(0, len(arc), 5))
+    there = move(arc.poses[::5], np.array([20.0, 2.0]))
+    np.testing.assert_allclose(np.stack([objects["x"], objects["y"]], -1)[sighted], there, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("human.pedestrian.police_officer", Kind.PEDESTRIAN),
+        ("vehicle.emergency.police", Kind.EMERGENCY),
+        ("vehicle.construction", Kind.TRUCK),
+        ("vehicle.bus.bendy", Kind.BUS),
+        ("MOTORCYCLIST", Kind.MOTORCYCLE),
+        ("vehicle.bicycle", Kind.BICYCLE),
+        ("CAR_17", Kind.CAR),
+        ("obstacle 4", Kind.UNKNOWN),
+    ],
+)
+def test_what_a_box_is_stands_in_its_words(words: str, kind: Kind) -> None:
+    assert kind_of(words) == kind
 
 
 def test_the_idle_pose_in_the_cars_own_frame_is_the_cars_pose(tmp_path: Path, arc: Drive) -> None:
