@@ -61,7 +61,9 @@ class _Film:
     @classmethod
     @lru_cache(maxsize=4)
     def of(cls, path: Path) -> _Film:
-        places, keys, begin = [], [], 0
+        places: list[tuple[int, int]] = []
+        keys: list[int] = []
+        begin = 0
         with av.open(str(path), format="hevc") as container:
             stream = container.streams.video[0]
             for packet in container.demux(stream):
