@@ -1,0 +1,133 @@
+"""Labels of every drive of the lake, as the table `labels`: a labeler is asked where the drive offers what it needs.
+
+A value is kept as the bytes of its array (C order); its type and shape are told in the part. What is unknown is nan, or
+labelers.UNKNOWN in int8; `valid` says whether anything is known at that instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from understudy import plugins, workers
+from understudy.labelers import Label, Labeler
+from understudy.records import NS, Drive, Ints
+from understudy.store import Lake, Part, code_version
+
+LABELS = pa.schema(
+    [
+        ("drive", pa.string()),
+        ("t_ns", pa.int64()),
+        ("labeler", pa.string()),
+        ("valid", pa.bool_()),
+        ("value", pa.binary()),
+    ]
+)
+_BATCH = 256  # instants labelled at once
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The settings of the stage."""
+
+    labelers: tuple[str, ...] = ("path", "control", "bev", "light")
+    every_s: float = 0.5  # between the instants that get labels; 0 is every instant
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of labelers, by name
+
+
+def label(drive: Drive, labelers: Mapping[str, Labeler], every_s: float = 0.5) -> tuple[Ints, dict[str, Label]]:
+    """The instants that get labels, and the labels of those labelers that the drive has enough for."""
+    instants = spaced(drive.t_ns, every_s)
+    cuts = [instants[start : start + _BATCH] for start in range(0, len(instants), _BATCH)]
+    found = {
+        name: Label(np.concatenate([labeler.label(drive, cut).value for cut in cuts]))
+        for name, labeler in labelers.items()
+        if not drive.lacks(labeler.needs)
+    }
+    return instants, found
+
+
+def spaced(t_ns: Ints, every_s: float) -> Ints:
+    """Instants at least `every_s` apart (less half a millisecond, for clocks that tremble), from the first on."""
+    if every_s <= 0:
+        return np.arange(len(t_ns))
+    chosen, step = [0], int(every_s * NS) - NS // 2000
+    while (following := int(np.searchsorted(t_ns, t_ns[chosen[-1]] + step))) < len(t_ns):
+        chosen.append(following)
+    return np.array(chosen, dtype=np.int64)
+
+
+def run(
+    lake: Lake,
+    settings: Labels | None = None,
+    processes: int = 0,
+    on_drive: Callable[[workers.Outcome, int], None] | None = None,
+) -> workers.Report:
+    """Label every drive of the lake. A drive that no labeler has enough for is skipped and counted."""
+    settings = settings or Labels()
+    labelers = {name: plugins.make("labeler", name, settings.settings.get(name)) for name in settings.labelers}
+    code = code_version(["understudy.label", "understudy.store", *{type(one).__module__ for one in labelers.values()}])
+    with lake.run("label", "labels", asdict(settings), code, replaces="drive") as run:
+        todo, kept = [], []
+        for drive in lake.drives():
+            if all(set(labeler.needs) - set(drive["offers"]) for labeler in labelers.values()):
+                run.skip(drive["id"], "no labeler has what it needs")
+                continue
+            part = run.part(drive["id"], [drive["part"]])
+            if part.done:
+                kept.append(part.subject)
+            else:
+                todo.append(part)
+        outcomes = workers.map_drives(
+            partial(_label_one, lake, labelers, settings.every_s),
+            todo,
+            processes,
+            on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
+            describe=_subject,
+        )
+        for outcome in outcomes:
+            if outcome.error:
+                run.fail(outcome.name, outcome.error)
+        made = tuple(outcome.name for outcome in outcomes if not outcome.error)
+        return workers.Report(made, tuple(kept), run.skipped, run.failures)
+
+
+def _subject(part: Part) -> str:
+    return part.subject
+
+
+def _label_one(lake: Lake, labelers: Mapping[str, Labeler], every_s: float, part: Part) -> None:
+    drive = lake.drive(part.subject, cameras=False)
+    instants, found = label(drive, labelers, every_s)
+    kinds = {name: {"dtype": str(one.value.dtype), "shape": one.value.shape[1:]} for name, one in found.items()}
+    tables = [_table(drive.id, drive.t_ns[instants], name, one) for name, one in found.items()]
+    known = {name: int(one.valid.sum()) for name, one in found.items()}
+    part.write({"labels": pa.concat_tables([LABELS.empty_table(), *tables])}, about={"kinds": kinds, "valid": known})
+
+
+def _table(drive: str, t_ns: Ints, name: str, one: Label) -> pa.Table:
+    count = len(t_ns)
+    values = [row.tobytes() for row in np.ascontiguousarray(one.value)]
+    return pa.table([[drive] * count, t_ns, [name] * count, one.valid, values], schema=LABELS)
+
+
+def read(lake: Lake, drive: str) -> tuple[Ints, dict[str, Label]]:
+    """The stamps that a drive has labels at, and its labels by labeler; nothing where it was not labelled."""
+    entries = lake.entries(stage="label", subject=drive)
+    if not entries:
+        return np.zeros(0, np.int64), {}
+    rows = lake.table("labels", [drive])
+    stamps: Ints = np.zeros(0, np.int64)
+    found = {}
+    for name, kind in entries[-1].about["kinds"].items():
+        mine = rows.filter(pc.equal(rows["labeler"], name))
+        stamps = mine["t_ns"].to_numpy()
+        data = b"".join(mine["value"].to_pylist())
+        found[name] = Label(np.frombuffer(data, kind["dtype"]).reshape(len(stamps), *kind["shape"]))
+    return stamps, found

@@ -1,0 +1,186 @@
+"""What lies around the car, seen from above: road, lane lines and their direction, vehicles, vulnerable road users.
+
+The map is drawn once for each stretch of the drive, north up and finer than the cells, and then looked up at the cells
+of every instant; objects are drawn into the cells directly. Beyond the map's extent, and without objects, cells are
+unknown rather than empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numba
+import numpy as np
+from PIL import Image, ImageDraw
+
+from understudy.geometry import Grid, inverse, move
+from understudy.labelers import UNKNOWN, Label
+from understudy.records import MOTOR_VEHICLES, VULNERABLE, Array, Drive, Floats, Ints, Kind, Lane, Map, Objects
+
+# Channels of the label. The first four are 0 or 1.
+CHANNELS = ("drivable", "line", "vehicle", "vulnerable", "direction_x", "direction_y", "velocity_x", "velocity_y")
+DIRECTION_UNIT = 1 / 127  # of a unit vector along the lane, in the ego frame
+VELOCITY_UNIT = 0.25  # m/s over ground, turned into the ego frame
+
+_FINE = 0.25  # metres a pixel of the drawn map
+_STRETCH = 64  # instants that share one drawing
+_LONGEST = 600.0  # metres of path that share one drawing
+_LANE = 2.5  # metres of width that a lane's direction is told for
+_TURNS = 254  # steps of direction in a drawing; 0 is none, 255 is several
+
+
+@dataclass(frozen=True)
+class Bev:
+    """The surroundings (B, 8, X, Y) int8 on a grid: CHANNELS."""
+
+    grid: Grid = field(default_factory=Grid)
+
+    needs: ClassVar[tuple[str, ...]] = ("pose",)
+
+    def label(self, drive: Drive, instants: Ints) -> Label:
+        value = np.full((len(instants), len(CHANNELS), *self.grid.shape), UNKNOWN, np.int8)
+        poses = drive.poses[instants]
+        placed = np.flatnonzero(np.isfinite(poses).all(axis=1))
+        if drive.map is not None:
+            for rows in _stretches(poses, placed):
+                value[rows, 0:2], value[rows, 4:6] = _ground(drive.map, poses[rows], self.grid)
+        objects = drive.truth.objects if drive.truth and drive.truth.objects else drive.objects
+        if objects is not None:
+            for row in placed:
+                others = objects.slice(instants[row], instants[row] + 1)
+                value[row, 2:4], value[row, 6:8] = _boxes(others, poses[row], self.grid)
+        return Label(value)
+
+
+# The map --------------------------------------------------------------------------------------------------------------
+
+
+def _stretches(poses: Floats, rows: Ints) -> Iterator[Ints]:
+    """Rows in order, cut where a drawing would grow too large."""
+    start = 0
+    for stop in range(1, len(rows) + 1):
+        reach = np.ptp(poses[rows[start:stop], :2], axis=0).max()
+        if stop == len(rows) or stop - start == _STRETCH or reach > _LONGEST:
+            yield rows[start:stop]
+            start = stop
+
+
+def _ground(map: Map, poses: Floats, grid: Grid) -> tuple[Array, Array]:
+    """Road and lines (B, 2, X, Y), and direction (B, 2, X, Y), from the map around some poses (B, 3)."""
+    cells = move(poses[:, None, None], grid.centres())  # (B, X, Y, 2) in the map frame
+    low = cells.min(axis=(0, 1, 2)) - 1.0
+    size = np.ceil((cells.max(axis=(0, 1, 2)) + 1.0 - low) / _FINE).astype(int)
+    sheet = _Sheet(low, (int(size[0]), int(size[1])))
+    at = tuple(np.moveaxis(((cells - low) / _FINE).astype(np.int64), -1, 0))
+    known = sheet.draw(_extent(map), [])[at] > 0
+    rings = [*map.drivable, *(lane.polygon for lane in map.lanes)]
+    road = sheet.draw(rings, [])[at]
+    line = sheet.draw([], _lines(map), width=grid.cell)[at]
+    turn = sheet.directions(map.lanes)[at].astype(np.float64)
+    told = known & (turn > 0) & (turn <= _TURNS)
+    heading = (turn - 1) * (2 * np.pi / _TURNS) - poses[:, 2][:, None, None]
+    direction = np.stack([np.cos(heading), np.sin(heading)], axis=1) / DIRECTION_UNIT
+    return (
+        np.where(known[:, None], np.stack([road, line], axis=1), UNKNOWN).astype(np.int8),
+        np.where(told[:, None], np.round(direction), UNKNOWN).astype(np.int8),
+    )
+
+
+def _extent(map: Map) -> list[Floats] | None:
+    return None if map.extent is None else [map.extent]
+
+
+def _lines(map: Map) -> list[Floats]:
+    """What is painted, else the sides of the lanes outside junctions."""
+    if map.markings:
+        return [marking.points for marking in map.markings]
+    sides = (side for lane in map.lanes if not lane.junction for side in (lane.left, lane.right))
+    return [side for side in sides if side is not None]
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """A drawing with its lower left corner at `low`, x along the first axis: pixels are looked up as [x, y]."""
+
+    low: Floats
+    size: tuple[int, int]
+
+    def draw(self, rings: list[Floats] | None, lines: list[Floats], width: float = 0.0) -> Array:
+        """1 inside any of the rings (everywhere without rings) and along the lines, else 0."""
+        picture = Image.new("L", self._turned, 1 if rings is None else 0)
+        pen = ImageDraw.Draw(picture)
+        for ring in rings or []:
+            if self._meets(ring):
+                pen.polygon(self._pixels(ring), fill=1)
+        for line in lines:
+            if self._meets(line):
+                pen.line(self._pixels(line), fill=1, width=max(1, round(width / _FINE)))
+        return np.asarray(picture)
+
+    def directions(self, lanes: tuple[Lane, ...]) -> Array:
+        """The direction of the lane at each pixel in _TURNS steps from 1 on; 0 outside lanes, 255 in junctions."""
+        picture = Image.new("L", self._turned, 0)
+        pen = ImageDraw.Draw(picture)
+        near = [lane for lane in lanes if self._meets(lane.polygon)]
+        for lane in (lane for lane in near if not lane.junction):
+            heading = np.arctan2(*np.diff(lane.centre, axis=0).T[::-1])
+            step = np.round(heading % (2 * np.pi) * (_TURNS / (2 * np.pi))).astype(int) % _TURNS + 1
+            for number, fill in enumerate(step.tolist()):
+                pen.line(self._pixels(lane.centre[number : number + 2]), fill=fill, width=round(_LANE / _FINE))
+        for lane in (lane for lane in near if lane.junction):
+            pen.polygon(self._pixels(lane.polygon), fill=255)
+        return np.asarray(picture)
+
+    @property
+    def _turned(self) -> tuple[int, int]:
+        return self.size[1], self.size[0]  # y runs along a picture's rows, so that the array comes out as [x, y]
+
+    def _pixels(self, points: Floats) -> list[tuple[float, float]]:
+        at = (points - self.low) / _FINE - 0.5
+        return [(float(y), float(x)) for x, y in at]
+
+    def _meets(self, points: Floats) -> bool:
+        at = (points - self.low) / _FINE
+        return bool((at.max(axis=0) > 0).all() and (at.min(axis=0) < self.size).all())
+
+
+# Objects --------------------------------------------------------------------------------------------------------------
+
+
+def _boxes(others: Objects, pose: Floats, grid: Grid) -> tuple[Array, Array]:
+    """Vehicles and vulnerable road users (2, X, Y), and their velocities (2, X, Y), at one instant."""
+    there = np.zeros((2, *grid.shape), np.int8)
+    velocity = np.full((2, *grid.shape), UNKNOWN, np.int8)
+    kind = others["kind"]
+    vehicle = np.isin(kind, [*MOTOR_VEHICLES, Kind.UNKNOWN])
+    wanted = vehicle | np.isin(kind, VULNERABLE)
+    boxes = np.stack([others[name] for name in ("x", "y", "yaw", "length", "width", "vx", "vy")], axis=-1)
+    wanted &= np.isfinite(boxes[:, :3]).all(axis=1)
+    boxes = boxes[wanted]
+    boxes[:, :2] = move(inverse(pose), boxes[:, :2])
+    boxes[:, 2] -= pose[2]
+    boxes[:, 3:5] = np.nan_to_num(boxes[:, 3:5])
+    boxes[:, 5:7] = move(np.array([0, 0, -pose[2]]), boxes[:, 5:7]) / VELOCITY_UNIT
+    layer = np.where(vehicle, 0, 1)[wanted]
+    _fill(boxes, layer, grid.x0, grid.y0, grid.cell, there, velocity)
+    return there, velocity
+
+
+@numba.njit(cache=True)
+def _fill(boxes: Floats, layer: Ints, x0: float, y0: float, cell: float, there: Array, velocity: Array) -> None:
+    """Mark the cells whose middle lies in a box. A box thinner than a cell counts as wide as one, lest it be missed."""
+    for n in range(len(boxes)):
+        x, y, yaw = boxes[n, 0], boxes[n, 1], boxes[n, 2]
+        along, across = max(boxes[n, 3], cell) / 2, max(boxes[n, 4], cell) / 2
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        reach = np.hypot(along, across)
+        for i in range(max(0, int((x - reach - x0) / cell)), min(there.shape[1], int((x + reach - x0) / cell) + 1)):
+            for j in range(max(0, int((y - reach - y0) / cell)), min(there.shape[2], int((y + reach - y0) / cell) + 1)):
+                dx, dy = x0 + cell * (i + 0.5) - x, y0 + cell * (j + 0.5) - y
+                if abs(dx * cos + dy * sin) <= along and abs(dy * cos - dx * sin) <= across:
+                    there[layer[n], i, j] = 1
+                    for axis in range(2):
+                        v = boxes[n, 5 + axis]
+                        velocity[axis, i, j] = UNKNOWN if np.isnan(v) else np.int8(min(max(round(v), -127), 127))
