@@ -131,7 +131,8 @@ def _emit(
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
         numeric = any(isinstance(row.get(name), int | float) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        # Names are for copying: they are never broken.
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", no_wrap=name == "id")
     for row in rows:
         table.add_row(*(write(row[name]) if row.get(name) is not None else "–" for name, write in columns.items()))
     Console().print(table)
@@ -272,10 +273,8 @@ def drives(as_of: str | None, as_json: bool, lake: Path | None) -> None:
         rows,
         {
             "id": str,
-            "reader": str,
             "seconds": _number(1),
             "km": _number(2),
-            "instants": str,
             "rate_hz": _number(1),
             "cameras": lambda names: ", ".join(names) or "–",
             "objects": str,
