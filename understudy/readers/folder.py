@@ -78,7 +78,11 @@ def fingerprint(root: Path, files: Iterable[Path]) -> str:
 
 
 def drive_id(reader: str, name: str, contents: str) -> str:
-    """`reader-name-3f9a1c`: readable, fit for file names and addresses, and different where the contents differ."""
+    """`reader-name-3f9a1c`: readable, fit for file names and addresses, and different where the contents differ.
+
+    Of random numbers in a name, such as a UUID, the first eight digits are enough to find the log again.
+    """
+    name = re.sub(r"([0-9a-f]{8})(?:[0-9a-f]{8,}|(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9A-Za-z])", r"\1", name)
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
     return f"{reader}-{slug}-{contents[:6]}"
 

@@ -92,7 +92,7 @@ class ScenarioNet:
         path = folder.inside(Path(root), f"{key}.pkl")
         scenario = restricted_pickle.load(path)
         with folder.reading(f"scenario {key} as ScenarioNet's", path):
-            name = folder.drive_id("scenarionet", path.stem, self.fingerprint(root, key))
+            name = folder.drive_id("scenarionet", str(scenario["id"]), self.fingerprint(root, key))
             return self._drive(name, scenario)
 
     def _drive(self, name: str, scenario: Mapping[str, Any]) -> Drive:
