@@ -1,23 +1,27 @@
 """How many instants a second the city's cameras draw, against a software OpenGL engine in the same run.
 
     python benchmarks/render.py
-    python benchmarks/render.py --picture docs/images/cameras.png
+    python benchmarks/render.py --width 360 --weather clear,rain_night --picture docs/images/cameras.png
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from understudy.records import Array, Floats, Lane, Light, Map, Marking
+from understudy.geometry import rigid
+from understudy.records import Array, Floats, Lane, Light, Map, Marking, Rig
 from understudy.worlds.furnish import furnish
 from understudy.worlds.render import Renderer
+from understudy.worlds.render.look import materials, pyramid
+from understudy.worlds.render.shapes import TEMPLATES
 from understudy.worlds.rig import default_rig
-from understudy.worlds.scene import BRAKE, FLASH, LEFT, WEATHERS, Scene, Shape, rasterise, solids, weather
+from understudy.worlds.scene import BRAKE, FLASH, LEFT, Ground, Scene, Shape, rasterise, solids, weather
 
 REACH = 150.0  # m from the crossing's middle to the end of its roads
 HALF = 7.0  # half a road of two lanes each way
@@ -63,7 +67,7 @@ class Stage:
     pose: Floats
 
 
-def stage(ground: object, seed: int = 3) -> Stage:
+def stage(ground: Ground, seed: int = 3) -> Stage:
     """Some 40 road users around an ego that comes from the west."""
     rng = np.random.default_rng(seed)
     poses = []
@@ -101,7 +105,7 @@ def stage(ground: object, seed: int = 3) -> Stage:
     posts = solids(len(poles), Shape.POLE, x=px, y=py, length=pl, width=pw, height=ph, yaw=pyaw, z=np.where(ph < 1, 5.7, 0.0))
     parked = solids(5, Shape.CAR, x=[20.0, 26.5, 33.0, 46.0, 52.0], y=8.3, yaw=np.pi, colour=PAINTS[[0, 5, 2, 3, 6]])
     signs = solids(3, Shape.SIGN, x=[-40.0, -24.0, 30.0], y=[-7.9, -7.9, 7.8], yaw=[np.pi, np.pi, 0.0])
-    fixed = np.concatenate([furnish(ground, seed), posts, parked, signs])  # type: ignore[arg-type]
+    fixed = np.concatenate([furnish(ground, seed), posts, parked, signs])
     return Stage(fixed, np.concatenate([vehicles, ambulance, walkers, riders, cones, barrier, signals]), pose)
 
 
@@ -111,31 +115,160 @@ def montage(seen: tuple[Array, ...]) -> Array:
     return np.concatenate([np.concatenate([left, front, right], axis=1), np.concatenate([rear_left, narrow, rear_right], axis=1)])
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--picture")
-    parser.add_argument("--weather", default="clear")
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--cell", type=float, default=0.15)
-    options = parser.parse_args()
-    t = time.perf_counter()
-    ground = rasterise(crossing(), options.cell)
-    print(f"ground {ground.surface.shape} {time.perf_counter() - t:.2f} s")
-    t = time.perf_counter()
+class OpenGL:
+    """The same solids and ground through moderngl, four samples a pixel, with plain shading: no windows, sky or weather."""
+
+    VERTEX = """
+        #version 330
+        uniform mat4 view;
+        in vec3 corner; in vec3 normal; in vec3 albedo;
+        in vec4 place; in vec3 size; in vec3 paint;
+        out vec3 colour; out vec2 spot;
+        void main() {
+            float c = cos(place.w), s = sin(place.w);
+            mat3 turn = mat3(c, s, 0, -s, c, 0, 0, 0, 1);
+            vec3 at = turn * (corner * size) + place.xyz;
+            vec3 n = normalize(turn * (normal / size));
+            colour = albedo * paint * (0.35 + 0.15 * n.z + 0.8 * max(dot(n, vec3(0.41, -0.52, 0.75)), 0.0));
+            spot = at.xy;
+            gl_Position = view * vec4(at, 1);
+        }"""
+    FRAGMENT = """
+        #version 330
+        uniform sampler2D ground; uniform vec4 extent; uniform bool textured;
+        in vec3 colour; in vec2 spot; out vec4 light;
+        void main() {
+            light = vec4(textured ? texture(ground, (spot - extent.xy) / extent.zw).rgb : sqrt(colour), 1);
+        }"""
+
+    def __init__(self, width: int, height: int, ground: Ground, fixed: Array, moving: Array) -> None:
+        import moderngl
+
+        self.gl = gl = moderngl.create_context(standalone=True, backend="egl")
+        self.name = gl.info["GL_RENDERER"]
+        gl.enable(gl.DEPTH_TEST | gl.CULL_FACE)
+        self.program = gl.program(self.VERTEX, self.FRAGMENT)
+        self.sampled = gl.framebuffer(gl.renderbuffer((width, height), samples=4), gl.depth_renderbuffer((width, height), samples=4))
+        self.plain = gl.framebuffer(gl.renderbuffer((width, height)))
+        pyramid_ = pyramid(ground)
+        rows, columns = pyramid_.shape[0]
+        pixels = pyramid_.colour[: rows * columns].view(np.uint8).reshape(rows, columns, 4)
+        self.texture = gl.texture((columns, rows), 4, pixels.tobytes())
+        self.texture.build_mipmaps()  # without anisotropy, which costs llvmpipe seconds
+        self.texture.use()
+        self.program["extent"] = (*ground.origin, columns * pyramid_.cell, rows * pyramid_.cell)
+        flat = solids(1, Shape.BOX, x=0.0, y=0.0, z=-1.0, length=1200.0, width=1200.0, height=1.0)
+        self.ground = self._batches(flat)
+        self.fixed, self.moving = self._batches(fixed), self._batches(moving)
+
+    def _batches(self, rows: Array) -> list[tuple[object, object, Array]]:
+        """A vertex array for every shape among the solids, with one instance a solid."""
+        batches = []
+        material = materials()
+        for shape in np.unique(rows["shape"]):
+            quads = slice(TEMPLATES.start[3 * shape + 1], TEMPLATES.start[3 * shape + 2])
+            corners = TEMPLATES.quad[quads][:, [0, 1, 2, 0, 2, 3]]
+            normal = np.broadcast_to(TEMPLATES.plane[quads, None, :3], corners.shape)
+            albedo = np.broadcast_to(material["albedo"][TEMPLATES.material[quads], None], corners.shape)
+            mesh = self.gl.buffer(np.concatenate([corners, normal, albedo], -1).astype("f4").tobytes())
+            which = np.flatnonzero(rows["shape"] == shape)
+            instances = self.gl.buffer(self._instances(rows[which]))
+            layout = [(mesh, "3f 3f 3f", "corner", "normal", "albedo"), (instances, "4f 3f 3f/i", "place", "size", "paint")]
+            batches.append((self.gl.vertex_array(self.program, layout), instances, which))
+        return batches
+
+    @staticmethod
+    def _instances(rows: Array) -> bytes:
+        names = ("x", "y", "z", "yaw", "length", "width", "height", "red", "green", "blue")
+        return np.stack([rows[name] for name in names], -1).astype("f4").tobytes()
+
+    def render(self, views: list[Floats], moving: Array) -> list[bytes]:
+        """One picture per view (4, 4), clip from map."""
+        for _, instances, which in self.moving:
+            instances.write(self._instances(moving[which]))
+        seen = []
+        for view in views:
+            self.sampled.use()
+            self.gl.clear(0.6, 0.7, 0.85)
+            self.program["view"].write(np.ascontiguousarray(view.T, "f4"))
+            for batches in (self.ground, self.fixed, self.moving):
+                self.program["textured"] = batches is self.ground
+                for vertices, _, which in batches:
+                    vertices.render(instances=len(which))
+            self.gl.copy_framebuffer(self.plain, self.sampled)
+            seen.append(self.plain.read(components=3))
+        return seen
+
+
+def clip_from_map(rig: Rig, pose: Floats, near: float = 0.1, far: float = 600.0) -> list[Floats]:
+    """OpenGL's projection for each camera of an undistorted rig."""
+    ego_T_map = np.linalg.inv(rigid(np.array([[np.cos(pose[2]), -np.sin(pose[2]), 0], [np.sin(pose[2]), np.cos(pose[2]), 0], [0, 0, 1]]), np.array([*pose[:2], 0.0])))  # fmt: skip
+    views = []
+    for (width, height), K, ego_T_cam in zip(rig.size, rig.K, rig.ego_T_cam, strict=True):
+        clip = np.zeros((4, 4))
+        clip[0, 0], clip[0, 2] = 2 * K[0, 0] / width, (2 * K[0, 2] + 1) / width - 1
+        clip[1, 1], clip[1, 2] = 2 * K[1, 1] / height, (2 * K[1, 2] + 1) / height - 1  # rows run downwards: read as such
+        clip[2, 2], clip[2, 3], clip[3, 2] = (far + near) / (far - near), -2 * far * near / (far - near), 1.0
+        views.append(clip @ np.linalg.inv(ego_T_cam) @ ego_T_map)
+    return views
+
+
+def pace(draw: Callable[[int], object], seconds: float = 4.0) -> Floats:
+    """Seconds that each call took."""
+    draw(0)
+    taken, end, i = [], time.perf_counter() + seconds, 0
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        draw(i := i + 1)
+        taken.append(time.perf_counter() - start)
+    return np.array(taken)
+
+
+def told(what: str, taken: Floats) -> float:
+    print(f"{what:34s} {1e3 * np.median(taken):7.2f} ms an instant ({1e3 * taken.min():.2f} at best), {1 / np.median(taken):6.0f} instants a second")  # fmt: skip
+    return float(np.median(taken))
+
+
+def compare(width: int) -> None:
+    """Six cameras of our own in several weathers, then OpenGL; in turns, because machines are shared."""
+    rig, ground = default_rig(width, width // 2), rasterise(crossing())
     scene = stage(ground)
-    print(f"stage {len(scene.fixed)} fixed, {len(scene.moving)} moving, {time.perf_counter() - t:.2f} s")
-    for name in options.weather.split(",") if options.weather != "all" else WEATHERS:
-        t = time.perf_counter()
-        renderer = Renderer(default_rig(options.width, options.width // 2), Scene(ground, scene.fixed, weather(name)))
-        print(f"{name}: renderer {time.perf_counter() - t:.2f} s")
-        t = time.perf_counter()
-        seen = renderer.render(scene.pose, scene.moving)
-        print(f"  first {time.perf_counter() - t:.2f} s")
-        times = []
-        for i in range(60):
-            t = time.perf_counter()
-            renderer.render(scene.pose + [0.02 * i, 0, 0], scene.moving, i)
-            times.append(time.perf_counter() - t)
-        print(f"  {np.median(times) * 1e3:.2f} ms median, {min(times) * 1e3:.2f} best")
-        if options.picture:
-            Image.fromarray(montage(seen.pictures)).save(options.picture.replace("%", name))
+    poses = scene.pose + np.stack([0.05 * np.arange(200), np.zeros(200), np.zeros(200)], -1)
+    print(f"six cameras of {width} x {width // 2}, {len(scene.moving)} things that move, {len(scene.fixed)} that do not")
+    start = time.perf_counter()
+    renderer = Renderer(rig, Scene(ground, scene.fixed, weather("clear")))
+    prepared = time.perf_counter() - start
+    start = time.perf_counter()
+    renderer.render(scene.pose, scene.moving)
+    print(f"tables of rig and scene {prepared:.2f} s, first picture {time.perf_counter() - start:.2f} s (compiles once, then cached)")
+    ours = told("ours, clear", pace(lambda i: renderer.render(poses[i % 200], scene.moving, i)))
+    for name in ("night", "rain", "dirty_lens"):
+        other = Renderer(rig, Scene(ground, scene.fixed, weather(name)))
+        told(f"ours, {name}", pace(lambda i, other=other: other.render(poses[i % 200], scene.moving, i), 2.0))  # type: ignore[misc]
+    try:
+        engine = OpenGL(width, width // 2, ground, scene.fixed, scene.moving)
+    except Exception as error:  # whatever the driver says
+        print(f"OpenGL is not available here: {error}")
+        return
+    theirs = told(f"moderngl, {engine.name[:22]}", pace(lambda i: engine.render(clip_from_map(rig, poses[i % 200]), scene.moving)))
+    print(f"ratio {theirs / ours:.2f}")
+
+
+def picture(path: str, width: int, names: list[str]) -> None:
+    """Montages of several weathers, one below the other."""
+    rig, ground = default_rig(width, width // 2), rasterise(crossing(), cell=0.05)
+    scene = stage(ground)
+    rows = [montage(Renderer(rig, Scene(ground, scene.fixed, weather(name))).render(scene.pose, scene.moving).pictures) for name in names]
+    Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=128, help="of a picture; it is half as high")
+    parser.add_argument("--picture", help="draw a montage to this file instead")
+    parser.add_argument("--weather", default="clear", help="of the montage; several with commas")
+    options = parser.parse_args()
+    if options.picture:
+        picture(options.picture, options.width, options.weather.split(","))
+    else:
+        compare(options.width)

@@ -70,7 +70,7 @@ def _buildings(rng: np.random.Generator, ground: Ground, away: Floats, facing: F
             continue
         taken[max(row - reach + 2, 0) : row + reach - 1, max(column - reach + 2, 0) : column + reach - 1] = True
         wall = _WALLS[rng.integers(len(_WALLS))] * rng.uniform(0.85, 1.1)
-        made.append((Shape.HOUSE if house else Shape.BUILDING, x, y, facing[row, column], deep, wide, rng.uniform(6.5, 9) if house else 3.1 * rng.integers(2, 7) + 0.6, wall))  # fmt: skip
+        made.append((Shape.HOUSE if house else Shape.BUILDING, x, y, facing[row, column], deep, wide, rng.choice([4.6, 8.9]) if house else 3.1 * rng.integers(2, 7) + 0.6, wall))  # fmt: skip
     return _rows(made)
 
 

@@ -12,6 +12,7 @@ pixel with a depth buffer, and light, air, water, lens and sensor follow. Same a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,18 @@ from understudy.worlds.render.shapes import TEMPLATES
 from understudy.worlds.scene import SOLID, Scene
 
 __all__ = ["Renderer", "Seen"]
+
+
+def _forget_stale() -> None:
+    """Numba keeps compiled code until its own file changes; ours calls across files, so any change must count."""
+    here = Path(__file__).parent
+    newest = max(file.stat().st_mtime for file in here.glob("*.py"))
+    for index in here.glob("__pycache__/*.nbi"):
+        if index.stat().st_mtime < newest:
+            index.unlink(missing_ok=True)
+
+
+_forget_stale()
 
 
 @dataclass(frozen=True, slots=True)

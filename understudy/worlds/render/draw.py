@@ -18,7 +18,7 @@ import numpy as np
 from understudy.records import Array
 from understudy.worlds.render.lens import BINS
 from understudy.worlds.render.look import FOG_STEP, NOISE_SIDE
-from understudy.worlds.render.shapes import LEAVES, PLAIN, STRIPES
+from understudy.worlds.render.shapes import LEAVES, PLAIN, SHOPS, STRIPES
 from understudy.worlds.scene import Shape
 
 NOTHING, SUN_SHADOW, CONTACT_SHADOW = -1, -2, -3  # what a sample shows when it shows no face
@@ -292,7 +292,7 @@ def _draw(solids, first, used, pose, origin, camera, u, v, column, row, light, m
         lit = 0.0
         if light.lamps > 0:
             ahead = x - min(s.length / 2, 3.0)
-            lit = 1.6 * lamplight(lamps, s.x - origin[0], s.y - origin[1]) + 0.8 * headlight(ahead, y, min(z, 0.7))
+            lit = lamplight(lamps, s.x - origin[0], s.y - origin[1]) + 0.8 * headlight(ahead, y, z + s.height / 2)
         template = 3 * s.shape + (2 if pixels < DOT else 1 if pixels < FAR else 0)
         # The camera in the unit box: whichever way the box is stretched, it stays on its side of each face.
         x, y, z = centre[0] - x, centre[1] - y, centre[2] - z
@@ -384,7 +384,7 @@ def textured(f, u, v, depth, pixel, light, tile):  # type: ignore[no-untyped-def
     # Windows: their share of a pixel, the product of two integrals over it.
     up, along, wide, tall = up / FLOOR, along / BAY, pixel / (BAY * f.steep), pixel / FLOOR
     floor, bay = int(np.floor(up)), int(np.floor(along))
-    if floor == 0:  # shops
+    if floor == 0 and f.texture == SHOPS:
         glass = _share(along, wide, 0.08, 0.92) * _share(up, tall, 0.12, 0.78)
     else:
         glass = _share(along, wide, 0.24, 0.76) * _share(up, tall, 0.30, 0.80)

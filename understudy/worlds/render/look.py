@@ -141,7 +141,7 @@ def look(scene: Scene, pixels: list[tuple[int, int]], seed: int) -> Look:
     dirt = [_dirt(np.random.default_rng([seed, camera]), *size, air.dirt) for camera, size in enumerate(pixels)]
     grain = np.random.default_rng(seed).normal(0.0, max(air.noise, 1e-9), 65536)
     return Look(
-        light, _materials(),
+        light, materials(),
         np.exp(-3.0 / air.visibility * FOG_STEP * np.arange(1024)).astype(np.float32),
         _lamplight(scene) if air.lamps > 0 else np.zeros((1, 1), np.float32),
         _tile(), _tone(air.exposure), np.rint(grain).astype(np.int16), np.concatenate(dirt),
@@ -149,7 +149,7 @@ def look(scene: Scene, pixels: list[tuple[int, int]], seed: int) -> Look:
 
 
 @lru_cache(maxsize=1)
-def _materials() -> Array:
+def materials() -> Array:
     table = np.zeros(len(MATERIALS), MATERIAL)
     for row, material in zip(table, MATERIALS.values(), strict=True):
         row["albedo"], row["glow"] = linear(material.srgb), material.glow

@@ -35,7 +35,7 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
         _ground(
             pose, lens.spot[p:q], lens.taps[p:q], lens.level[p:q], lens.distance[p:q], pyramid.start, pyramid.shape, pyramid.colour, pyramid.origin, pyramid.cell, light, look.clear, look.tile, look.lamplight, open_, shown, mirror,
         )  # fmt: skip
-        _sky(pose, lens.direction[p:q], lens.distance[p:q], light, look.tile, open_, shown)
+        _sky(pose, lens.direction[p:q], lens.distance[p:q], light, look.clear, look.tile, open_, shown)
         if light.wet > 0:
             _reflect(width, height, lens.direction[p:q], light, shown, mirror)
         if light.rain > 0:
@@ -148,7 +148,7 @@ def _ground(pose, spot, taps, level, distance, start, shape, colour, origin, cel
 
 
 @numba.njit(cache=True, nogil=True)
-def _sky(pose, direction, distance, sky, tile, open_, light):  # type: ignore[no-untyped-def]
+def _sky(pose, direction, distance, sky, clear, tile, open_, light):  # type: ignore[no-untyped-def]
     """Adds the light of the sky where samples are open: gradient, clouds, a hazy line of trees, the sun."""
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     sun_x, sun_y, sun_z = sky.toward_sun
@@ -170,7 +170,7 @@ def _sky(pose, direction, distance, sky, tile, open_, light):  # type: ignore[no
             halo = halo * halo * halo * 0.35 + (40.0 if toward > 0.9994 else 0.0)
         if z < 0.06:  # atan2 is dear, and only the lowest sky has trees
             trees = 0.022 + 0.012 * tile[3, int((np.arctan2(y, x) + np.pi) * 40.7) & (NOISE_SIDE - 1)]
-            part *= 0.35 if z < trees else 1.0
+            part *= 1.0 - 0.65 * clear[-1] if z < trees else 1.0
         t = z / (z + 0.22)
         for k in range(3):
             blue = (sky.horizon[k] * (1 - t) + sky.zenith[k] * t) * (1 - white) + bright * white
@@ -217,43 +217,41 @@ def _streak(width, height, seed, sky, light):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, nogil=True)
 def _scatter(width, height, dirt, glow, light):  # type: ignore[no-untyped-def]
     """Light that a lens scatters: `glow` of it everywhere, more where there is dirt, taken from a blurred picture."""
-    rows = GRID * height // width + 1
+    rows = max(GRID * height // width, 2)
     mean, spare = np.zeros((rows, GRID, 3)), np.zeros((rows, GRID, 3))
-    counts = np.zeros((rows, GRID))
-    for row in range(height):
-        for column in range(width):
-            r, c = row * GRID // width, column * GRID // width
-            counts[r, c] += 1
-            for k in range(3):
-                mean[r, c, k] += light[row * width + column, k]
     for r in range(rows):
+        top, bottom = r * height // rows, (r + 1) * height // rows
         for c in range(GRID):
-            for k in range(3):
-                mean[r, c, k] /= max(counts[r, c], 1.0)
-    filled = rows if counts[rows - 1, 0] > 0 else rows - 1
-    for _ in range(3):
-        for r in range(filled):
+            left, right = c * width // GRID, max((c + 1) * width // GRID, c * width // GRID + 1)
+            scale = 1.0 / ((bottom - top) * (right - left))
+            for row in range(top, bottom):
+                for p in range(row * width + left, row * width + right):
+                    for k in range(3):
+                        mean[r, c, k] += light[p, k] * scale
+    for _ in range(3):  # three box blurs are nearly a Gaussian
+        for r in range(rows):
             for c in range(GRID):
                 for k in range(3):
                     spare[r, c, k] = (mean[r, max(c - 1, 0), k] + mean[r, c, k] + mean[r, min(c + 1, GRID - 1), k]) / 3
-        for r in range(filled):
+        for r in range(rows):
             for c in range(GRID):
                 for k in range(3):
-                    mean[r, c, k] = (spare[max(r - 1, 0), c, k] + spare[r, c, k] + spare[min(r + 1, filled - 1), c, k]) / 3
+                    mean[r, c, k] = (spare[max(r - 1, 0), c, k] + spare[r, c, k] + spare[min(r + 1, rows - 1), c, k]) / 3
+    across = np.minimum(np.maximum((np.arange(width) + 0.5) * (GRID / width) - 0.5, 0.0), GRID - 1.001)
+    line = spare[0]
     for row in range(height):
-        y = min(max((row + 0.5) * GRID / width - 0.5, 0.0), filled - 1.001)
+        y = min(max((row + 0.5) * rows / height - 0.5, 0.0), rows - 1.001)
         r = int(y)
-        fy = y - r
+        for c in range(GRID):
+            for k in range(3):
+                line[c, k] = mean[r, c, k] + (y - r) * (mean[r + 1, c, k] - mean[r, c, k])
         for column in range(width):
-            x = min(max((column + 0.5) * GRID / width - 0.5, 0.0), GRID - 1.001)
-            c = int(x)
-            fx = x - c
+            c = int(across[column])
+            part = across[column] - c
             p = row * width + column
             share = glow + (1 - glow) * dirt[p]
             for k in range(3):
-                low = mean[r, c, k] * (1 - fx) + mean[r, c + 1, k] * fx
-                high = mean[r + 1, c, k] * (1 - fx) + mean[r + 1, c + 1, k] * fx
-                light[p, k] += share * (low * (1 - fy) + high * fy - light[p, k])
+                light[p, k] += share * (line[c, k] + part * (line[c + 1, k] - line[c, k]) - light[p, k])
 
 
 @numba.njit(cache=True, nogil=True)

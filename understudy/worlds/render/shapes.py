@@ -15,7 +15,7 @@ import numpy as np
 from understudy.records import Array, Floats, Light
 from understudy.worlds.scene import BRAKE, FLASH, LEFT, RIGHT, Shape
 
-PLAIN, WINDOWS, LEAVES, STRIPES = 0, 1, 2, 3  # textures
+PLAIN, WINDOWS, SHOPS, LEAVES, STRIPES = range(5)  # textures; SHOPS are windows above wider ones
 
 
 def linear(srgb: Floats | tuple[float, ...]) -> Floats:
@@ -61,6 +61,7 @@ MATERIALS: dict[str, Material] = {
     "blue": Material((0.10, 0.24, 0.62)),
     "striped": Material((0.90, 0.90, 0.88), texture=STRIPES),
     "wall": Material((1.0, 1.0, 1.0), tinted=True, texture=WINDOWS),
+    "front": Material((1.0, 1.0, 1.0), tinted=True, texture=SHOPS),
     "plaster": Material((1.0, 1.0, 1.0), tinted=True),
     "flat_roof": Material((0.36, 0.35, 0.34)),
     "tiles": Material((0.52, 0.26, 0.19)),
@@ -311,9 +312,8 @@ def _conifer() -> _Template:
 
 
 def _house() -> _Template:
-    house = _Template().frustum((-0.48, 0.48), (-0.46, 0.46), (0.0, 0.62), "wall")
-    house.frustum((-0.48, 0.48), (-0.46, 0.46), (0.62, 1.0), "plaster", top_y=(0.0, 0.0))
-    return house.frustum(_ALL, (-0.5, 0.5), (0.60, 1.01), "tiles", top_y=(0.0, 0.0), top_x=_ALL, front="plaster", rear="plaster")
+    house = _Template().frustum((-0.48, 0.48), (-0.46, 0.46), (0.0, 0.7), "wall")
+    return house.frustum(_ALL, _ALL, (0.69, 1.0), "tiles", top_y=(0.0, 0.0), front="plaster", rear="plaster", bottom="trim")
 
 
 def _lamp_post() -> _Template:
@@ -429,7 +429,7 @@ _NEAR: dict[Shape, Callable[[], _Template]] = {
     Shape.BARRIER: _barrier,
     Shape.DEBRIS: lambda: _Template().frustum(_ALL, _ALL, (0.0, 1.0), "fur", top_x=(-0.3, 0.42), top_y=(-0.4, 0.25)),
     Shape.EMERGENCY: lambda: _van(stripe="red", beacon=True),
-    Shape.BUILDING: lambda: _box("wall", top="flat_roof"),
+    Shape.BUILDING: lambda: _box("front", top="flat_roof"),
     Shape.HOUSE: _house,
     Shape.TREE: _tree,
     Shape.CONIFER: _conifer,
