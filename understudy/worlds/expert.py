@@ -105,9 +105,8 @@ class Expert:
         margin = np.where(unruly, 0.45 + 0.2 * np.minimum(who.speed, 2.0)[:, None], 0.2)
         meets = np.abs(d - world.events.shift(s)) < (across + ego.vehicle.width) / 2 + margin
         meets &= s + half / 2 > world.way.s - ego.vehicle.rear_overhang + 1.0
-        # When we are there, would it be there too? The well-behaved are believed to go on as they do.
-        arrival = np.maximum(gap, 0.0) / max(ego.speed, 1.0)
-        together = (_TIMES > arrival - 0.5) & (_TIMES < arrival + 0.6)
+        # The well-behaved are left to SUMO, who knows their right of way, until they are close and in the way.
+        together = (_TIMES <= 0.5) & (gap < 1.6 * max(ego.speed, 1.0))
         meets &= np.where(unruly, gap < ego.speed * _TIMES + ego.speed**2 / 5 + 5.0, together)
         gap = np.where(meets, gap, np.inf).min(axis=1)
         nearest = int(np.argmin(gap))

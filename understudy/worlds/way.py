@@ -20,7 +20,7 @@ from understudy.worlds.scenario import Scenario
 BEYOND = 400.0  # m of way after the goal, so that nobody has to stop there
 _COMMAND_AHEAD = 40  # m
 _TURN = np.radians(30)
-_SIDEWAYS, _SLOWING = 2.2, 1.3  # m/s² that a careful driver spends on bends and on slowing down for them
+_SIDEWAYS, _SLOWING = 1.7, 1.3  # m/s² that a careful driver spends on bends and on slowing down for them
 
 
 class Way:
@@ -53,11 +53,15 @@ class Way:
         return pose
 
     def project(self, points: Floats, reach: float = 120.0) -> tuple[Floats, Floats, Floats]:
-        """Distance along, distance to the left and heading of the way for points (N, 2), looked for just behind and ahead."""
+        """Distance along, to the left, and heading of the way, for points (..., 2) just behind or up to `reach` ahead.
+
+        Points beyond are infinitely far to its left: who knows where the way turns.
+        """
         low = max(int(self.s) - 30, 0)
         near = self.line.points[low : low + 30 + int(reach)]
         s, d, heading = frenet(near, points)
-        return s + self.line.s[low], d, heading
+        s = s + self.line.s[low]
+        return s, np.where((s < self.line.s[low] + len(near) - 1) & (s > self.line.s[low]), d, np.inf), heading
 
     def speed_at(self, s: Floats) -> Floats:
         """How fast a careful driver goes at most at `s`: the limit, bends, and time to slow down for them."""
@@ -70,7 +74,7 @@ class Way:
         reach = 5
         bend = np.zeros(len(self.line.s))
         bend[reach:-reach] = np.abs(self._heading[2 * reach :] - self._heading[: -2 * reach]) / (2 * reach)
-        bend = np.maximum.reduce([np.roll(bend, shift) for shift in (-2, 0, 2)])
+        bend = np.maximum.reduce([np.roll(bend, shift) for shift in (-3, 0, 3)])
         limit = np.where(np.isfinite(self.line.speed_limit), self.line.speed_limit, 13.9)
         speed = np.minimum(limit, np.sqrt(_SIDEWAYS / np.maximum(bend, 1e-4)))
         for i in range(len(step) - 1, -1, -1):
