@@ -42,7 +42,7 @@ from understudy.records import (
 from understudy.store import Lake
 from understudy.web import bev
 from understudy.web.camera import ribbon, shots
-from understudy.web.card import Card, card
+from understudy.web.card import Card, Found, card, says
 from understudy.web.moment import Intent, at_worst, compare, moment
 from understudy.web.page import About, render, yields
 from understudy.web.show import clips_of, show
@@ -453,13 +453,13 @@ def test_numbers_are_for_people() -> None:
 
 
 def test_a_page_is_well_formed_and_holds_all_that_it_shows(full: Drive) -> None:
-    found = {"hard_brake": np.array([4.0, 9.0]), "would_hit": np.array([1.0])}
+    found = {"hard_brake": Found(np.array([4.0, 9.0])), "would_hit": Found(np.array([1.0]))}
     clips = [
         clip_of(full, 2, 8, event_of(full)),
         clip_of(full, 9, 15, event_of(full, "would_hit", 1.0, 11, 12), id="clip:2e"),
     ]
     cards = [card(number, full, clip, found) for number, clip in enumerate(clips, 1)]
-    page = Page(page_of(*cards, yields=yields(found, cards)))
+    page = Page(page_of(*cards, yields=yields(found, clips)))
     assert page.tags["article"] == 2
     assert sum("bev" in value.split() for value in page.values("class")) == 2
     assert page.tags["img"] == 4
@@ -498,9 +498,9 @@ def test_names_from_strangers_are_text_and_never_markup(full: Drive) -> None:
     evil = """</title><script>alert(1)</script>"' onload=x <img src=x onerror=alert(1)>"""
     drive = shadowed(replace(full, id=evil, cameras=(camera(full, evil),)), **{evil: straight_plan(10.0, 0.3)})
     clip = clip_of(drive, 2, 8, event_of(drive, evil), id=evil, place=evil, side=evil)
-    found = {evil: np.array([1.0, 4.0])}
+    found = {evil: Found(np.array([1.0, 4.0]), evil)}
     cards = [card(number, drive, clip, found) for number in (1, 2)]
-    about = {"title": evil, "lead": evil, "made": ((evil, evil),), "settings": evil, "yields": yields(found, cards)}
+    about = {"title": evil, "lead": evil, "made": ((evil, evil),), "settings": evil, "yields": yields(found, [clip])}
     page = Page(page_of(*cards, **about))
     assert page.tags["script"] == 1 and "alert" not in page.inside["script"]
     assert page.tags["img"] == 2
@@ -537,19 +537,16 @@ def test_nothing_kept_is_said() -> None:
 
 
 def test_how_strongly_a_trigger_fired_is_its_rank_among_all_that_it_found(full: Drive) -> None:
-    found = {"hard_brake": np.array([3.0, 4.0, 5.0, 6.0]), "swerve": np.array([1.0])}
+    found = {"hard_brake": Found(np.array([3.0, 4.0, 5.0, 6.0])), "swerve": Found(np.array([1.0]))}
     clip = clip_of(full, 2, 8, event_of(full, "hard_brake", 5.0), event_of(full, "swerve", 1.0))
     first, second = card(1, full, clip, found).triggers
     assert (first.trigger, first.rank, first.of, first.strength) == ("hard_brake", 2, 4, 0.625)
     assert (second.trigger, second.rank, second.of, second.strength) == ("swerve", 1, 1, 0.5)
 
 
-def test_a_trigger_speaks_for_itself_but_a_table_cannot_make_us_import(full: Drive) -> None:
-    found = {"hard_brake": np.array([4.0]), "this:s": np.array([4.0])}
-    clip = clip_of(full, 2, 8, *(event_of(full, name) for name in found))
-    about = {one.trigger: one.about for one in card(1, full, clip, found).triggers}
-    assert about["hard_brake"].startswith("Deceleration above 3 for 0.3 s or longer.")
-    assert about["this:s"] == ""
+def test_a_trigger_speaks_for_itself_but_a_table_cannot_make_us_import() -> None:
+    assert says("hard_brake", {"decel": 5.5, "hold_s": 0.3}).startswith("Deceleration above 5.5 for 0.3 s or longer.")
+    assert says("this:s", {}) == says("this", {}) == ""
 
 
 def test_a_sub_score_below_the_driver_s_is_marked(full: Drive) -> None:

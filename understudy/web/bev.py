@@ -110,12 +110,11 @@ def _now(moment: Moment, view: View) -> Iterator[str]:
         yield draw.element(f"mode {intent.look}", "".join(draw.curve(_from_here(mode)) for mode in unlikely))
     if moment.driven is not None and len(moment.driven) > 1:
         line = draw.line(moment.driven[:, :2])
-        yield draw.element("casing wide", line) + draw.element("human", line)
+        yield draw.element("casing", line) + draw.element("human", line)
         yield draw.element("ghost human", draw.line(_footprint(moment.driven[-1], drive), closed=True))
         yield draw.element("dots human", draw.dots(moment.driven[5::5]))
     for intent in moment.intents:
-        line = draw.curve(_from_here(intent.likeliest))
-        yield draw.element("casing", line) + draw.element(f"plan {intent.look}", line)
+        yield draw.element(f"plan {intent.look}", draw.curve(_from_here(intent.likeliest)))
         yield draw.element(f"ghost {intent.look}", draw.line(_footprint(intent.likeliest[-1, :3], drive), closed=True))
         yield draw.element(f"dots {intent.look}", draw.dots(intent.likeliest))
     yield from _marks(moment, view)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from understudy import plugins
-from understudy.errors import UnderstudyError
 from understudy.mine import WEIGHTS
 from understudy.records import NS, Clip, Drive, Event, Floats
 from understudy.web import bev
@@ -19,8 +18,9 @@ from understudy.web.camera import Shot, film, shots
 from understudy.web.moment import Intent, Moment, at_worst, moment
 from understudy.web.signals import Signals, number, signals
 
-FRAME_S = 0.2  # between the instants that a page can play
-LONGEST_PLAY_S = 40.0  # of a drive: beyond it the page would grow large
+FRAME_S = 0.2  # between the instants that a page can play, at the least
+FRAMES = 60  # at the most: each is some kilobytes
+LONGEST_PLAY_S = 60.0  # beyond it the map of all that is passed would grow large
 _WORDS = {
     "heavy": "truck or bus",
     "rider": "two wheels",
@@ -28,6 +28,14 @@ _WORDS = {
     "thing": "cone or barrier",
     "unknown": "unknown",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything that a trigger found, in all drives."""
+
+    scores: Floats  # of each event
+    about: str = ""  # the trigger's own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +108,8 @@ class Card:
         return " ".join([self.id, self.span, self.place, self.side, *(one.trigger for one in self.triggers)]).lower()
 
 
-def card(number: int, drive: Drive, clip: Clip, found: Mapping[str, Floats], order: Sequence[str] = ()) -> Card:
-    """What the page shows of a clip.
-
-    `found` holds the scores of all events of each trigger, for ranks; `order` all policies of the page.
-    """
+def card(number: int, drive: Drive, clip: Clip, found: Mapping[str, Found], order: Sequence[str] = ()) -> Card:
+    """What the page shows of a clip; `found` is by trigger, `order` lists all policies of the page."""
     start_ns, end_ns = max(clip.start_ns, int(drive.t_ns[0])), min(clip.end_ns, int(drive.t_ns[-1]))
     triggers = tuple(_fired(clip.events, found))
     main = [event for event in clip.events if event.trigger == triggers[0].trigger]
@@ -137,37 +142,34 @@ def card(number: int, drive: Drive, clip: Clip, found: Mapping[str, Floats], ord
     )
 
 
-@cache
-def says(trigger: str) -> str:
-    """What a trigger says of itself: the first paragraph of its docstring, its settings with their values.
+def says(trigger: str, settings: Mapping[str, Any]) -> str:
+    """What a trigger says of itself: the first paragraph of its docstring, its settings told by their values.
 
     Nothing of one that is not installed: a name in a table may not make us import what it likes.
     """
-    try:
-        found = plugins.load("trigger", trigger) if ":" not in trigger else None
-    except UnderstudyError:
+    if trigger not in plugins.names("trigger"):
         return ""
-    if found is None:
-        return ""
-    values = {field.name: field.default for field in fields(found) if isinstance(field.default, int | float)}
-    text = " ".join((found.__doc__ or "").strip().split("\n\n")[0].split())
-    return re.sub(r"`(\w+)`", lambda name: _told(name[1], values), text)
+    text = (plugins.load("trigger", trigger).__doc__ or "").strip().split("\n\n")[0]
+    return re.sub(r"`(\w+)`", lambda word: _told(word[1], settings.get(word[1])), " ".join(text.split()))
 
 
-def _told(name: str, values: Mapping[str, float]) -> str:
-    """A setting in a sentence: its value where it has one; `_s` means seconds."""
-    return f"{values[name]:g}{' s' if name.endswith('_s') else ''}" if name in values else name
+def _told(name: str, value: object) -> str:
+    """A setting in a sentence: its value where it is a number; `_s` means seconds."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return name
+    return f"{value:g}{' s' if name.endswith('_s') else ''}"
 
 
-def _fired(events: Iterable[Event], found: Mapping[str, Floats]) -> list[Fired]:
+def _fired(events: Iterable[Event], found: Mapping[str, Found]) -> list[Fired]:
     """Each trigger of a clip with its strongest event; those that mining cares about most come first."""
     best: dict[str, float] = {}
     for event in events:
         best[event.trigger] = max(event.score, best.get(event.trigger, -np.inf))
     fired = []
     for name, score in best.items():
-        scores = found.get(name, np.array([score]))
-        fired.append(Fired(name, score, int((scores > score).sum()) + 1, max(len(scores), 1), says(name)))
+        all_of_it = found.get(name, Found(np.array([score])))
+        rank = int((all_of_it.scores > score).sum()) + 1
+        fired.append(Fired(name, score, rank, len(all_of_it.scores), all_of_it.about))
     return sorted(fired, key=lambda one: -one.strength * WEIGHTS.get(one.trigger, 1.0))
 
 
@@ -175,27 +177,19 @@ def _frames(drive: Drive, start_ns: int, end_ns: int) -> list[int]:
     """The instants of a span that the page can play; none of a span that is too long for it."""
     if (end_ns - start_ns) / NS > LONGEST_PLAY_S:
         return []
-    at_ns = np.arange(start_ns, end_ns + 1, int(FRAME_S * NS))
+    at_ns = np.linspace(start_ns, end_ns, min(FRAMES, int((end_ns - start_ns) / NS / FRAME_S) + 1))
     instants = np.unique(np.clip(np.searchsorted(drive.t_ns, at_ns), 0, len(drive) - 1))
     return [int(i) for i in instants[np.isfinite(drive.poses[instants]).all(axis=1)]]
 
 
 def _scores(at: Moment) -> Iterator[Row]:
-    """The sub-scores at the moment of the human and of each policy, those that anybody has; the total last."""
+    """The sub-scores at the moment of the driver and of each policy, those that anybody has; the total last."""
     runs = [at.drive.shadows[intent.policy] for intent in at.intents]
-    names = dict.fromkeys(
-        column.removeprefix("plan_") for run in runs for column in run.columns if column.startswith("plan_")
-    )
-    for name in sorted(names.keys() - {"mask", "score"}, key=list(names).index) + ["score"] * ("score" in names):
-        human = next(
-            (float(run[f"human_{name}"][at.instant]) for run in runs if f"human_{name}" in run.columns), np.nan
-        )
-        values = [float(run[f"plan_{name}"][at.instant]) if f"plan_{name}" in run.columns else np.nan for run in runs]
-        if np.isfinite([human, *values]).any():
-            yield Row(
-                name.replace("_", " "), tuple(Cell(_score(value), value < human - 0.005) for value in (human, *values))
-            )
-
-
-def _score(value: float) -> str:
-    return number(value, 2)
+    columns = dict.fromkeys(column for run in runs for column in run.columns)
+    names = [column.removeprefix("plan_") for column in columns if column.startswith("plan_")]
+    for name in sorted(set(names) - {"mask"}, key=lambda name: (name == "score", names.index(name))):
+        human = next((run[f"human_{name}"][at.instant] for run in runs if f"human_{name}" in run.columns), np.nan)
+        plans = [run[f"plan_{name}"][at.instant] if f"plan_{name}" in run.columns else np.nan for run in runs]
+        if np.isfinite([human, *plans]).any():
+            cells = [Cell(number(value, 2), bool(value < human - 0.005)) for value in (human, *plans)]
+            yield Row(name.replace("_", " "), tuple(cells))

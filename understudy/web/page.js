@@ -93,7 +93,7 @@ function valueAt(signal, look, share) {
   const path = one(`path[class="${look}"]`, signal).getAttribute("d"), { low, high, places } = signal.dataset;
   const points = (path.match(/[^ML]+/g) || []).map((text) => text.split(" ").map(Number));
   const near = points.reduce((best, next) => Math.abs(next[0] - 1000 * share) < Math.abs(best[0] - 1000 * share) ? next : best, [Infinity, 0]);
-  return Math.abs(near[0] - 1000 * share) > 20 ? "\u2013" : (+low + (90 - near[1]) / 80 * (high - low)).toFixed(places).replace("-", "\u2212");
+  return Math.abs(near[0] - 1000 * share) > 20 ? "\u2013" : (+low + (90 - near[1]) / 80 * (high - low)).toFixed(places).replace(/^-(?=[0.]*$)/, "").replace("-", "\u2212");
 }
 let playing = null;
 function stop() { if (playing) { cancelAnimationFrame(playing.frame); one(".play button", playing.clip).textContent = "Play"; playing = null; } }

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,8 +18,8 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from understudy.records import Floats
-from understudy.web.card import Card, says
+from understudy.records import Clip
+from understudy.web.card import Card, Found
 from understudy.web.signals import number
 
 
@@ -73,14 +74,22 @@ def render(cards: Sequence[Card], about: About) -> str:
     return str(page)
 
 
-def yields(found: Mapping[str, Floats], cards: Sequence[Card]) -> tuple[Yield, ...]:
-    """The yield of each trigger, the most fruitful first."""
-    kept = {name: sum(name in (one.trigger for one in card.triggers) for card in cards) for name in found}
-    most = max((len(scores) for scores in found.values()), default=1)
+def yields(found: Mapping[str, Found], clips: Iterable[Clip]) -> tuple[Yield, ...]:
+    """How many events each trigger found, and how many of them the clips show; the most fruitful first."""
+    shown = {event for clip in clips for event in clip.events}
+    kept = Counter(event.trigger for event in shown)
+    most = max((len(one.scores) for one in found.values()), default=1)
     share = 100 / max(most, 1)
     rows = [
-        Yield(name, len(scores), kept[name], round(share * len(scores), 2), round(share * kept[name], 2), says(name))
-        for name, scores in found.items()
+        Yield(
+            name,
+            len(one.scores),
+            kept[name],
+            round(share * len(one.scores), 2),
+            round(share * kept[name], 2),
+            one.about,
+        )
+        for name, one in found.items()
     ]
     return tuple(sorted(rows, key=lambda row: (-row.found, row.trigger)))
 

@@ -16,12 +16,12 @@ from understudy.errors import UnderstudyError, UnknownName
 from understudy.identifiers import Identifier, parse
 from understudy.metrics import SUBSCORES
 from understudy.mine import read_clips
-from understudy.records import NS, Clip, Event, Floats
+from understudy.records import NS, Clip, Event
 from understudy.store import Lake, digest
 from understudy.store.files import write_whole
-from understudy.web.card import Card, card
+from understudy.web.card import Card, Found, card, says
 from understudy.web.moment import looks_of
-from understudy.web.page import About, Candidate, render, yields
+from understudy.web.page import About, Candidate, Yield, render, yields
 
 AROUND_S = 4.0  # shown on both sides of a single event
 
@@ -30,10 +30,10 @@ def show(lake: Lake, identifier: str | None = None) -> Path:
     """Write the page of all kept clips, or of the drive, stretch, clip or event that is named, and say where it is."""
     with lake.reading():
         clips = clips_of(lake, parse(identifier)) if identifier else read_clips(lake)
-        found = scores(lake)
+        found = events_of(lake)
         policies = candidates(lake)
         cards = list(cards_of(lake, clips, found, [one.name for one in policies]))
-        text = render(cards, about(lake, identifier, cards, found, policies))
+        text = render(cards, about(lake, identifier, cards, yields(found, clips), policies))
     path = lake.root / "pages" / f"{_slug(identifier) if identifier else 'moments'}.html"
     write_whole(path, text.encode())
     return path
@@ -92,7 +92,7 @@ def _only(kind: str, name: str, known: Mapping[str, Any]) -> Any:
     return known[begun[0]]
 
 
-def cards_of(lake: Lake, clips: Sequence[Clip], found: Mapping[str, Floats], order: Sequence[str]) -> list[Card]:
+def cards_of(lake: Lake, clips: Sequence[Clip], found: Mapping[str, Found], order: Sequence[str]) -> list[Card]:
     """A card for each clip, in their order; each drive is read once, and one at a time."""
     cards: dict[int, Card] = {}
     for id in dict.fromkeys(clip.drive for clip in clips):
@@ -111,10 +111,15 @@ def _rows(lake: Lake, sql: str, table: str) -> list[dict[str, Any]]:
     return lake.query(sql).to_pylist() if table in lake.tables() else []
 
 
-def scores(lake: Lake) -> dict[str, Floats]:
-    """The scores of all events of each trigger."""
+def events_of(lake: Lake) -> dict[str, Found]:
+    """What each trigger found in all drives, and what it says of itself."""
     rows = _rows(lake, "SELECT trigger, list(score) AS scores FROM events GROUP BY trigger ORDER BY trigger", "events")
-    return {row["trigger"]: np.array(row["scores"]) for row in rows}
+    mined = lake.entries(stage="mine", key="events")
+    settings = lake.record(mined[0].part)["settings"] if mined else {}
+    return {
+        row["trigger"]: Found(np.array(row["scores"]), says(row["trigger"], settings.get(row["trigger"], {})))
+        for row in rows
+    }
 
 
 def candidates(lake: Lake) -> list[Candidate]:
@@ -165,7 +170,7 @@ def about(
     lake: Lake,
     identifier: str | None,
     cards: Sequence[Card],
-    found: Mapping[str, Floats],
+    found: Sequence[Yield],
     policies: Sequence[Candidate],
 ) -> About:
     """The head of the page."""
@@ -178,12 +183,12 @@ def about(
         "version": understudy.__version__,
         "read by": ", ".join(f"{reader} ({count})" for reader, count in readers.items()),
         "planned by": ", ".join(one.name for one in policies),
-        "mined by": f"code {record['code'][:8]}, run {mined[0].part[:8]}" if record else "",
+        "mined by": f"code {record['code'][:8]}, part {mined[0].part[:8]}" if record else "",
     }
     return About(
         title=_title(identifier, cards, len(drives)),
         lead=_lead(identifier, drives),
-        yields=tuple(one for one in yields(found, cards) if one.kept or not identifier),
+        yields=tuple(one for one in found if one.kept or not identifier),
         policies=tuple(policies),
         made=tuple((name, value) for name, value in made.items() if value),
         settings=json.dumps(record["settings"], indent=2) if record else "",
