@@ -10,7 +10,10 @@ The card says what the model wants to be fed and what it answers:
      "outputs": {"poses": ["B", 16, 8, 4], "probability": ["B", 16]}}
 
 Inputs bear the names of `Observation`'s fields and the shapes of its conventions; `poses` is required of the outputs,
-`probability`, `spread` and `embedding` are optional.
+`probability`, `spread` and `embedding` are optional. A model for any rig names no cameras and asks for `lift_index` and
+`lift_weight`, the table of `geometry.lift_table`, made for the rig at hand as its card says:
+
+    {"lift": {"grid": {"x0": -16, "y0": -24, "cell": 0.75, "shape": [64, 64]}, "heights": [0, 1.5], "size": [32, 16]}}
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ import onnxruntime
 from PIL import Image
 
 from understudy.errors import PolicyError
-from understudy.records import PLAN_STEPS, Array, Observation, Plan
+from understudy.geometry import Grid, lift_table
+from understudy.records import PLAN_STEPS, Array, Observation, Plan, Rig
 
 FORMAT = "understudy-model/1"
 _FED = (
@@ -39,13 +43,18 @@ _FED = (
     "light",
     "light_distance",
     "pictures",
+    "picture_valid",
+    "lift_index",
+    "lift_weight",
 )
+_PICTURES = {"pictures", "picture_valid", "lift_index", "lift_weight"}  # what comes with the need "pictures"
 _KINDS = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
     "tensor(uint8)": np.uint8,
     "tensor(int64)": np.int64,
     "tensor(int8)": np.int8,
+    "tensor(bool)": np.bool_,
 }
 
 
@@ -58,6 +67,7 @@ class Onnx:
     history_s: tuple[float, ...] = field(init=False, repr=False)
     card: dict[str, Any] = field(init=False, repr=False, compare=False)
     _session: Any = field(init=False, repr=False, compare=False)
+    _tables: dict[bytes, tuple[Array, Array]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         card = read_card(Path(self.path))
@@ -80,7 +90,7 @@ class Onnx:
         needs = dict.fromkeys(
             (
                 *card["needs"],
-                *(("pictures",) if "pictures" in wanted else ()),
+                *(("pictures",) if wanted & _PICTURES else ()),
                 *(("route",) if "route" in wanted else ()),
             )
         )
@@ -113,39 +123,69 @@ class Onnx:
         )
 
     def _input(self, seen: Observation, entry: Any) -> Array:
-        value = self._pictures(seen) if entry.name == "pictures" else getattr(seen, entry.name)
+        value = self._of_cameras(seen, entry.name) if entry.name in _PICTURES else getattr(seen, entry.name)
         if value is None:
             raise PolicyError(f"{Path(self.path).name} wants {entry.name!r}, which this drive does not offer")
         kind = _KINDS.get(entry.type)
         if kind is None:
             raise PolicyError(f"{Path(self.path).name} wants {entry.name} as {entry.type}; known: {', '.join(_KINDS)}")
-        # Networks are trained with 0 for what is not known.
-        return np.ascontiguousarray(np.nan_to_num(np.asarray(value)), dtype=kind)
+        array = np.asarray(value)
+        if array.dtype.kind == "f":  # networks are trained with 0 for what is not known
+            array = np.nan_to_num(array)
+        return np.ascontiguousarray(array, dtype=kind)
 
-    def _pictures(self, seen: Observation) -> Array:
-        """(B, F, C, H, W, 3) in the cameras and the size that the card names."""
-        if seen.rig is None:
+    def _of_cameras(self, seen: Observation, name: str) -> Array:
+        """`pictures` (B, F, C, H, W, 3), `picture_valid` (B, F, C) or the lift table, of the cameras that the card
+        names (all where it names none) and in its size."""
+        if seen.rig is None or seen.picture_valid is None:
             raise PolicyError(f"{Path(self.path).name} wants pictures, and the observation has none")
         cameras = self.card.get("cameras", {})
         names = cameras.get("names") or list(seen.rig.names)
-        if missing := [name for name in names if name not in seen.rig.names]:
+        if missing := [camera for camera in names if camera not in seen.rig.names]:
             raise PolicyError(
                 f"{Path(self.path).name} wants camera {missing[0]!r}; the drive has {', '.join(seen.rig.names)}"
             )
-        stacks = [seen.pictures[seen.rig.names.index(name)] for name in names]
+        chosen = [seen.rig.names.index(camera) for camera in names]
+        if name == "picture_valid":
+            return np.asarray(seen.picture_valid[..., chosen])
+        if name != "pictures":
+            return self._lift(_subset(seen.rig, chosen))[name == "lift_weight"]
+        stacks = [seen.pictures[c] for c in chosen]
         size = tuple(cameras["size"]) if "size" in cameras else (stacks[0].shape[3], stacks[0].shape[2])
-        return np.stack([_resized(stack, size) for stack in stacks], axis=2)
+        return np.stack([resized(stack, size) for stack in stacks], axis=2)
+
+    def _lift(self, rig: Rig) -> tuple[Array, Array]:
+        """The lift table of a rig, made once."""
+        key = repr((rig.size.tolist(), rig.distortion, rig.coefficients)).encode()
+        key += rig.K.tobytes() + rig.ego_T_cam.tobytes()
+        if key not in self._tables:
+            told = self.card.get("lift")
+            if told is None:
+                raise PolicyError(f"{Path(self.path).name} wants a lift table, and its card does not say which")
+            grid = Grid(**{**told["grid"], "shape": tuple(told["grid"]["shape"])})
+            self._tables[key] = lift_table(rig, grid, np.array(told["heights"]), tuple(told["size"]))
+        return self._tables[key]
 
 
-def _resized(stack: Array, size: tuple[int, int]) -> Array:
-    """Pictures (B, F, H, W, 3) at another width and height."""
-    if (stack.shape[3], stack.shape[2]) == size:
-        return stack
-    flat = [
-        np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
-        for picture in stack.reshape(-1, *stack.shape[2:])
-    ]
-    return np.stack(flat).reshape(*stack.shape[:2], size[1], size[0], 3)
+def _subset(rig: Rig, chosen: list[int]) -> Rig:
+    """The rig with only some of its cameras."""
+    return Rig(
+        names=tuple(rig.names[c] for c in chosen),
+        size=rig.size[chosen],
+        K=rig.K[chosen],
+        ego_T_cam=rig.ego_T_cam[chosen],
+        distortion=tuple(rig.distortion[c] for c in chosen),
+        coefficients=tuple(rig.coefficients[c] for c in chosen),
+    )
+
+
+def resized(pictures: Array, size: tuple[int, int]) -> Array:
+    """Pictures (..., H, W, 3) at another width and height, averaged over what a pixel covers."""
+    if (pictures.shape[-2], pictures.shape[-3]) == size:
+        return pictures
+    flat = pictures.reshape(-1, *pictures.shape[-3:])
+    small = [np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR)) for picture in flat]
+    return np.reshape(small, (*pictures.shape[:-3], size[1], size[0], 3))
 
 
 def read_card(model: Path) -> dict[str, Any]:

@@ -1,0 +1,116 @@
+"""A dataset holds what the drives held at its instants, under one name, and never leaks between its sides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.learning import sample_dataset, sample_lake
+from understudy import dataset
+from understudy.dataset import Dataset, assert_apart
+from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.network.samples import Samples, read_rig, write_rig
+from understudy.observe import Observer, rig_of
+from understudy.records import Clip
+from understudy.store import Lake
+from understudy.worlds.rig import default_rig
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return sample_lake(tmp_path_factory.mktemp("dataset"))
+
+
+def test_a_sample_is_what_an_observer_sees_and_what_was_labelled(lake: Lake) -> None:
+    samples = Samples(lake, sample_dataset(lake).name)
+    own = next(one for one in samples.drives if one.id.endswith("cut-in"))
+    first = sum(len(one.arrays["frame"]) for one in samples.drives[: samples.drives.index(own)])
+    drive = lake.drive(own.id)
+    rows = np.array([9, 0, 4])  # every half second, in any order
+    seen = Observer(drive).observe(rows * 5, ("pictures",), (0.5, 0.0))
+    batch = samples.take(first + rows)
+    assert seen.picture_valid is not None
+    np.testing.assert_array_equal(batch.pictures, np.stack(seen.pictures, axis=2))
+    np.testing.assert_array_equal(batch.picture_valid, seen.picture_valid)
+    np.testing.assert_allclose(batch.state["past_poses"], np.nan_to_num(seen.past_poses), atol=1e-6)
+    np.testing.assert_allclose(batch.state["speed"], np.nan_to_num(seen.speed), atol=1e-6)
+    assert seen.future is None and np.isfinite(batch.labels["path"]).all()
+    assert not batch.picture_valid[1, 0].any() and batch.picture_valid[1, 1].all(), "nothing came before the first"
+
+
+def test_samples_of_several_drives_come_in_the_order_asked_for(lake: Lake) -> None:
+    samples = Samples(lake, sample_dataset(lake).name)
+    mixed = np.array([150, 3, 75, 3, 0])
+    together = samples.take(mixed)
+    for row, index in enumerate(mixed):
+        alone = samples.take(np.array([index]))
+        np.testing.assert_array_equal(together.pictures[row], alone.pictures[0])
+        np.testing.assert_array_equal(together.labels["bev"][row], alone.labels["bev"][0])
+
+
+def test_the_same_makings_give_the_same_name_and_nothing_is_made_twice(lake: Lake) -> None:
+    first, again = sample_dataset(lake), sample_dataset(lake)
+    assert first.name == again.name and not again.report.made
+    assert sample_dataset(lake, size=(32, 16)).name != first.name
+
+
+def test_no_place_is_on_both_sides(lake: Lake) -> None:
+    frozen = sample_dataset(lake, held_out=0.5)
+    assert frozen.places and frozen.test_places
+    assert not set(frozen.places) & set(frozen.test_places)
+    samples = Samples(lake, frozen.name)
+    assert 0 < samples.test.sum() < len(samples)
+
+
+def test_a_planted_leak_is_refused() -> None:
+    with pytest.raises(DataError, match="the split leaks: training and held-out samples share 1 places, 'b'"):
+        assert_apart(["a", "b"], ["b", "c"], "held-out samples")
+
+
+def test_a_regression_clip_keeps_its_place_out_of_training(lake: Lake) -> None:
+    drive = lake.drives()[0]["id"]
+    place = lake.drive(drive).places[0]
+    clip = Clip("c", drive, 0, 10**10, (), place, side="regression")
+    frozen = dataset.run(lake, Dataset((64, 32), held_out=0.0), [clip])
+    assert place not in frozen.places and len(frozen.places) == len(lake.drives()) - 1
+
+
+def test_only_what_lies_in_clips_is_taken_where_clips_are_asked_for(lake: Lake) -> None:
+    drive = lake.drive(lake.drives()[0]["id"])
+    clip = Clip("c", drive.id, int(drive.t_ns[20]), int(drive.t_ns[60]), (), "p")
+    frozen = dataset.run(lake, Dataset((64, 32), clips=True, held_out=0.0), [clip])
+    assert frozen.samples == 9, "every half second of four seconds, both ends"
+    regression = dataset.run(lake, Dataset((64, 32), clips=True, held_out=0.0), [replace(clip, side="regression")])
+    assert regression.samples == 0
+
+
+def test_the_end_of_each_drive_may_be_held_out_to_look_at_learning_and_the_dataset_says_so(lake: Lake) -> None:
+    frozen = dataset.run(lake, Dataset((64, 32), held_out=0.25, within_drives=True))
+    samples = Samples(lake, frozen.name)
+    assert samples.about["split"] == "within drives"
+    for drive in samples.drives:
+        test = drive.arrays["test"]
+        assert test.sum() == len(test) - round(len(test) * 0.75) and (np.diff(test.astype(int)) >= 0).all()
+
+
+def test_a_lake_without_labels_says_what_would_help(tmp_path: Path) -> None:
+    with pytest.raises(UnderstudyError, match="understudy label"):
+        dataset.run(Lake(tmp_path))
+
+
+def test_an_unknown_dataset_is_answered_with_the_known_ones(lake: Lake) -> None:
+    name = sample_dataset(lake).name
+    with pytest.raises(UnknownName, match=name):
+        Samples(lake, "nosuch")
+
+
+def test_a_rig_comes_back_as_it_was_and_an_unknown_lens_as_unknown(lake: Lake) -> None:
+    rig = default_rig()
+    again = read_rig(write_rig(rig))
+    np.testing.assert_array_equal(again.K, rig.K)
+    assert again.names == rig.names and again.coefficients == rig.coefficients
+    camera = replace(lake.drive(lake.drives()[0]["id"]).cameras[0], K=None, ego_T_cam=None)
+    assert np.isnan(read_rig(write_rig(rig_of((camera,)))).K).all()
