@@ -18,7 +18,7 @@ import numpy as np
 from understudy.errors import UnderstudyError
 from understudy.geometry import arc_length, overlap
 from understudy.observe import Observer
-from understudy.records import NS, Camera, Drive, Driver, Event, Floats, Lights, Map, Objects, Observation, Plan, Rig, Truth
+from understudy.records import NS, Array, Camera, Drive, Driver, Event, Floats, Lights, Map, Objects, Observation, Plan, Rig, Truth
 from understudy.worlds import towns
 from understudy.worlds.cameras import Cameras
 from understudy.worlds.detect import Walls, detect_lights, detect_objects
@@ -102,7 +102,7 @@ class City:
             self._traffic.enter(DEPART_S)
         except TimeoutError as error:
             raise UnderstudyError(f"{scenario}: no room to enter the road within two minutes") from error
-        self._sumo_s = self._traffic.sumo.time_s
+        self._entered_s = self._traffic.sumo.time_s
         self.ego = Ego(self.way.at(np.float64(self.way.s)), speed)
         self.beside = 0.0
         self._population: Demand = population
@@ -135,7 +135,9 @@ class City:
         self.events.before()
         moving = traffic.step()
         parked = traffic.parked(ego.pose[0], ego.pose[1])
-        self.crowd = Crowd.joined([moving, parked, self.events.after(moving)])
+        # Scripts look at the crowd without their own actors, and see it as it is now.
+        self.crowd = Crowd.joined([moving, parked])
+        self.crowd = Crowd.joined([self.crowd, self.events.after()])
         self._keep()
         self._judge()
 
@@ -149,8 +151,7 @@ class City:
         ))  # fmt: skip
         self._crowds.append(self.crowd)
         if self._cameras is not None:
-            lights = self.town.lights_at(np.float64(self._sumo_s + self.t_s))
-            self._cameras.shoot(round(self.t_s * NS), ego.pose, self.crowd, self.events.darkened(lights))
+            self._cameras.shoot(self)
 
     def _judge(self) -> None:
         """Whether the scenario ends here, and how."""
@@ -182,6 +183,16 @@ class City:
         return self._traffic
 
     @property
+    def sumo_s(self) -> float:
+        """SUMO's time, which the lights follow."""
+        return self._entered_s + self.t_s
+
+    @property
+    def lights(self) -> Array:
+        """The true state (L,) of every light now."""
+        return self.events.darkened(self.town.lights_at(np.array([self.sumo_s])), np.array([self.t_s]))[0]
+
+    @property
     def completion(self) -> float:
         """The share of the route that has been driven."""
         start = self.way.goal - self.scenario.metres
@@ -211,7 +222,7 @@ class City:
         crowds = self._crowds[first:]
         starts, truth = _rows_of(crowds if not only_last else [*([_NOBODY] * (len(crowds) - 1)), crowds[-1]])
         seen_starts, seen = detect_objects(self.seed, t_s, poses, starts, truth, self._walls, self._visibility)
-        state = self.town.lights_at(self._sumo_s + t_s)
+        state = self.town.lights_at(self._entered_s + t_s)
         state = self.events.darkened(state, t_s)
         signals = self.town.signals
         heads = np.array([signal.head for signal in signals]).reshape(-1, 3)

@@ -70,7 +70,7 @@ class Expert:
     def _wished(self) -> float:
         """The acceleration that the driver wants now."""
         world, ego = self.world, self.world.ego
-        wish = world.events.clear_of(world.traffic.wish)  # what SUMO wishes, unless an event's driver knows better
+        wish = world.traffic.wish
         if -2.0 < wish < -0.5 and self._inattentive():
             wish = -0.3
         room = world.way.speed_at(np.array([world.way.s + 0.6 * ego.speed]))[0] - ego.speed
@@ -91,7 +91,7 @@ class Expert:
         crowd, unruly = world.crowd, world.crowd.track >= ACTORS
         front = ego.vehicle.length - ego.vehicle.rear_overhang
         reach = front + 12.0 + ego.speed * 3.0 + 25.0
-        near = np.flatnonzero((np.abs(crowd.x - ego.pose[0]) + np.abs(crowd.y - ego.pose[1]) < 1.4 * reach) & (crowd.track != world.events.ignored))
+        near = np.flatnonzero((np.abs(crowd.x - ego.pose[0]) + np.abs(crowd.y - ego.pose[1]) < 1.4 * reach))
         if len(near) == 0:
             return np.inf
         who, unruly = crowd.take(near), unruly[near, None]

@@ -182,6 +182,11 @@ class Sumo:
         content = struct.pack(">B", 0x20) + _text(junction) + struct.pack(">B", _STRING) + _text(state)
         self._queue.append(_command(0xC2, content))
 
+    def restore_signals(self, junction: str, programme: str = "0") -> None:
+        """Go on with the programme, at the phase that the clock says."""
+        content = struct.pack(">B", 0x23) + _text(junction) + struct.pack(">B", _STRING) + _text(programme)
+        self._queue.append(_command(0xC2, content))
+
     def add(self, who: str, kind: str, route: str, edges: Iterable[str], lane: int, position: float, speed: float) -> None:
         """A new vehicle of a type, on a route of edges that is made for it, as soon as there is room."""
         listed = list(edges)

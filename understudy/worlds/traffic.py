@@ -275,8 +275,8 @@ class Traffic:
         self.sumo.set_lane_change_mode(name(EGO), 0)
         self.sumo.watch(name(EGO), REACH)
 
-    def add(self, track: int, sort: str) -> None:
-        """Remember the body of a vehicle that an event puts into SUMO."""
+    def transform(self, track: int, sort: str) -> None:
+        """Let a vehicle far away be of another sort from now on."""
         self._body[track] = _NAMES.index(sort)
 
     def place(self, pose: Floats, lane: str) -> None:

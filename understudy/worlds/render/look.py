@@ -5,16 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from understudy.records import Array, Floats
+from understudy.worlds.render.raster import kernel
 from understudy.worlds.render.shapes import MATERIALS, linear
 from understudy.worlds.scene import Ground, Scene, Shape, Surface
 
 NOISE_SIDE = 128  # cells of the noise tile, a power of two
 FOG_STEP = 0.5  # m between entries of the table of transmittance
-TONES, BRIGHTEST = 16384, 4.0  # entries of the tone curve, and the radiance of the last
 LAMP_REACH = 18.0  # m
 
 # sRGB colour, and how much of the sky it mirrors when wet.
@@ -51,9 +50,9 @@ class Pyramid(NamedTuple):
 def pyramid(ground: Ground) -> Pyramid:
     """The pyramid of a ground; kept, because many drives share a town."""
     palette = np.array([[*np.sqrt(linear(srgb)), mirror] for srgb, mirror in SURFACES.values()], np.float32) * 255
-    levels = [_halved(palette, ground.surface)]
+    levels = [_first_level(palette, ground.surface, noise_tile(), ground.cell)]
     while min(levels[-1].shape[:2]) > 2:
-        levels.append(_halved_again(levels[-1]))
+        levels.append(_halved(levels[-1]))
     sizes = [level.shape[0] * level.shape[1] for level in levels]
     return Pyramid(
         np.cumsum([0, *sizes[:-1]]),
@@ -64,9 +63,9 @@ def pyramid(ground: Ground) -> Pyramid:
     )
 
 
-@numba.njit(cache=True, nogil=True)
-def _halved(palette, surface):  # type: ignore[no-untyped-def]
-    """The first coarser level, (Y / 2, X / 2, 4), of surfaces; linear light is averaged, not its root."""
+@kernel
+def _first_level(palette, surface, tile, cell):
+    """Colours (Y / 2, X / 2, 4) of surfaces (Y, X), with patches some metres wide and grain; linear light is averaged, not its root."""
     rows, columns = (surface.shape[0] + 1) // 2, (surface.shape[1] + 1) // 2
     squared = palette * palette
     half = np.empty((rows, columns, 4), np.uint8)
@@ -76,13 +75,19 @@ def _halved(palette, surface):  # type: ignore[no-untyped-def]
             right = min(2 * column + 1, surface.shape[1] - 1)
             a, b = surface[2 * row, 2 * column], surface[2 * row, right]
             c, d = surface[low, 2 * column], surface[low, right]
-            for i in range(4):
-                half[row, column, i] = np.sqrt((squared[a, i] + squared[b, i] + squared[c, i] + squared[d, i]) / 4) + 0.5
+            patch = tile[int(row * cell * 4.0) & (NOISE_SIDE - 1), int(column * cell * 4.0) & (NOISE_SIDE - 1)]
+            grain = tile[row * 37 & (NOISE_SIDE - 1), column * 37 & (NOISE_SIDE - 1)]
+            mirror = (palette[a, 3] + palette[b, 3] + palette[c, 3] + palette[d, 3]) / 4
+            rough = 1.0 + (0.10 - 0.05 * mirror / 255.0) * patch + 0.05 * grain
+            for i in range(3):
+                light = (squared[a, i] + squared[b, i] + squared[c, i] + squared[d, i]) / 4
+                half[row, column, i] = min(np.sqrt(light * max(rough, 0.0)) + 0.5, 255.0)
+            half[row, column, 3] = mirror
     return half
 
 
-@numba.njit(cache=True, nogil=True)
-def _halved_again(level):  # type: ignore[no-untyped-def]
+@kernel
+def _halved(level):
     rows, columns = (level.shape[0] + 1) // 2, (level.shape[1] + 1) // 2
     half = np.empty((rows, columns, 4), np.uint8)
     for row in range(rows):
@@ -109,6 +114,7 @@ LIGHT = np.dtype(
         ("lamps", "f8"),
         ("glow", "f8"),
         ("dirt", "f8"),
+        ("exposure", "f8"),
         ("shadow", "f8"),  # share of the ground's light that the sun's shadow takes
     ]
 )
@@ -123,8 +129,7 @@ class Look(NamedTuple):
     clear: Array  # (n,) float32 transmittance of the air by distance
     lamplight: Array  # (Y, X) float32 street lamps on the ground, one cell a metre
     tile: Array  # (NOISE_SIDE, NOISE_SIDE) float32: smooth noise of unit deviation that joins at its edges
-    tone: Array  # (TONES,) uint8
-    grain: Array  # (65536,) int16 grey levels
+    grain: Array  # (n,) float32 grey levels of noise, for three colours of the largest picture from any of the first 65536
     dirt: Array  # (pixels,) float32 share of the light that comes from everywhere
 
 
@@ -132,19 +137,21 @@ def look(scene: Scene, pixels: list[tuple[int, int]], seed: int) -> Look:
     """The tables of a scene for cameras of sizes (W, H); the seed places the dirt."""
     air = scene.weather
     light = np.zeros(1, LIGHT)
-    for name in ("sun", "ambient", "zenith", "horizon", "clouds", "wet", "rain", "lamps", "glow", "dirt"):
+    for name in ("sun", "ambient", "zenith", "horizon", "clouds", "wet", "rain", "lamps", "glow", "dirt", "exposure"):
         light[name] = getattr(air, name)
     flat = np.cos(air.sun_elevation)
     light["toward_sun"] = flat * np.cos(air.sun_azimuth), flat * np.sin(air.sun_azimuth), np.sin(air.sun_elevation)
     direct = np.mean(air.sun) * max(np.sin(air.sun_elevation), 0.0)
     light["shadow"] = direct / max(direct + np.mean(air.ambient), 1e-6)
     dirt = [_dirt(np.random.default_rng([seed, camera]), *size, air.dirt) for camera, size in enumerate(pixels)]
-    grain = np.random.default_rng(seed).normal(0.0, max(air.noise, 1e-9), 65536)
+    longest = 3 * max(width * height for width, height in pixels)
+    grain = np.random.default_rng(seed).normal(0.0, air.noise, 65536).astype(np.float32)
+    grain = np.resize(grain, 65536 + longest)
     return Look(
         light, materials(),
         np.exp(-3.0 / air.visibility * FOG_STEP * np.arange(1024)).astype(np.float32),
         _lamplight(scene) if air.lamps > 0 else np.zeros((1, 1), np.float32),
-        _tile(), _tone(air.exposure), np.rint(grain).astype(np.int16), np.concatenate(dirt),
+        noise_tile(), grain, np.concatenate(dirt),
     )  # fmt: skip
 
 
@@ -158,16 +165,8 @@ def materials() -> Array:
     return table
 
 
-def _tone(exposure: float) -> Array:
-    """Linear light to sRGB: straight in the dark, with a shoulder that keeps a lamp from turning white at once."""
-    light = (np.arange(TONES) + 0.5) / TONES * BRIGHTEST * exposure * 1.15
-    light = np.where(light < 0.6, light, 0.6 + 0.4 * (1 - np.exp(-(light - 0.6) / 0.4)))
-    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.clip(np.rint(255 * srgb), 0, 255).astype(np.uint8)
-
-
 @lru_cache(maxsize=1)
-def _tile() -> Array:
+def noise_tile() -> Array:
     """Noise whose spectrum falls with frequency: clouds, patches of asphalt, leaves."""
     spectrum = np.fft.fft2(np.random.default_rng(1).normal(size=(NOISE_SIDE, NOISE_SIDE)))
     frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(NOISE_SIDE) * NOISE_SIDE] * 2))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from understudy.worlds.render.draw import CONTACT_SHADOW, NOTHING, SUN_SHADOW, headlight, lamplight, textured, transmittance, visible
-from understudy.worlds.render.look import BRIGHTEST, NOISE_SIDE, TONES
+from understudy.worlds.render.look import NOISE_SIDE
+from understudy.worlds.render.raster import kernel
 from understudy.worlds.render.shapes import PLAIN
 
 GRID = 32  # cells across a picture, of scattered light
 ONE = np.uint64(1)
+ZERO, WHITE, ROUND, KNEE, SHOULDER = (np.float32(x) for x in (0.0, 255.0, 0.5, 0.6, 0.4))
+C1, C2, C3, C4 = (np.float32(c) for c in (0.662002687, 0.684122060, 0.323583601, 0.0225411470))
 PAIR, HALF = 0x00FF00FF, 0x00800080  # two bytes in a word, with room for their products; and half a unit of each
 
 
-@numba.njit(cache=True, nogil=True)
-def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, out, counts):  # type: ignore[no-untyped-def]
+@kernel
+def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, out, counts):
     """All cameras of an instant into `out` (pixels, 3); samples that show each moving solid into `counts` (C, N)."""
     light = look.light[0]
     for c in range(len(lens.camera)):
@@ -33,7 +35,7 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
         )  # fmt: skip
         _solids(camera, u, v, depth, face, canvas.faces, light, look.clear, look.tile, shown, open_, counts[c])
         _ground(
-            pose, lens.spot[p:q], lens.taps[p:q], lens.level[p:q], lens.distance[p:q], pyramid.start, pyramid.shape, pyramid.colour, pyramid.origin, pyramid.cell, light, look.clear, look.tile, look.lamplight, open_, shown, mirror,
+            pose, lens.spot[p:q], lens.taps[p:q], lens.level[p:q], lens.distance[p:q], pyramid.start, pyramid.shape, pyramid.colour, pyramid.origin, pyramid.cell, light, look.clear, look.lamplight, open_, shown, mirror,
         )  # fmt: skip
         _sky(pose, lens.direction[p:q], lens.distance[p:q], light, look.clear, look.tile, open_, shown)
         if light.wet > 0:
@@ -42,11 +44,12 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
             _streak(width, height, seed + c * 7919, light, shown)
         if light.glow > 0 or light.dirt > 0:
             _scatter(width, height, look.dirt[p:q], light.glow, shown)
-        _expose(seed + c * 7919, shown, look.tone, look.grain, out[p:q])
+        grain = np.uint64(seed + c * 7919) * np.uint64(11400714819323198485) >> np.uint64(48)
+        _expose(shown.ravel(), np.float32(light.exposure), look.grain[grain : grain + np.uint64(3 * n)], out[p:q].ravel())
 
 
-@numba.njit(cache=True, nogil=True)
-def _solids(camera, ray_u, ray_v, depth, face, faces, sky, clear, tile, light, open_, counts):  # type: ignore[no-untyped-def]
+@kernel
+def _solids(camera, ray_u, ray_v, depth, face, faces, sky, clear, tile, light, open_, counts):
     """The light that solids send to each pixel, the mean over its four samples, and which samples they leave open."""
     width, height = camera.width, camera.height
     red_air, green_air, blue_air = sky.horizon
@@ -86,8 +89,8 @@ def _solids(camera, ray_u, ray_v, depth, face, faces, sky, clear, tile, light, o
             light[p, 0], light[p, 1], light[p, 2] = red / 4, green / 4, blue / 4
 
 
-@numba.njit(cache=True, nogil=True)
-def _ground(pose, spot, taps, level, distance, start, shape, colour, origin, cell, sky, clear, tile, lamplights, open_, light, mirror):  # type: ignore[no-untyped-def]  # fmt: skip
+@kernel
+def _ground(pose, spot, taps, level, distance, start, shape, colour, origin, cell, sky, clear, lamplights, open_, light, mirror):  # fmt: skip
     """Adds the light of the ground where samples are open, and notes how much it mirrors."""
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     east, north = pose[0] - origin[0], pose[1] - origin[1]
@@ -128,10 +131,7 @@ def _ground(pose, spot, taps, level, distance, start, shape, colour, origin, cel
         scale = 1.0 / (255.0 * n)
         red, blue = (red_blue & 0xFFFF) * scale, (red_blue >> 16) * scale
         green, gloss = (green_gloss & 0xFFFF) * scale, (green_gloss >> 16) * scale
-        patch = tile[int(y * 2.0) & (NOISE_SIDE - 1), int(x * 2.0) & (NOISE_SIDE - 1)]
-        grain = tile[int(y * 23.0) & (NOISE_SIDE - 1), int(x * 23.0) & (NOISE_SIDE - 1)]
-        rough = 1.0 + (0.11 - 0.06 * gloss) * patch + 0.06 * grain / (1.0 + 0.15 * distance[p])
-        rough *= 1.0 - 0.5 * wet * gloss
+        rough = 1.0 - 0.5 * wet * gloss
         share = 1.0 / free
         dark = 0.55 * open_[p, 2] * share
         lit = (1.0 - shadow * open_[p, 1] * share) * (1.0 - dark)
@@ -147,8 +147,8 @@ def _ground(pose, spot, taps, level, distance, start, shape, colour, origin, cel
         mirror[p] = gloss * air
 
 
-@numba.njit(cache=True, nogil=True)
-def _sky(pose, direction, distance, sky, clear, tile, open_, light):  # type: ignore[no-untyped-def]
+@kernel
+def _sky(pose, direction, distance, sky, clear, tile, open_, light):
     """Adds the light of the sky where samples are open: gradient, clouds, a hazy line of trees, the sun."""
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     sun_x, sun_y, sun_z = sky.toward_sun
@@ -177,8 +177,8 @@ def _sky(pose, direction, distance, sky, clear, tile, open_, light):  # type: ig
             light[p, k] += (blue + sky.sun[k] * halo) * part
 
 
-@numba.njit(cache=True, nogil=True)
-def _reflect(width, height, direction, sky, light, mirror):  # type: ignore[no-untyped-def]
+@kernel
+def _reflect(width, height, direction, sky, light, mirror):
     """Wet ground: each column mirrors what stands above it, about the row where that ends."""
     for column in range(width):
         base = -1
@@ -199,8 +199,8 @@ def _reflect(width, height, direction, sky, light, mirror):  # type: ignore[no-u
                 light[p, c] += share * (min(seen, 3.0) - light[p, c])
 
 
-@numba.njit(cache=True, nogil=True)
-def _streak(width, height, seed, sky, light):  # type: ignore[no-untyped-def]
+@kernel
+def _streak(width, height, seed, sky, light):
     """Falling rain: short bright lines, elsewhere at each instant."""
     state = np.uint64(seed) * np.uint64(2862933555777941757) + np.uint64(3037000493)
     for _ in range(int(sky.rain * width * 0.6)):
@@ -214,8 +214,8 @@ def _streak(width, height, seed, sky, light):  # type: ignore[no-untyped-def]
                 light[p, c] += 0.16 * (1.2 * sky.horizon[c] + 0.03 * sky.lamps - light[p, c])
 
 
-@numba.njit(cache=True, nogil=True)
-def _scatter(width, height, dirt, glow, light):  # type: ignore[no-untyped-def]
+@kernel
+def _scatter(width, height, dirt, glow, light):
     """Light that a lens scatters: `glow` of it everywhere, more where there is dirt, taken from a blurred picture."""
     rows = max(GRID * height // width, 2)
     mean, spare = np.zeros((rows, GRID, 3)), np.zeros((rows, GRID, 3))
@@ -254,13 +254,20 @@ def _scatter(width, height, dirt, glow, light):  # type: ignore[no-untyped-def]
                 light[p, k] += share * (line[c, k] + part * (line[c + 1, k] - line[c, k]) - light[p, k])
 
 
-@numba.njit(cache=True, nogil=True)
-def _expose(seed, light, tone, grain, out):  # type: ignore[no-untyped-def]
-    """Light to grey levels, with the sensor's noise."""
-    offset = np.int64((np.uint64(seed) * np.uint64(11400714819323198485)) >> np.uint64(48))
-    scale = TONES / BRIGHTEST
-    for p in range(len(out)):
-        for c in range(3):
-            entry = min(int(light[p, c] * scale), TONES - 1)
-            grey = np.int64(tone[entry]) + grain[(offset + 3 * p + c) & 0xFFFF]
-            out[p, c] = np.uint8(min(max(grey, 0), 255))
+@kernel
+def _expose(light, exposure, grain, out):
+    """Light to grey levels, (n,) each: a shoulder that keeps a lamp from turning white at once, sRGB, the sensor's noise.
+
+    The sRGB curve is approximated by roots (I. Taylor, "sRGB approximations for HLSL", 2012; within half a grey level),
+    because roots are vector instructions and powers are not.
+    """
+    for i in range(len(out)):
+        x = light[i] * exposure
+        beyond = x - KNEE
+        beyond = beyond if beyond > ZERO else ZERO
+        x = (x if x < KNEE else KNEE) + beyond * SHOULDER / (beyond + SHOULDER)
+        root = np.sqrt(x)
+        fourth = np.sqrt(root)
+        grey = (C1 * root + C2 * fourth - C3 * np.sqrt(fourth) - C4 * x) * WHITE + grain[i] + ROUND
+        grey = grey if grey > ZERO else ZERO
+        out[i] = np.uint8(grey if grey < WHITE else WHITE)
