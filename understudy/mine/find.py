@@ -60,17 +60,14 @@ def find(drive: Drive, triggers: Mapping[str, Trigger]) -> list[Event]:
     """
     found: list[Event] = []
     for name, trigger in triggers.items():
-        if not drive.lacks(trigger.needs):
-            found += (_checked(drive, dataclasses.replace(event, trigger=name)) for event in trigger.find(drive))
+        if drive.lacks(trigger.needs):
+            continue
+        for event in trigger.find(drive):
+            start, end, score = event.start_ns, event.end_ns, event.score
+            if not (drive.t_ns[0] <= start <= end <= drive.t_ns[-1] and math.isfinite(score)):
+                raise DataError(f"drive {drive.id}: trigger {name} gave {start} to {end} with score {score}")
+            found.append(Event(drive.id, start, end, score, name))
     return in_order(found)
-
-
-def _checked(drive: Drive, event: Event) -> Event:
-    if not drive.t_ns[0] <= event.start_ns <= event.end_ns <= drive.t_ns[-1] or not math.isfinite(event.score):
-        raise DataError(
-            f"drive {drive.id}: trigger {event.trigger} gave {event.start_ns} to {event.end_ns}, score {event.score}"
-        )
-    return event
 
 
 def moments(drive: Drive, events: Iterable[Event]) -> list[Moment]:

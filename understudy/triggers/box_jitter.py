@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numba
 import numpy as np
 
-from understudy.records import Drive, Event, Floats
+from understudy.records import Drive, Event, Floats, Ints
 from understudy.triggers.scene import OBJECTS, scene
 from understudy.triggers.spans import clock
 
@@ -25,23 +26,43 @@ class BoxJitter:
     distance: float = 30.0  # m
 
     def find(self, drive: Drive) -> Iterator[Event]:
-        seen, t = scene(drive), clock(drive).t_s
-        objects, instant = seen.objects, seen.instant
-        one = seen.before[seen.again]
-        two = seen.before[one]
-        steady = (two >= 0) & (instant[seen.again] - instant[one] == 1) & (instant[one] - instant[two] == 1)
-        steady &= (np.abs(seen.ahead[seen.again]) < 2 * self.distance) & (np.abs(seen.left[seen.again]) < self.distance)
-        row, one, two = seen.again[steady], one[steady], two[steady]
-        step_s, before_s = t[instant[row]] - t[instant[one]], t[instant[one]] - t[instant[two]]
+        seen = scene(drive)
+        x, y, length, width = (seen.objects[name] for name in ("x", "y", "length", "width"))
+        starts, t_s = seen.objects.starts, clock(drive).t_s
+        jump = _jumps(starts, t_s, x, y, length, width, seen.before, seen.waited, self.accel)
+        rows, _ = seen.near(np.flatnonzero(jump > self.jump), self.distance)
+        yield from seen.find(rows, jump[rows])
 
-        def turn(name: str) -> Floats:
-            """By how much a track is not where its last step led, m."""
-            here = objects[name]
-            return np.asarray(here[row] - here[one] - (here[one] - here[two]) * (step_s / before_s))
 
-        jump = np.sqrt(turn("x") ** 2 + turn("y") ** 2) - self.accel * step_s * (step_s + before_s) / 2
-        for name in ("length", "width"):
-            jump = np.fmax(jump, np.abs(objects[name][row] - objects[name][one]))
-        jumps = np.flatnonzero(jump > self.jump)
-        jumps = jumps[seen.distance(row[jumps]) < self.distance]
-        yield from seen.find(row[jumps], jump[jumps])
+@numba.njit(cache=True)
+def _jumps(
+    starts: Ints,
+    t_s: Floats,
+    x: Floats,
+    y: Floats,
+    length: Floats,
+    width: Floats,
+    before: Ints,
+    waited: Ints,
+    accel: float,
+) -> Floats:
+    """By how much each row (R,) strays from where its track's last step led, beyond what `accel` explains, or grows."""
+    jump = np.zeros(len(x))
+    for i in range(1, len(starts) - 1):
+        step_s, last_s = t_s[i] - t_s[i - 1], t_s[i - 1] - t_s[max(i - 2, 0)]
+        ratio, explained = step_s / max(last_s, 1e-9), accel / 2 * step_s * (step_s + last_s)
+        for j in range(starts[i], starts[i + 1]):
+            if waited[j] != 1:
+                continue
+            one = before[j]
+            grown = max(abs(length[j] - length[one]), abs(width[j] - width[one]))
+            if grown > 0:
+                jump[j] = grown
+            if waited[one] == 1:
+                two = before[one]
+                east = x[j] - x[one] - (x[one] - x[two]) * ratio
+                north = y[j] - y[one] - (y[one] - y[two]) * ratio
+                stray = np.sqrt(east * east + north * north) - explained
+                if stray > jump[j]:
+                    jump[j] = stray
+    return jump

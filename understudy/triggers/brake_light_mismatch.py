@@ -30,10 +30,9 @@ class BrakeLightMismatch:
         seen, t = scene(drive), clock(drive).t_s
         if "brake_light" not in seen.objects:
             return
-        rows = seen.again[seen.objects["brake_light"][seen.again] > 0.5]
-        rows = rows[seen.distance(rows) < self.distance]
+        rows, _ = seen.near(np.flatnonzero((seen.objects["brake_light"] > 0.5) & (seen.before >= 0)), self.distance)
         before = seen.before[rows]
-        speed = np.hypot(seen.objects["vx"], seen.objects["vy"])
-        gain = (speed[rows] - speed[before]) / (t[seen.instant[rows]] - t[seen.instant[before]])
+        gain = np.sqrt(seen.fast2[rows]) - np.sqrt(seen.fast2[before])
+        gain /= t[seen.instant[rows]] - t[seen.instant[before]]
         wrong = gain > self.accel
         yield from seen.find(rows[wrong], gain[wrong], self.hold_s, bridge_s=0.2)

@@ -21,7 +21,6 @@ class CloseVulnerable:
 
     def find(self, drive: Drive) -> Iterator[Event]:
         seen = scene(drive)
-        rows = seen.vulnerable[drive["speed"][seen.instant[seen.vulnerable]] > self.above]
-        away = seen.distance(rows)
-        near = away < self.distance
-        yield from seen.find(rows[near], self.distance - away[near])
+        rows, away = seen.near(seen.vulnerable, self.distance)
+        moving = drive["speed"][seen.instant[rows]] > self.above
+        yield from seen.find(rows[moving], self.distance - away[moving])

@@ -26,10 +26,9 @@ class CrossingPath:
 
     def find(self, drive: Drive) -> Iterator[Event]:
         seen = scene(drive)
-        objects, reach = seen.objects, 30.0  # m: nobody comes from further aside within the time
-        fast = objects["vx"] ** 2 + objects["vy"] ** 2 > self.across**2
-        rows = np.flatnonzero(fast & (seen.ahead > 0) & (np.abs(seen.aside) < reach))
-        rows = rows[~kinds(objects["kind"][rows], STATIC)]
+        reach2 = self.within_s**2 * seen.fast2  # how far they come in the time, squared
+        rows = np.flatnonzero((seen.aside**2 < reach2) & (seen.fast2 > self.across**2) & (seen.ahead > 0))
+        rows = rows[~kinds(seen.objects["kind"][rows], STATIC)]
         forward, leftward = seen.along(rows)
         across = (np.abs(leftward) > np.maximum(self.across, np.abs(forward))) & (seen.aside[rows] * leftward < 0)
         rows, forward, leftward = rows[across], forward[across], leftward[across]

@@ -23,7 +23,5 @@ class EmergencyVehicle:
 
     def find(self, drive: Drive) -> Iterator[Event]:
         seen = scene(drive)
-        rows = np.flatnonzero(seen.objects["kind"] == Kind.EMERGENCY)
-        away = seen.distance(rows)
-        near = away < self.distance
-        yield from seen.find(rows[near], self.distance - away[near], self.hold_s, bridge_s=2.0)
+        rows, away = seen.near(np.flatnonzero(seen.objects["kind"] == Kind.EMERGENCY), self.distance)
+        yield from seen.find(rows, self.distance - away, self.hold_s, bridge_s=2.0)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from understudy.records import Drive, Event
 from understudy.triggers.scene import OBJECTS, scene
 from understudy.triggers.spans import clock, joined
@@ -22,9 +24,8 @@ class Flicker:
 
     def find(self, drive: Drive) -> Iterator[Event]:
         seen, t = scene(drive), clock(drive).t_s
-        lost, back = seen.instant[seen.before[seen.again]], seen.instant[seen.again]
-        gone = (back - lost > 1) & (t[back] - t[lost] <= self.within_s)
-        rows = seen.again[gone]
-        away = seen.distance(rows)
-        near = away < self.distance
-        yield from joined(drive, lost[gone][near], back[gone][near], self.distance - away[near])
+        rows, away = seen.near(np.flatnonzero(seen.waited > 1), self.distance)
+        back = seen.instant[rows]
+        lost = back - seen.waited[rows]
+        short = t[back] - t[lost] <= self.within_s
+        yield from joined(drive, lost[short], back[short], self.distance - away[short])

@@ -7,17 +7,20 @@ import numpy as np
 from understudy.errors import DataError
 from understudy.maps import Roads
 from understudy.records import Drive, Ints
-from understudy.triggers.once import once_a_drive
+from understudy.triggers.newest import newest_kept
 from understudy.triggers.spans import clock
 
 LOOK_S = 0.5  # a map does not change from one instant to the next, and asking it is dear
 
 
-@once_a_drive
 def roads(drive: Drive) -> Roads:
+    """The drive's map; DataError where it has none."""
     if drive.map is None:
         raise DataError(f"drive {drive.id} has no map")
-    return Roads(drive.map)
+    return _prepared(drive.map)
+
+
+_prepared = newest_kept(Roads)
 
 
 def looks(drive: Drive) -> Ints:

@@ -23,6 +23,5 @@ class HarshBrakeNearVulnerable:
     def find(self, drive: Drive) -> Iterator[Event]:
         seen = scene(drive)
         braking = (drive["accel"] < -self.decel) & (drive["speed"] > self.above)
-        rows = seen.vulnerable[braking[seen.instant[seen.vulnerable]]]
-        rows = rows[seen.distance(rows) < self.distance]
+        rows, _ = seen.near(seen.vulnerable[braking[seen.instant[seen.vulnerable]]], self.distance)
         yield from seen.find(rows, -drive["accel"][seen.instant[rows]])

@@ -25,10 +25,11 @@ class KindFlicker:
     def find(self, drive: Drive) -> Iterator[Event]:
         seen, t = scene(drive), clock(drive).t_s
         kind, track = seen.objects["kind"], seen.objects["track"]
-        now, before = kind[seen.again], kind[seen.before[seen.again]]
-        rows = seen.again[(now != before) & (now != Kind.UNKNOWN) & (before != Kind.UNKNOWN)]
+        before = kind[seen.before]
+        changed = (kind != before) & (seen.before >= 0) & (kind != Kind.UNKNOWN) & (before != Kind.UNKNOWN)
+        rows = np.flatnonzero(changed)
         rows = rows[np.argsort(track[rows], kind="stable")]
+        rows, away = seen.near(rows, self.distance)
         first, last = seen.instant[rows[:-1]], seen.instant[rows[1:]]
-        away = seen.distance(rows[1:])
-        twice = (track[rows[1:]] == track[rows[:-1]]) & (t[last] - t[first] <= self.within_s) & (away < self.distance)
-        yield from joined(drive, first[twice], last[twice], self.distance - away[twice])
+        twice = (track[rows[1:]] == track[rows[:-1]]) & (t[last] - t[first] <= self.within_s)
+        yield from joined(drive, first[twice], last[twice], self.distance - away[1:][twice])

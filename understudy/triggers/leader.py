@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy.records import Drive, Ints
-from understudy.triggers.once import once_a_drive
+from understudy.triggers.newest import newest_kept
 from understudy.triggers.spans import clock, runs
 
 NEEDS = ("leader_track", "leader_gap", "speed")
@@ -22,7 +22,7 @@ class Changes:
     after: Ints  # the first instant of the new one
 
 
-@once_a_drive
+@newest_kept
 def changes(drive: Drive) -> Changes:
     track, t = drive["leader_track"], clock(drive).t_s
     apart_s = max(_SETTLE_S, 1.5 * clock(drive).period_s)

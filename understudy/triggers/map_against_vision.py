@@ -28,11 +28,10 @@ class MapAgainstVision:
         objects = seen.objects
         looked = np.zeros(len(drive), bool)
         looked[looks(drive)] = True
-        rows = np.flatnonzero(seen.rows(looked))
-        rows = rows[kinds(objects["kind"][rows], MOTOR_VEHICLES)]
-        rows = rows[objects["vx"][rows] ** 2 + objects["vy"][rows] ** 2 > self.moving**2]
-        rows = rows[seen.ahead[rows] ** 2 + seen.left[rows] ** 2 < self.distance**2]
+        rows = np.flatnonzero(seen.rows(looked) & (seen.fast2 > self.moving**2))
+        rows, _ = seen.near(rows[kinds(objects["kind"][rows], MOTOR_VEHICLES)], self.distance)
         spots = np.stack([objects["x"][rows], objects["y"][rows]], axis=-1)
-        off = np.where(ground.known(spots), ground.off_road(spots), 0.0)
+        known = ground.known(spots)
+        rows, off = rows[known], ground.off_road(spots[known])
         far = off > self.off
         yield from seen.find(rows[far], off[far], bridge_s=2 * LOOK_S)

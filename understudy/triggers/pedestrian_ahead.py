@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from understudy.records import Drive, Event
-from understudy.triggers.scene import PATH, scene
+from understudy.records import VULNERABLE, Drive, Event
+from understudy.triggers.scene import PATH, kinds, scene
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,7 @@ class PedestrianAhead:
 
     def find(self, drive: Drive) -> Iterator[Event]:
         seen = scene(drive)
-        speed = drive["speed"][seen.instant[seen.vulnerable]]
-        gap = seen.gap(seen.vulnerable)
-        there = (gap > 0) & (gap < self.within_s * speed) & (speed > self.above)
-        there &= seen.in_path(seen.vulnerable, self.margin)
-        yield from seen.find(seen.vulnerable[there], self.within_s - gap[there] / speed[there], hold_s=0.2)
+        rows = seen.near_path[kinds(seen.objects["kind"][seen.near_path], VULNERABLE)]
+        speed, gap = drive["speed"][seen.instant[rows]], seen.gap(rows)
+        there = (gap > 0) & (gap < self.within_s * speed) & (speed > self.above) & seen.in_path(rows, self.margin)
+        yield from seen.find(rows[there], self.within_s - gap[there] / speed[there], hold_s=0.2)

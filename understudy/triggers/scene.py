@@ -14,7 +14,8 @@ import numpy as np
 
 from understudy.errors import DataError
 from understudy.records import VULNERABLE, Array, Drive, Event, Floats, Ints, Kind, Objects
-from understudy.triggers.once import once_a_drive
+from understudy.triggers.loops import beside_path, seen_before, seen_from
+from understudy.triggers.newest import newest_kept
 from understudy.triggers.spans import events
 
 OBJECTS = ("objects", "pose")  # what a trigger that asks for positions needs
@@ -49,15 +50,7 @@ class Scene:
 
     @cached_property
     def _place(self) -> tuple[Floats, Floats]:
-        east = self.objects["x"] - self.rows(self.drive["x"])
-        north = self.objects["y"] - self.rows(self.drive["y"])
-        cos, sin = self._heading
-        return cos * east + sin * north, cos * north - sin * east
-
-    @cached_property
-    def _heading(self) -> tuple[Floats, Floats]:
-        yaw = self.drive["yaw"]
-        return self.rows(np.cos(yaw)), self.rows(np.sin(yaw))
+        return seen_from(self.objects.starts, self.drive.poses, self.objects["x"], self.objects["y"])
 
     @property
     def ahead(self) -> Floats:
@@ -73,12 +66,20 @@ class Scene:
         """Rows of people and animals."""
         return np.flatnonzero(kinds(self.objects["kind"], VULNERABLE))
 
-    def distance(self, rows: Ints) -> Floats:
-        """From the ego's body to those of some rows, taken as discs as wide as they are."""
+    def near(self, rows: Ints, distance: float) -> tuple[Ints, Floats]:
+        """Those of some rows whose bodies are within `distance` of the ego's, and how far they are.
+
+        Bodies of others are taken as discs as wide as they are.
+        """
         vehicle = self.drive.vehicle
+        room = distance + vehicle.length + _ASIDE  # a square that is quick to ask and large enough
+        rows = rows[np.abs(self.left[rows]) < room]
+        rows = rows[np.abs(self.ahead[rows]) < room]
         beyond = np.maximum(np.abs(self.ahead[rows] - vehicle.centre_x) - vehicle.length / 2, 0)
         beside = np.maximum(np.abs(self.left[rows]) - vehicle.width / 2, 0)
-        return np.maximum(np.hypot(beyond, beside) - np.nan_to_num(self.objects["width"][rows]) / 2, 0)
+        away = np.maximum(np.hypot(beyond, beside) - np.nan_to_num(self.objects["width"][rows]) / 2, 0)
+        there = away < distance
+        return rows[there], away[there]
 
     # Where the ego goes -----------------------------------------------------------------------------------------------
 
@@ -88,16 +89,18 @@ class Scene:
         return self.drive["yaw_rate"] / np.maximum(self.drive["speed"], _SLOW)
 
     @cached_property
+    def _path(self) -> tuple[Floats, Floats]:
+        return beside_path(self.objects.starts, self.curvature, self.ahead, self.left, _BEND)
+
+    @property
     def turn(self) -> Floats:
         """By how much the path has turned where they are."""
-        return self.rows(self.curvature) * self.ahead
+        return self._path[0]
 
-    @cached_property
+    @property
     def aside(self) -> Floats:
         """How far to the left of the ego's path; nan where that turns too much to be foretold."""
-        aside = self.left - self.turn * self.ahead / 2
-        aside[np.abs(self.turn) > _BEND] = np.nan
-        return aside
+        return self._path[1]
 
     @cached_property
     def near_path(self) -> Ints:
@@ -106,11 +109,10 @@ class Scene:
 
     def along(self, rows: Ints) -> tuple[Floats, Floats]:
         """Speed of some rows along the path and to its left, over the ground."""
-        cos, sin = (part[rows] for part in self._heading)
+        heading = self.drive["yaw"][self.instant[rows]] + self.turn[rows]  # of the path, where they are
+        cos, sin = np.cos(heading), np.sin(heading)
         vx, vy = self.objects["vx"][rows], self.objects["vy"][rows]
-        forward, leftward = cos * vx + sin * vy, cos * vy - sin * vx
-        cos, sin = np.cos(self.turn[rows]), np.sin(self.turn[rows])
-        return cos * forward + sin * leftward, cos * leftward - sin * forward
+        return cos * vx + sin * vy, cos * vy - sin * vx
 
     def in_path(self, rows: Ints, margin: float) -> Array:
         """Whether bodies of some rows reach into the strip that the ego's body sweeps, widened by `margin`."""
@@ -125,19 +127,26 @@ class Scene:
     # Who they are -----------------------------------------------------------------------------------------------------
 
     @cached_property
+    def _sights(self) -> tuple[Ints, Ints]:
+        track = self.objects["track"]
+        if len(track) and track.max() > 8 * len(track):  # numbers that are no count of anything
+            track = np.unique(track, return_inverse=True)[1]
+        return seen_before(self.objects.starts, track, int(track.max(initial=-1)) + 1)
+
+    @property
     def before(self) -> Ints:
         """The row in which the same track was seen before, (R,); -1 where it was not."""
-        track = self.objects["track"]
-        order = np.argsort(track, kind="stable")
-        same = track[order[1:]] == track[order[:-1]]
-        before = np.full(len(track), -1)
-        before[order[1:][same]] = order[:-1][same]
-        return before
+        return self._sights[0]
+
+    @property
+    def waited(self) -> Ints:
+        """How many instants ago that was, (R,); 0 where it was not seen."""
+        return self._sights[1]
 
     @cached_property
-    def again(self) -> Ints:
-        """Rows whose track was seen before."""
-        return np.flatnonzero(self.before >= 0)
+    def fast2(self) -> Floats:
+        """Squares of their speeds."""
+        return np.asarray(self.objects["vx"] ** 2 + self.objects["vy"] ** 2)
 
     def find(self, rows: Ints, score: Floats, hold_s: float = 0.0, bridge_s: float = 0.5) -> Iterator[Event]:
         """Events of the spans in which there is any of `rows`, as strong as the largest `score` of theirs."""
@@ -146,7 +155,7 @@ class Scene:
         yield from events(self.drive, strongest > -np.inf, strongest, hold_s, bridge_s)
 
 
-@once_a_drive
+@newest_kept
 def scene(drive: Drive) -> Scene:
     return Scene(drive)
 

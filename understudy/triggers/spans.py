@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy.records import NS, Array, Drive, Event, Floats, Ints
-from understudy.triggers.once import once_a_drive
+from understudy.triggers.newest import newest_kept
 
 PAUSE_S = 1.5
 _JITTER_NS = NS // 1000  # stamps are inexact, and four instants at 10 Hz should last 0.3 s
@@ -27,12 +27,13 @@ class Clock:
     pauses: Ints  # the instants after which the recording pauses
 
 
-@once_a_drive
+@newest_kept
 def clock(drive: Drive) -> Clock:
-    step_s = np.diff(drive.t_ns) / NS
+    t_s = drive.t_s
+    step_s = np.diff(t_s)
     pauses = np.flatnonzero(step_s > PAUSE_S)
-    going = len(step_s) - len(pauses)
-    return Clock(drive.t_s, float((step_s.sum() - step_s[pauses].sum()) / going) if going else PAUSE_S, pauses)
+    steps = len(step_s) - len(pauses)
+    return Clock(t_s, float(t_s[-1] - step_s[pauses].sum()) / steps if steps else PAUSE_S, pauses)
 
 
 def spans(drive: Drive, mask: Array, hold_s: float = 0.0, bridge_s: float = 0.0) -> tuple[Ints, Ints]:
@@ -40,11 +41,13 @@ def spans(drive: Drive, mask: Array, hold_s: float = 0.0, bridge_s: float = 0.0)
 
     Spans at most `bridge_s` apart are one; those that then last less than `hold_s` are dropped.
     """
-    joined = mask[1:] & mask[:-1]  # (T-1,) whether an instant and its next lie in one span
-    joined[clock(drive).pauses] = False
-    first = np.flatnonzero(mask & ~np.concatenate([[False], joined]))
-    last = np.flatnonzero(mask & ~np.concatenate([joined, [False]]))
-    if bridge_s and len(first):
+    true = np.flatnonzero(mask)
+    if not len(true):
+        return true, true
+    pauses = np.searchsorted(clock(drive).pauses, true)  # before each
+    parted = (np.diff(true) > 1) | (np.diff(pauses) > 0)
+    first, last = true[np.concatenate([[True], parted])], true[np.concatenate([parted, [True]])]
+    if bridge_s:
         apart = drive.t_ns[first[1:]] - drive.t_ns[last[:-1]] > bridge_s * NS + _JITTER_NS
         first, last = first[np.concatenate([[True], apart])], last[np.concatenate([apart, [True]])]
     if hold_s:
@@ -56,8 +59,9 @@ def spans(drive: Drive, mask: Array, hold_s: float = 0.0, bridge_s: float = 0.0)
 def events(drive: Drive, mask: Array, score: Floats, hold_s: float = 0.0, bridge_s: float = 0.0) -> Iterator[Event]:
     """An event for each of the `spans`, as strong as the largest `score` (T,) in it."""
     first, last = spans(drive, mask, hold_s, bridge_s)
-    for start, end, peak in zip(first.tolist(), last.tolist(), peaks(score, first, last), strict=True):
-        yield Event(drive.id, int(drive.t_ns[start]), int(drive.t_ns[end]), peak)
+    stamps = drive.t_ns[first].tolist(), drive.t_ns[last].tolist()
+    for start, end, peak in zip(*stamps, peaks(score, mask, first, last).tolist(), strict=True):
+        yield Event(drive.id, start, end, peak)
 
 
 def moments(drive: Drive, instants: Ints, score: Floats) -> Iterator[Event]:
@@ -79,10 +83,13 @@ def joined(drive: Drive, first: Ints, last: Ints, score: Floats) -> Iterator[Eve
         yield Event(drive.id, int(drive.t_ns[start]), int(drive.t_ns[stop]), peak)
 
 
-def peaks(values: Floats, first: Ints, last: Ints) -> list[float]:
-    """The largest known of `values` (T,) in each span."""
-    ends = zip(first.tolist(), last.tolist(), strict=True)
-    return [float(np.fmax.reduce(values[start : end + 1])) for start, end in ends]
+def peaks(values: Floats, mask: Array, first: Ints, last: Ints) -> Floats:
+    """The largest known of `values` (T,) in each of the spans (S,) of `mask` (T,), where that is true."""
+    if not len(first):
+        return np.empty(0)
+    true = np.flatnonzero(mask)
+    ends = np.stack([np.searchsorted(true, first), np.searchsorted(true, last) + 1], axis=-1)
+    return np.asarray(np.fmax.reduceat(np.append(values[true], -np.inf), ends.ravel())[::2])
 
 
 def runs(values: Array) -> tuple[Ints, Ints]:
@@ -99,11 +106,13 @@ def rate(drive: Drive, values: Floats, over_s: float, of: Array | None = None) -
     now = clock(drive)
     half = max(1, round(over_s / now.period_s / 2))
     out = np.full(len(drive), np.nan)
-    if len(drive) > 2 * half:
-        took = now.t_s[2 * half :] - now.t_s[: -2 * half]
-        change = (values[2 * half :] - values[: -2 * half]) / took
-        change[took > 2 * half * now.period_s + PAUSE_S / 2] = np.nan
-        if of is not None:
-            change[of[2 * half :] != of[: -2 * half]] = np.nan
-        out[half:-half] = change
+    if len(drive) <= 2 * half:
+        return out
+    change = out[half:-half]
+    np.subtract(values[2 * half :], values[: -2 * half], out=change)
+    change /= now.t_s[2 * half :] - now.t_s[: -2 * half]
+    if of is not None:
+        change[of[2 * half :] != of[: -2 * half]] = np.nan
+    for pause in now.pauses:
+        out[max(pause + 1 - half, 0) : pause + 1 + half] = np.nan
     return out

@@ -25,8 +25,9 @@ class StopAndGo:
 
     def find(self, drive: Drive) -> Iterator[Event]:
         speed, t = drive["speed"], clock(drive).t_s
-        first, last = spans(drive, speed < self.going)
-        halt = np.array(peaks(-speed, first, last)) > -self.standing
+        slow = speed < self.going
+        first, last = spans(drive, slow)
+        halt = peaks(-speed, slow, first, last) > -self.standing
         first, last = first[halt], last[halt]
         more = self.stops - 1  # halts after the first of a crowd
         jam = np.zeros(len(drive), bool)
