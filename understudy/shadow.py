@@ -34,7 +34,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "human_mask": ("bits", "which sub-scores entered the driven path's score"),
 }
 _BATCH = 256  # instants planned together
-_BATCH_BYTES = 256e6  # of pictures held at once
+_BATCH_BYTES = 16e6  # of pictures handed over at once: more would only leave the processor's cache
 
 
 def shadow(drive: Drive, candidates: Mapping[str, Policy]) -> dict[str, Shadow]:
