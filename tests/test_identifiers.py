@@ -29,6 +29,14 @@ GOOD = [
     ("model:lane_follow", Identifier("model", "lane_follow")),
     ("model:pilot@1f0e9c3a", Identifier("model", "pilot@1f0e9c3a")),
     ("turn:12", Identifier("turn", "12")),
+    (
+        "scenario:city/organic:3/r12/everyday/clear/none/7",
+        Identifier("scenario", "city/organic:3/r12/everyday/clear/none/7"),
+    ),
+    (
+        "city/organic:3/r12:5000/everyday/clear/none/7/2:4",
+        Identifier("drive", "city/organic:3/r12:5000/everyday/clear/none/7", 2.0, 4.0),
+    ),
     ("clip", Identifier("drive", "clip")),
 ]
 BAD = [

@@ -4,8 +4,9 @@
     DRIVE/12.0:18.0          a stretch of it, in seconds since its start; either end may be left open
     KIND:NAME                a clip, event, scenario, model or turn: clip:9f3c, model:lane-follow@2
 
-A NAME, and so a DRIVE, is one or more words parted by `/`; a word has letters, digits and `._-+=@,|~`, and is neither
-`.` nor `..`, so that a name can be a path below a folder and never leaves it.
+A NAME, and so a DRIVE, is one or more words parted by `/`; a word has letters, digits and `._-+=@,|~%`, may end in a
+number of its own (`organic:3`), and is neither `.` nor `..`, so that a name can be a path below a folder and never
+leaves it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from understudy.errors import UnderstudyError
 KINDS = ("clip", "event", "scenario", "model", "turn")
 GRAMMAR = f"DRIVE, DRIVE/12.0:18.0 or KIND:NAME with KIND one of {', '.join(KINDS)}"
 
-_NAME = re.compile(r"[\w.\-+=@,|~]+(/[\w.\-+=@,|~]+)*", re.ASCII)
+_WORD = r"[\w.\-+=@,|~%]+(?::[0-9a-f]+)?"
+_NAME = re.compile(rf"{_WORD}(/{_WORD})*", re.ASCII)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)?:(\d+(?:\.\d+)?)?", re.ASCII)
 
 
