@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from understudy.errors import UnderstudyError
-from understudy.geometry import arc_length, overlap
+from understudy.geometry import overlap
 from understudy.observe import Observer
-from understudy.records import NS, Array, Camera, Drive, Driver, Event, Floats, Lights, Map, Objects, Observation, Plan, Rig, Truth
+from understudy.records import NS, Array, Camera, Drive, Driver, Event, Floats, Lights, Objects, Observation, Plan, Rig, Truth
 from understudy.worlds import towns
 from understudy.worlds.cameras import Cameras
 from understudy.worlds.detect import Walls, detect_lights, detect_objects
@@ -28,11 +28,10 @@ from understudy.worlds.expert import Expert
 from understudy.worlds.net import Town
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.scene import Shape, weather
-from understudy.worlds.traffic import ACTORS, PARKED, Crowd, Demand, Traffic, demand
+from understudy.worlds.traffic import Crowd, Traffic, demand
 from understudy.worlds.way import Way, way
 
 DEPART_S = 20.0  # the town comes to life before the ego enters it
-_HISTORY_S = 4.0  # kept for observations
 _STUCK_S = 150.0
 _LOST_M = 25.0
 
@@ -105,13 +104,12 @@ class City:
         self._entered_s = self._traffic.sumo.time_s
         self.ego = Ego(self.way.at(np.float64(self.way.s)), speed)
         self.beside = 0.0
-        self._population: Demand = population
         self.events = Events(self)
         self._expert = Expert(self)
         self._rows: list[tuple[float, ...]] = []
         self._crowds: list[Crowd] = []
         self._moved_at, self._furthest = 0.0, self.way.s
-        self._cameras = Cameras(self._rig, self.town, scenario, self._population.parked) if self._rig is not None else None
+        self._cameras = Cameras(self._rig, self) if self._rig is not None else None
         self.t_s = 0.0
         self._tick()
 
@@ -227,7 +225,7 @@ class City:
         signals = self.town.signals
         heads = np.array([signal.head for signal in signals]).reshape(-1, 3)
         lanes = tuple(signal.lane for signal in signals)
-        seen_state = detect_lights(self.seed, t_s, poses, heads, self._facing, state, self._visibility)
+        seen_state = detect_lights(self.seed, t_s, poses, heads, self.facing, state, self._visibility)
         identifier = str(self.scenario).removeprefix("scenario:")
         recorded: dict[str, Any] = {}
         if not only_last:
@@ -241,14 +239,9 @@ class City:
             columns["place"] = np.zeros(len(t_s))
         return Drive(
             id=identifier, t_ns=t_ns, columns=columns, vehicle=self.ego.vehicle, cameras=self._taken(),
-            objects=Objects(seen_starts, seen), lights=Lights(lanes, heads, seen_state), map=self.known_map,
+            objects=Objects(seen_starts, seen), lights=Lights(lanes, heads, seen_state), map=self.town.map,
             frame="", route=self.way.lanes, **recorded,
         )  # fmt: skip
-
-    @property
-    def known_map(self) -> Map:
-        """The map that the car has: an event may have changed the road since."""
-        return self.town.map
 
     def _taken(self) -> tuple[Camera, ...]:
         return self._cameras.taken() if self._cameras is not None else ()
@@ -262,16 +255,13 @@ class City:
             "ended": self.ended, "completion": round(self.completion, 4), "lane_lost": self.traffic.lost,
         }  # fmt: skip
 
-    @cached_property
-    def _no_walls(self) -> Walls:
-        return Walls(*(np.zeros(0) for _ in range(5)))
-
     @property
     def _walls(self) -> Walls:
         return _walls(self.town)
 
     @property
-    def _facing(self) -> Floats:
+    def facing(self) -> Floats:
+        """The heading (L,) of the traffic that each light is for."""
         return _facing(self.town)
 
 
@@ -290,18 +280,15 @@ def _rows_of(crowds: Sequence[Crowd]) -> tuple[Any, dict[str, Any]]:
     }  # fmt: skip
 
 
+@lru_cache(maxsize=32)
 def _walls(town: Town) -> Walls:
     """The buildings, as what hides."""
-    if town.id not in _WALLS:
-        tall = town.fixed[np.isin(town.fixed["shape"], (Shape.BUILDING, Shape.HOUSE))]
-        _WALLS[town.id] = Walls(*(np.ascontiguousarray(tall[c]) for c in ("x", "y", "yaw", "length", "width")))
-    return _WALLS[town.id]
+    tall = town.fixed[np.isin(town.fixed["shape"], (Shape.BUILDING, Shape.HOUSE))]
+    return Walls(*(np.ascontiguousarray(tall[c]) for c in ("x", "y", "yaw", "length", "width")))
 
 
+@lru_cache(maxsize=32)
 def _facing(town: Town) -> Floats:
     """The heading (L,) of the traffic that each signal is for."""
-    ends = [town.lane[signal.lane].centre for signal in town.signals]
-    return np.array([np.arctan2(*(line[-1] - line[max(len(line) - 2, 0)])[::-1]) for line in ends])
-
-
-_WALLS: dict[str, Walls] = {}
+    ends = [town.lane[signal.lane].centre[-2:] for signal in town.signals]
+    return np.array([np.arctan2(line[1, 1] - line[0, 1], line[1, 0] - line[0, 0]) for line in ends])

@@ -24,6 +24,7 @@ _ACCEL, _BRAKE = 1.8, 8.0
 _EASY_JERK, _BRAKE_JERK, _PANIC_JERK = 2.0, 4.0, 25.0  # m/s³
 _PANIC = -4.5  # m/s² from which nobody brakes gently
 _LOOK_S = 3.0
+_MIDDLE = 2.4  # m ahead of the rear axle: what is kept on the lane's centre
 _AHEAD = np.arange(1, PLAN_STEPS + 1) * PLAN_STEP_S
 _TIMES = np.arange(0.0, _LOOK_S + 0.01, 0.25)
 
@@ -59,7 +60,9 @@ class Expert:
         way, now = world.way, np.array([world.t_s])
         drift = self.wander * smooth(world.seed, np.array([1]), now / 4.0, 20)[0]
         s = way.s + along
-        target = drift + world.events.shift(s)
+        # The rear axle cuts the bend a little, so that the front does not leave the lane on the other side.
+        bend = np.interp(s, way.line.s, way.bend)
+        target = drift + world.events.shift(s) + 0.5 * _MIDDLE**2 * bend
         share = np.exp(-along / max(0.9 * world.ego.speed, 7.0))
         d = target + (world.beside - target) * share
         slope = np.gradient(d, np.maximum(np.arange(len(d)) * 1e-3 + along, 1e-3)) if along[-1] > 2.0 else np.zeros(len(d))
@@ -88,21 +91,21 @@ class Expert:
         those are watched for longer and given a wider berth.
         """
         world, ego = self.world, self.world.ego
-        crowd, unruly = world.crowd, world.crowd.track >= ACTORS
-        front = ego.vehicle.length - ego.vehicle.rear_overhang
-        reach = front + 12.0 + ego.speed * 3.0 + 25.0
-        near = np.flatnonzero((np.abs(crowd.x - ego.pose[0]) + np.abs(crowd.y - ego.pose[1]) < 1.4 * reach))
+        crowd, front = world.crowd, ego.vehicle.length - ego.vehicle.rear_overhang
+        unruly = crowd.track >= ACTORS
+        reach = np.where(unruly, front + 37.0 + 3.0 * ego.speed, front + 10.0 + 1.6 * ego.speed)
+        near = np.flatnonzero(np.abs(crowd.x - ego.pose[0]) + np.abs(crowd.y - ego.pose[1]) < 1.4 * reach)
         if len(near) == 0:
             return np.inf
         who, unruly = crowd.take(near), unruly[near, None]
         x = who.x[:, None] + who.speed[:, None] * np.cos(who.yaw)[:, None] * _TIMES
         y = who.y[:, None] + who.speed[:, None] * np.sin(who.yaw)[:, None] * _TIMES
-        s, d, heading = world.way.project(np.stack([x, y], -1), reach)
+        s, d, heading = world.way.project(np.stack([x, y], -1), 130.0)
         turn = who.yaw[:, None] - heading
         cos, sin = np.abs(np.cos(turn)), np.abs(np.sin(turn))
         half, across = cos * who.length[:, None] + sin * who.width[:, None], sin * who.length[:, None] + cos * who.width[:, None]
         gap = s - half / 2 - world.way.s - front
-        margin = np.where(unruly, 0.45 + 0.2 * np.minimum(who.speed, 2.0)[:, None], 0.2)
+        margin = np.where(unruly, 0.45 + 0.2 * np.minimum(who.speed, 2.0)[:, None], 0.3)
         meets = np.abs(d - world.events.shift(s)) < (across + ego.vehicle.width) / 2 + margin
         meets &= s + half / 2 > world.way.s - ego.vehicle.rear_overhang + 1.0
         # The well-behaved are left to SUMO, who knows their right of way, until they are close and in the way.
@@ -117,4 +120,4 @@ class Expert:
         needed = closing**2 / (2 * room)
         if needed > (1.0 if unruly[nearest, 0] else 3.0):
             return -needed
-        return -2.0 if gap[nearest] < 1.2 and ego.speed < 4.0 and along < ego.speed else np.inf
+        return -2.0 if gap[nearest] < 1.5 and ego.speed < 4.0 and along <= ego.speed else np.inf

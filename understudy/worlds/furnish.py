@@ -15,7 +15,16 @@ from understudy.worlds.scene import SIZE, Shape, solids
 
 _GRID = 1.0  # m
 _ROAD = [s for s in Surface if s not in (Surface.GRASS, Surface.PAVEMENT, Surface.DIRT)]
-_WALLS = np.array([(0.74, 0.66, 0.55), (0.66, 0.45, 0.36), (0.80, 0.77, 0.70), (0.58, 0.60, 0.62), (0.72, 0.58, 0.44), (0.50, 0.40, 0.36)])
+_WALLS = np.array(
+    [
+        (0.74, 0.66, 0.55),
+        (0.66, 0.45, 0.36),
+        (0.80, 0.77, 0.70),
+        (0.58, 0.60, 0.62),
+        (0.72, 0.58, 0.44),
+        (0.50, 0.40, 0.36),
+    ]
+)
 _GREENS = np.array([(0.27, 0.42, 0.16), (0.33, 0.46, 0.19), (0.22, 0.36, 0.17), (0.42, 0.47, 0.20)])  # fmt: skip
 
 
@@ -41,7 +50,9 @@ def _roads(ground: Ground) -> tuple[Floats, Floats]:
     return away, np.arctan2(-north, -east)
 
 
-def _spots(rng: np.random.Generator, ground: Ground, away: Floats, low: float, high: float, spacing: float) -> tuple[Array, Floats]:
+def _spots(
+    rng: np.random.Generator, ground: Ground, away: Floats, low: float, high: float, spacing: float
+) -> tuple[Array, Floats]:
     """Cells between two distances from the road, in random order and at least `spacing` apart; and their map positions."""
     cells = np.argwhere((away >= low) & (away <= high))
     cells = cells[rng.permutation(len(cells))]
@@ -57,7 +68,9 @@ def _spots(rng: np.random.Generator, ground: Ground, away: Floats, low: float, h
     return chosen, (chosen[:, ::-1] + 0.5) * scale + ground.origin
 
 
-def _buildings(rng: np.random.Generator, ground: Ground, away: Floats, facing: Floats, taken: Array, density: float) -> Array:
+def _buildings(
+    rng: np.random.Generator, ground: Ground, away: Floats, facing: Floats, taken: Array, density: float
+) -> Array:
     chosen, at = _spots(rng, ground, away, 11.0, 17.0, 6.0)
     made = []
     for (row, column), (x, y) in zip(chosen, at, strict=True):
@@ -82,7 +95,9 @@ def _lamps(rng: np.random.Generator, ground: Ground, away: Floats, facing: Float
     )  # fmt: skip
 
 
-def _trees(rng: np.random.Generator, ground: Ground, away: Floats, facing: Floats, taken: Array, density: float) -> Array:
+def _trees(
+    rng: np.random.Generator, ground: Ground, away: Floats, facing: Floats, taken: Array, density: float
+) -> Array:
     made = []
     for low, high, spacing, share in ((2.9, 4.2, 9.0, 0.7), (4.5, 35.0, 9.0, 0.5)):
         chosen, at = _spots(rng, ground, away, low, high, spacing)
@@ -101,4 +116,6 @@ def _rows(made: list[tuple[object, ...]]) -> Array:
     if not made:
         return solids(0)
     shape, x, y, yaw, length, width, height, colour = zip(*made, strict=True)
-    return solids(len(made), list(shape), x=x, y=y, yaw=yaw, length=length, width=width, height=height, colour=np.stack(colour))  # type: ignore[arg-type]
+    return solids(
+        len(made), list(shape), x=x, y=y, yaw=yaw, length=length, width=width, height=height, colour=np.stack(colour)
+    )  # type: ignore[arg-type]

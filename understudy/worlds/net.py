@@ -52,7 +52,7 @@ class Signal:
     head: tuple[float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Town:
     """All that a town is, and stays, whoever drives in it."""
 

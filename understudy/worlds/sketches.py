@@ -203,7 +203,8 @@ def _highway(rng: np.random.Generator, number: int) -> Sketch:
             sketch.streets.append(Street(here[0], here[1], 4, 30.0, arc(join, leave), "motorway"))
             sketch.streets.append(Street(here[1], after, 3, 30.0, arc(leave, following), "motorway"))
             slip = np.linspace(leave, following, 30)[1:-1]
-            aside = 14 + 16 * np.clip(np.minimum(slip - leave, following - slip) / (0.25 * (following - leave)), 0, 1)
+            away = np.clip(np.minimum(slip - leave, following - slip) / (0.3 * (following - leave)), 0, 1)
+            aside = 6.5 + 22 * away**2 * (3 - 2 * away)
             shape = tuple(place(share, out) for share, out in zip(slip, aside, strict=True))
             sketch.streets.append(Street(here[1], after, 1, 16.7, shape, "motorway"))
     return sketch

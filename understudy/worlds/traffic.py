@@ -18,7 +18,7 @@ from understudy.errors import UnknownName
 from understudy.geometry import arc_length, wrap
 from understudy.records import Array, Floats, Ints, Kind, Vehicle
 from understudy.worlds.net import Town, edge_of
-from understudy.worlds.scene import SHAPE_OF, Shape
+from understudy.worlds.scene import Shape
 from understudy.worlds.sumo import Sumo, name, tracks
 
 EGO = 0  # the ego's track in SUMO; others count from 1
@@ -305,10 +305,12 @@ class Traffic:
         moving = Crowd(track, body, x - back * np.cos(yaw), y - back * np.sin(yaw), yaw, speed, signals)
         return moving.take(np.argsort(track, kind="stable"))
 
+    @property
+    def all_parked(self) -> Crowd:
+        """Every parked car of the town."""
+        return self._parked
+
     def parked(self, x: float, y: float) -> Crowd:
         """The parked cars near a place."""
         near = np.hypot(self._parked.x - x, self._parked.y - y) < PARKED_REACH
         return self._parked.take(near)
-
-
-assert set(SHAPE_OF)  # the looks of kinds live with the scene

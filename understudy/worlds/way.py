@@ -68,15 +68,20 @@ class Way:
         return np.interp(s, self.line.s, self._speed)
 
     @cached_property
-    def _speed(self) -> Floats:
-        """(P,) m/s, so that no bend costs more than _SIDEWAYS and no slowing down more than _SLOWING."""
-        step = np.diff(self.line.s)
+    def bend(self) -> Floats:
+        """(P,) 1/m, positive to the left, over ten metres."""
         reach = 5
         bend = np.zeros(len(self.line.s))
-        bend[reach:-reach] = np.abs(self._heading[2 * reach :] - self._heading[: -2 * reach]) / (2 * reach)
-        bend = np.maximum.reduce([np.roll(bend, shift) for shift in (-3, 0, 3)])
+        bend[reach:-reach] = (self._heading[2 * reach :] - self._heading[: -2 * reach]) / (2 * reach)
+        return bend
+
+    @cached_property
+    def _speed(self) -> Floats:
+        """(P,) m/s, so that no bend costs more than _SIDEWAYS and no slowing down more than _SLOWING."""
+        tightest = np.maximum.reduce([np.roll(np.abs(self.bend), shift) for shift in (-3, 0, 3)])
         limit = np.where(np.isfinite(self.line.speed_limit), self.line.speed_limit, 13.9)
-        speed = np.minimum(limit, np.sqrt(_SIDEWAYS / np.maximum(bend, 1e-4)))
+        speed = np.minimum(limit, np.sqrt(_SIDEWAYS / np.maximum(tightest, 1e-4)))
+        step = np.diff(self.line.s)
         for i in range(len(step) - 1, -1, -1):
             speed[i] = min(speed[i], math.sqrt(speed[i + 1] ** 2 + 2 * _SLOWING * step[i]))
         return speed

@@ -85,8 +85,8 @@ def tailgater(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
     while who.s > world.way.s - 75.0:
         since += TICK_S
         room = world.way.s - 0.9 - (who.s + 2.35)
-        wanted = 0.42 * world.ego.speed + 1.3 if since < stays else 200.0
-        accel = np.clip(0.9 * (room - wanted) + 1.8 * (world.ego.speed - who.speed), -7.5, 2.5) if since < stays else -1.5
+        wanted = 0.42 * world.ego.speed + 1.6 if since < stays else 200.0
+        accel = np.clip(1.0 * (room - wanted) + 2.2 * (world.ego.speed - who.speed) + min(world.ego.accel, 0.0), -9.0, 2.5) if since < stays else -1.5
         who.speed = max(who.speed + float(accel) * TICK_S, 0.0)
         who.signals = _BRAKE if accel < -1.0 else 0
         who.move()

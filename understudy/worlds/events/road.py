@@ -43,7 +43,7 @@ def debris(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
     s = world.way.s + FRONT + float(rng.uniform(45, 55))
     things = [Actor(new_track(world), "debris", s + float(o), -0.75 - 0.35 * i, turn=float(rng.uniform(0, 3)))
               for i, o in enumerate(np.sort(rng.uniform(0, 3.5, 2)))]  # fmt: skip
-    yield from _passed(world, things, s - 0.5, s + 4.0, 1.15, needs_gap=False)
+    yield from _passed(world, things, s - 0.5, s + 4.0, 1.4, needs_gap=True)
 
 
 def road_works(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:

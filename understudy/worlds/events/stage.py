@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -110,7 +110,8 @@ class Passing:
     committed: bool = False
     needs_gap: bool = True
 
-    RAMP: float = 14.0
+    RAMP: ClassVar[float] = 16.0
+    PACE: ClassVar[float] = 7.0  # m/s, at most, on the way round
 
     def shift(self, s: Floats) -> Floats:
         """The way round, with smooth ramps before and behind."""
@@ -122,8 +123,10 @@ class Passing:
     def brake(self, world: City) -> float:
         """Decide whether to go; until then the acceleration that stops before the way round begins, else inf."""
         room = gap_to(world, self.start) - self.RAMP - 1.0
-        if self.committed or room > 40 or world.way.s > self.end:
+        if room > 40 or world.way.s > self.end:
             return np.inf
+        if self.committed:
+            return 1.2 * (self.PACE - world.ego.speed) if world.ego.speed > self.PACE - 0.5 else np.inf
         if not self.needs_gap or (room < 25 and self._free(world)):
             self.committed = True
             return np.inf
@@ -137,7 +140,7 @@ class Passing:
         s, d, heading = world.way.project(np.stack([crowd.x[moving], crowd.y[moving]], -1), 115.0)
         speed = crowd.speed[moving] * np.cos(crowd.yaw[moving] - heading)
         beside = (np.abs(d - self.left) < 1.9) & (np.abs(d) > 1.2)
-        pace = max(ego.speed, 4.0)
+        pace = min(max(ego.speed, 4.0), self.PACE)
         t = np.arange(0.0, (self.end + self.RAMP - world.way.s) / pace + 1.5, 0.25)
         mine, theirs = world.way.s + pace * t, s[:, None] + speed[:, None] * t
         near = np.abs(theirs - mine) < 9.0 + crowd.length[moving, None] / 2
