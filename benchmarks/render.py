@@ -1,7 +1,7 @@
 """How many instants a second the city's cameras draw, against a software OpenGL engine in the same run.
 
-    python benchmarks/render.py
-    python benchmarks/render.py --width 360 --weather clear,rain_night --picture docs/images/cameras.png
+python benchmarks/render.py
+python benchmarks/render.py --width 360 --weather clear,rain_night --picture docs/images/cameras.png
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def stage(ground: Ground, seed: int = 3) -> Stage:
     poses = []
     for way in range(4):
         for x, y in ((24.0, 1.75), (31.0, 5.25), (38.0, 1.75), (52.0, 5.25), (70.0, 1.75)):  # towards the middle
-            poses.append((*_turned(np.array([[x + rng.uniform(-2, 2), y]]), way * np.pi / 2)[0], way * np.pi / 2 + np.pi))
+            poses.append(
+                (*_turned(np.array([[x + rng.uniform(-2, 2), y]]), way * np.pi / 2)[0], way * np.pi / 2 + np.pi)
+            )
         for x, y in ((22.0, -1.75), (45.0, -5.25), (60.0, -1.75)):  # away from it
             poses.append((*_turned(np.array([[x + rng.uniform(-4, 4), y]]), way * np.pi / 2)[0], way * np.pi / 2))
     at = np.array(poses)
@@ -86,7 +88,9 @@ def stage(ground: Ground, seed: int = 3) -> Stage:
     ambulance = solids(1, Shape.EMERGENCY, x=-4.0, y=4.0, yaw=2.6, colour=(0.95, 0.95, 0.93), state=FLASH, id=900)
     walkers = solids(5, Shape.PEDESTRIAN, id=100 + np.arange(5), x=[-12.2, -11.5, -12.6, 11.5, -17.5], y=[-5.0, 1.2, 8.5, -2.0, -8.6], yaw=[1.57, -1.57, 1.57, 1.57, 0.2], colour=PAINTS[[2, 3, 4, 7, 6]])  # fmt: skip
     walkers["height"][2], walkers["width"][2] = 1.2, 0.4
-    riders = solids(2, Shape.BICYCLE, id=200 + np.arange(2), x=[-19.0, 3.0], y=[-6.1, -6.0], yaw=[0.0, 0.1], colour=PAINTS[[2, 3]])
+    riders = solids(
+        2, Shape.BICYCLE, id=200 + np.arange(2), x=[-19.0, 3.0], y=[-6.1, -6.0], yaw=[0.0, 0.1], colour=PAINTS[[2, 3]]
+    )
     cones = solids(4, Shape.CONE, id=300 + np.arange(4), x=[-20.0, -18.0, -16.0, -14.5], y=[6.3, 5.6, 5.0, 4.6])
     barrier = solids(1, Shape.BARRIER, id=310, x=-13.6, y=5.6, yaw=np.pi)
     heads, poles = [], []
@@ -98,11 +102,21 @@ def stage(ground: Ground, seed: int = 3) -> Stage:
             if z < 3:
                 poles.append((*spot, 0.15, 0.15, 5.9 if x < 0 else 3.6, way * np.pi / 2))
             else:  # the arm that carries it over the road
-                poles.append((*_turned(np.array([[-9.15, HALF / 2 + 2.2]]), way * np.pi / 2)[0], 0.12, 4.4, 0.12, way * np.pi / 2))
+                poles.append(
+                    (
+                        *_turned(np.array([[-9.15, HALF / 2 + 2.2]]), way * np.pi / 2)[0],
+                        0.12,
+                        4.4,
+                        0.12,
+                        way * np.pi / 2,
+                    )
+                )
     x, y, z, yaw, states = np.array(heads).T
     signals = solids(len(heads), Shape.SIGNAL, id=500 + np.arange(len(heads)), x=x, y=y, z=z, yaw=yaw, state=states)
     px, py, pl, pw, ph, pyaw = np.array(poles).T
-    posts = solids(len(poles), Shape.POLE, x=px, y=py, length=pl, width=pw, height=ph, yaw=pyaw, z=np.where(ph < 1, 5.7, 0.0))
+    posts = solids(
+        len(poles), Shape.POLE, x=px, y=py, length=pl, width=pw, height=ph, yaw=pyaw, z=np.where(ph < 1, 5.7, 0.0)
+    )
     parked = solids(5, Shape.CAR, x=[20.0, 26.5, 33.0, 46.0, 52.0], y=8.3, yaw=np.pi, colour=PAINTS[[0, 5, 2, 3, 6]])
     signs = solids(3, Shape.SIGN, x=[-40.0, -24.0, 30.0], y=[-7.9, -7.9, 7.8], yaw=[np.pi, np.pi, 0.0])
     fixed = np.concatenate([furnish(ground, seed), posts, parked, signs])
@@ -112,7 +126,9 @@ def stage(ground: Ground, seed: int = 3) -> Stage:
 def montage(seen: tuple[Array, ...]) -> Array:
     """Six cameras as two rows, in the order in which one looks around."""
     left, front, right, rear_left, rear_right, narrow = (seen[i] for i in (1, 0, 2, 3, 4, 5))
-    return np.concatenate([np.concatenate([left, front, right], axis=1), np.concatenate([rear_left, narrow, rear_right], axis=1)])
+    return np.concatenate(
+        [np.concatenate([left, front, right], axis=1), np.concatenate([rear_left, narrow, rear_right], axis=1)]
+    )
 
 
 class OpenGL:
@@ -148,7 +164,9 @@ class OpenGL:
         self.name = gl.info["GL_RENDERER"]
         gl.enable(gl.DEPTH_TEST | gl.CULL_FACE)
         self.program = gl.program(self.VERTEX, self.FRAGMENT)
-        self.sampled = gl.framebuffer(gl.renderbuffer((width, height), samples=4), gl.depth_renderbuffer((width, height), samples=4))
+        self.sampled = gl.framebuffer(
+            gl.renderbuffer((width, height), samples=4), gl.depth_renderbuffer((width, height), samples=4)
+        )
         self.plain = gl.framebuffer(gl.renderbuffer((width, height)))
         pyramid_ = pyramid(ground)
         rows, columns = pyramid_.shape[0]
@@ -173,7 +191,10 @@ class OpenGL:
             mesh = self.gl.buffer(np.concatenate([corners, normal, albedo], -1).astype("f4").tobytes())
             which = np.flatnonzero(rows["shape"] == shape)
             instances = self.gl.buffer(self._instances(rows[which]))
-            layout = [(mesh, "3f 3f 3f", "corner", "normal", "albedo"), (instances, "4f 3f 3f/i", "place", "size", "paint")]
+            layout = [
+                (mesh, "3f 3f 3f", "corner", "normal", "albedo"),
+                (instances, "4f 3f 3f/i", "place", "size", "paint"),
+            ]
             batches.append((self.gl.vertex_array(self.program, layout), instances, which))
         return batches
 
@@ -207,7 +228,10 @@ def clip_from_map(rig: Rig, pose: Floats, near: float = 0.1, far: float = 600.0)
     for (width, height), K, ego_T_cam in zip(rig.size, rig.K, rig.ego_T_cam, strict=True):
         clip = np.zeros((4, 4))
         clip[0, 0], clip[0, 2] = 2 * K[0, 0] / width, (2 * K[0, 2] + 1) / width - 1
-        clip[1, 1], clip[1, 2] = 2 * K[1, 1] / height, (2 * K[1, 2] + 1) / height - 1  # rows run downwards: read as such
+        clip[1, 1], clip[1, 2] = (
+            2 * K[1, 1] / height,
+            (2 * K[1, 2] + 1) / height - 1,
+        )  # rows run downwards: read as such
         clip[2, 2], clip[2, 3], clip[3, 2] = (far + near) / (far - near), -2 * far * near / (far - near), 1.0
         views.append(clip @ np.linalg.inv(ego_T_cam) @ ego_T_map)
     return views
@@ -234,13 +258,17 @@ def compare(width: int) -> None:
     rig, ground = default_rig(width, width // 2), rasterise(crossing())
     scene = stage(ground)
     poses = scene.pose + np.stack([0.05 * np.arange(200), np.zeros(200), np.zeros(200)], -1)
-    print(f"six cameras of {width} x {width // 2}, {len(scene.moving)} things that move, {len(scene.fixed)} that do not")
+    print(
+        f"six cameras of {width} x {width // 2}, {len(scene.moving)} things that move, {len(scene.fixed)} that do not"
+    )
     start = time.perf_counter()
     renderer = Renderer(rig, Scene(ground, scene.fixed, weather("clear")))
     prepared = time.perf_counter() - start
     start = time.perf_counter()
     renderer.render(scene.pose, scene.moving)
-    print(f"tables of rig and scene {prepared:.2f} s, first picture {time.perf_counter() - start:.2f} s (compiles once, then cached)")
+    print(
+        f"tables of rig and scene {prepared:.2f} s, first picture {time.perf_counter() - start:.2f} s (compiles once, then cached)"
+    )
     ours = told("ours, clear", pace(lambda i: renderer.render(poses[i % 200], scene.moving, i)))
     for name in ("night", "rain", "dirty_lens"):
         other = Renderer(rig, Scene(ground, scene.fixed, weather(name)))
@@ -250,7 +278,9 @@ def compare(width: int) -> None:
     except Exception as error:  # whatever the driver says
         print(f"OpenGL is not available here: {error}")
         return
-    theirs = told(f"moderngl, {engine.name[:22]}", pace(lambda i: engine.render(clip_from_map(rig, poses[i % 200]), scene.moving)))
+    theirs = told(
+        f"moderngl, {engine.name[:22]}", pace(lambda i: engine.render(clip_from_map(rig, poses[i % 200]), scene.moving))
+    )
     print(f"ratio {theirs / ours:.2f}")
 
 
@@ -258,7 +288,10 @@ def picture(path: str, width: int, names: list[str]) -> None:
     """Montages of several weathers, one below the other."""
     rig, ground = default_rig(width, width // 2), rasterise(crossing(), cell=0.05)
     scene = stage(ground)
-    rows = [montage(Renderer(rig, Scene(ground, scene.fixed, weather(name))).render(scene.pose, scene.moving).pictures) for name in names]
+    rows = [
+        montage(Renderer(rig, Scene(ground, scene.fixed, weather(name))).render(scene.pose, scene.moving).pictures)
+        for name in names
+    ]
     Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
 
 

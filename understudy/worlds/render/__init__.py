@@ -80,18 +80,22 @@ class Renderer:
         """Depth along the camera's axis (H, W) in metres, infinite for ground and sky, and the row in `moving` (H, W)
         of the solid seen, -1 for ground and sky, -2 for fixed ones; at one sample of each pixel."""
         width, height = self._sizes[camera]
+        lens_, look_, canvas_, n = self._lens, self._look, self._canvas, 4 * width * height
+        one, (depth, face, faces) = lens_.camera[camera], (canvas_.inverse_depth[:n], canvas_.face[:n], canvas_.faces)
         visible(
-            camera, self._fixed, _checked(moving), np.asarray(pose, float), self._pyramid.origin,
-            self._lens, self._look, TEMPLATES, self._canvas,
+            one, self._fixed, _checked(moving), np.asarray(pose, float), self._pyramid.origin,
+            *lens_.ray[:, one["sample"] : one["sample"] + n], lens_.column[camera], lens_.row[camera],
+            look_.light[0], look_.material, look_.clear, look_.lamplight, TEMPLATES, depth, face, faces,
         )  # fmt: skip
-        depth = self._canvas.inverse_depth[: 4 * width * height].reshape(2 * height, 2 * width)[::2, ::2]
-        face = self._canvas.face[: 4 * width * height].reshape(2 * height, 2 * width)[::2, ::2]
-        owner = np.where(face < 0, -1, np.where(self._canvas.owner[face] < 0, -2, self._canvas.owner[face]))
+        depth, face = (samples.reshape(2 * height, 2 * width)[::2, ::2] for samples in (depth, face))
+        owner = np.where(faces["owner"][face] < 0, -2, faces["owner"][face])
         with np.errstate(divide="ignore"):
-            return np.where(face < 0, np.inf, 1 / depth), owner
+            return np.where(face < 0, np.inf, 1 / depth), np.where(face < 0, -1, owner)
 
 
 def _checked(solids: Array) -> Array:
     if solids.dtype != SOLID or solids.ndim != 1:
-        raise ShapeError(f"drawing: solids are {solids.dtype} {solids.shape}, expected (N,) SOLID; make them by solids()")
+        raise ShapeError(
+            f"drawing: solids are {solids.dtype} {solids.shape}, expected (N,) SOLID; make them by solids()"
+        )
     return np.ascontiguousarray(solids)

@@ -30,7 +30,7 @@ FACE = np.dtype(
         ("owner", "i4"),  # row of its solid among the moving ones, -1 for fixed ones
         ("texture", "i4"),
         ("seed", "i4"),
-        ("steep", "f4"),  # cosine between its normal and the view
+        ("spread", "f4"),  # how much wider along it a pixel is than across the view
         ("along", "f4", (4,)),  # metres along it are depth * (along[:3] ray) + along[3]
         ("up", "f4", (4,)),  # and metres up from its solid's base
     ]
@@ -57,7 +57,25 @@ def canvas(pixels: int) -> Canvas:
 
 
 @kernel
-def visible(camera, fixed, moving, pose, origin, u, v, column, row, light, material, clear, lamps, templates, inverse_depth, face, faces):
+def visible(
+    camera,
+    fixed,
+    moving,
+    pose,
+    origin,
+    u,
+    v,
+    column,
+    row,
+    light,
+    material,
+    clear,
+    lamps,
+    templates,
+    inverse_depth,
+    face,
+    faces,
+):
     """Which face each of a camera's samples shows."""
     inverse_depth[:] = 0.0
     face[:] = NOTHING
@@ -271,7 +289,7 @@ def _paint(f, s, material, bits, lit, view, plane, camera, pose, light, clear):
         sent = albedo * incoming * (1 - gloss) + gloss * mirrored + material.glow[k] * shining
         f.colour[k] = sent * air + light.horizon[k] * (1 - air)
     f.texture = material.texture
-    f.steep = max(steep, 0.05)
+    f.spread = 1.0 / max(steep, 0.05)
     if material.texture == PLAIN:
         return
     flat = max(np.sqrt(ex * ex + ey * ey), 1e-6)
@@ -310,27 +328,27 @@ def textured(f, u, v, depth, pixel, light, tile):
             return red * 0.85, green * 0.06, blue * 0.06
         return red, green, blue
     # Windows: their share of a pixel, the product of two integrals over it.
-    up, along, wide, tall = up / FLOOR, along / BAY, pixel / (BAY * f.steep), pixel / FLOOR
+    up, along, wide, tall = up * (1 / FLOOR), along * (1 / BAY), pixel * f.spread * (1 / BAY), pixel * (1 / FLOOR)
     floor, bay = int(np.floor(up)), int(np.floor(along))
     if floor == 0 and f.texture == SHOPS:
         glass = _share(along, wide, 0.08, 0.92) * _share(up, tall, 0.12, 0.78)
     else:
         glass = _share(along, wide, 0.24, 0.76) * _share(up, tall, 0.30, 0.80)
-    drawn = _hash(floor, bay, f.seed)
-    shine = light.lamps * (1.0 if drawn < 0.33 else 0.02) * (0.35 + drawn) * glass
     wall = (1.0 - glass) * (1.0 - 0.14 * max(0.0, 1.0 - up * 1.2))
-    glass *= 0.12 + 0.08 * drawn + 0.08 * (up - floor)
-    return (
-        red * wall + light.horizon[0] * glass + 0.75 * shine,
-        green * wall + light.horizon[1] * glass + 0.55 * shine,
-        blue * wall + light.horizon[2] * glass * 1.1 + 0.28 * shine,
-    )
+    red, green, blue = red * wall, green * wall, blue * wall
+    if glass > 0:
+        drawn = _hash(floor, bay, f.seed)
+        shine = light.lamps * (1.0 if drawn < 0.33 else 0.02) * (0.35 + drawn) * glass
+        glass *= 0.12 + 0.08 * drawn + 0.08 * (up - floor)
+        red += light.horizon[0] * glass + 0.75 * shine
+        green += light.horizon[1] * glass + 0.55 * shine
+        blue += light.horizon[2] * glass * 1.1 + 0.28 * shine
+    return red, green, blue
 
 
 @kernel
 def _share(x, width, low, high):
     """How much of an interval around x falls between `low` and `high` of the unit cells."""
-    width = max(width, 1e-3)
     a, b = x - width / 2, x + width / 2
     whole_a, whole_b = np.floor(a), np.floor(b)
     part_a, part_b = min(max(a - whole_a - low, 0.0), high - low), min(max(b - whole_b - low, 0.0), high - low)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from understudy.errors import DataError
-from understudy.geometry import rays
+from understudy.geometry import project, rays
 from understudy.records import Array, Floats, Rig
 
 FARTHEST = 600.0  # m: the ground beyond looks like the ground there
@@ -23,7 +23,8 @@ CAMERA = np.dtype(
     [
         ("width", "i8"),
         ("height", "i8"),
-        ("pixel", "i8"),  # where its pixels start; its samples start at four times that
+        ("pixel", "i8"),  # where its pixels start
+        ("sample", "i8"),  # where its rays start: cameras of one make share them
         ("low", "f8", (2,)),  # lowest u and v of its samples
         ("high", "f8", (2,)),
         ("focal", "f8"),  # pixels
@@ -34,51 +35,58 @@ CAMERA = np.dtype(
 
 
 class Lens(NamedTuple):
-    """C cameras one behind the other in flat arrays: samples row by row (2H x 2W), pixels row by row (H x W)."""
+    """C cameras in flat arrays: samples row by row (2H x 2W), pixels row by row (H x W)."""
 
     camera: Array  # (C,) CAMERA
-    ray: Array  # (2, samples) float32 u, v: a sample looks along (u, v, 1) in its camera's frame
-    column: Array  # (C, BINS, 2) int32: the first sample column that may see a u in this bin or above, one beyond the last
+    ray: Array  # (2, samples) float32 u, v: a sample looks along (u, v, 1) in its camera's frame; nan where it sees nothing
+    column: (
+        Array  # (C, BINS, 2) int32: the first sample column that may see a u in this bin or above, one beyond the last
+    )
     row: Array  # (C, BINS, 2) int32: the same of rows and v
     direction: Array  # (pixels, 3) float32: unit vector of each pixel's centre in the ego frame
-    distance: Array  # (pixels,) float32: to the ground, m; infinite for the sky
+    distance: Array  # (pixels,) float32: to the ground, m; infinite for the sky, -infinite for black corners
     spot: Array  # (pixels, 4) float32: middle of the patch of ground that it sees (ego frame), step from tap to tap
-    taps: Array  # (pixels,) int64: how many lookups stand for the patch, 0 for the sky
-    level: Array  # (pixels,) int64: of the ground's pyramid, as coarse as the patch is wide
+    taps: Array  # (pixels,) uint8: how many lookups stand for the patch, 0 for the sky
+    level: Array  # (pixels,) uint8: of the ground's pyramid, as coarse as the patch is wide
 
 
 def lens(rig: Rig, cell: float) -> Lens:
-    """The tables of a rig above a ground of cells of `cell` metres. Raises DataError where the lens model has no ray."""
-    parts = [_one(rig, camera, cell) for camera in range(len(rig.names))]
-    rays, *pixels = (np.ascontiguousarray(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
+    """The tables of a rig above a ground of cells of `cell` metres. Pixels that the lens model cannot explain stay black."""
     width, height = np.asarray(rig.size, np.int64).T
     camera = np.zeros(len(rig.names), CAMERA)
     camera["width"], camera["height"], camera["focal"] = width, height, rig.K[:, 0, 0]
     camera["pixel"] = np.cumsum(width * height) - width * height
     camera["rotation"], camera["centre"] = np.swapaxes(rig.ego_T_cam[:, :3, :3], 1, 2), rig.ego_T_cam[:, :3, 3]
     column, row = np.zeros((2, len(camera), BINS, 2), np.int32)
-    for i, at in enumerate(camera["pixel"]):
-        seen = rays[4 * at : 4 * (at + width[i] * height[i])].reshape(2 * height[i], 2 * width[i], 2)
-        camera["low"][i], camera["high"][i] = seen.min(axis=(0, 1)), seen.max(axis=(0, 1))
+    makes: dict[object, int] = {}
+    all_rays: list[Array] = []
+    pixels: list[tuple[Array, ...]] = []
+    for i, name in enumerate(rig.names):
+        seen = _rays(int(width[i]), int(height[i]), rig.K[i], rig.distortion[i], rig.coefficients[i])  # (2H, 2W, 3)
+        if not np.isfinite(seen).any():
+            raise DataError(f"drawing camera {name}: its lens model has no ray for any pixel; K {rig.K[i].tolist()}")
+        make = (*rig.size[i], rig.K[i].tobytes(), rig.distortion[i], rig.coefficients[i])
+        if make not in makes:
+            makes[make] = sum(len(part) for part in all_rays)
+            all_rays.append(seen[..., :2].reshape(-1, 2))
+        camera["sample"][i] = makes[make]
+        camera["low"][i], camera["high"][i] = (
+            np.nanmin(seen[..., :2], axis=(0, 1)),
+            np.nanmax(seen[..., :2], axis=(0, 1)),
+        )
         column[i], row[i] = _bins(seen[..., 0]), _bins(seen[..., 1].T)
-    return Lens(camera, np.ascontiguousarray(rays.T), column, row, *pixels)
+        pixels.append(_pixels(seen, rig.ego_T_cam[i], cell))
+    joined = (np.ascontiguousarray(np.concatenate(part)) for part in zip(*pixels, strict=True))
+    return Lens(camera, np.ascontiguousarray(np.concatenate(all_rays).T.astype(np.float32)), column, row, *joined)
 
 
-def _one(rig: Rig, camera: int, cell: float) -> tuple[Array, ...]:
-    width, height = (int(side) for side in rig.size[camera])
-    column, row = np.meshgrid((np.arange(2 * width) - 0.5) / 2, (np.arange(2 * height) - 0.5) / 2)
-    seen = rays(np.stack([column, row], -1), rig.K[camera], rig.distortion[camera], rig.coefficients[camera])
-    if not np.isfinite(seen).all():
-        raise DataError(f"drawing camera {rig.names[camera]}: its lens model has no ray for some pixels; try a smaller picture")
-    ego_R_cam, centre = rig.ego_T_cam[camera, :3, :3], rig.ego_T_cam[camera, :3, 3]
-    ahead = seen @ ego_R_cam.T  # (2H, 2W, 3)
-    pixel = _quarters(ahead).mean(axis=2)
-    pixel /= np.linalg.norm(pixel, axis=-1, keepdims=True)
-    return (
-        seen[..., :2].reshape(-1, 2).astype(np.float32),
-        pixel.reshape(-1, 3).astype(np.float32),
-        *_patches(ahead, centre, pixel, cell),
-    )
+def _rays(width: int, height: int, K: Floats, distortion: str, coefficients: tuple[float, ...]) -> Floats:
+    """Directions (2H, 2W, 3) of a camera's samples; nan where the lens model has none."""
+    samples = np.stack(np.meshgrid((np.arange(2 * width) - 0.5) / 2, (np.arange(2 * height) - 0.5) / 2), -1)
+    seen = rays(samples, K, distortion, coefficients)
+    with np.errstate(invalid="ignore"):
+        missed = np.linalg.norm(project(seen, K, distortion, coefficients) - samples, axis=-1)
+    return np.where((missed < 0.1)[..., None], seen, np.nan)
 
 
 def _quarters(grid: Floats) -> Floats:
@@ -90,20 +98,27 @@ def _quarters(grid: Floats) -> Floats:
 
 def _bins(u: Floats) -> Array:
     """For each bin of u (rows, columns), the columns that may see it (BINS, 2), whatever the lens: first, one beyond last."""
-    edge = np.linspace(u.min(), u.max(), BINS + 1)
-    highest = np.maximum.accumulate(u.max(axis=0))  # of a column and all to its left
-    lowest = np.minimum.accumulate(u.min(axis=0)[::-1])[::-1]
+    known = np.isfinite(u)
+    edge = np.linspace(np.nanmin(u), np.nanmax(u), BINS + 1)
+    highest = np.maximum.accumulate(np.where(known, u, -np.inf).max(axis=0))  # of a column and all to its left
+    lowest = np.minimum.accumulate(np.where(known, u, np.inf).min(axis=0)[::-1])[::-1]
     first = np.searchsorted(highest, edge[:-1] - 1e-6, side="left")
     last = np.searchsorted(lowest, edge[1:] + 1e-6, side="right")
     return np.stack([first, last], axis=-1)
 
 
-def _patches(ahead: Floats, centre: Floats, pixel: Floats, cell: float) -> tuple[Array, Array, Array, Array]:
-    """How far the ground is, and the taps that stand for the patch that each pixel sees: distance, spot, taps, level.
+def _pixels(seen: Floats, ego_T_cam: Floats, cell: float) -> tuple[Array, Array, Array, Array, Array]:
+    """Direction, distance, spot, taps and level of each pixel, see Lens, from its samples' rays (2H, 2W, 3).
 
-    Taps lie along the patch's longer side and are as wide as the shorter. A lookup mixes the nearest four cells, so that
-    taps may lie two cells apart.
+    Taps lie along the longer side of the patch of ground that a pixel sees, and are as wide as the shorter. A lookup mixes
+    the nearest four cells, so that taps may lie two cells apart.
     """
+    centre = ego_T_cam[:3, 3]
+    ahead = seen @ ego_T_cam[:3, :3].T
+    pixel = _quarters(ahead).mean(axis=2)
+    black = ~np.isfinite(pixel).all(axis=-1).ravel()
+    ahead, pixel = (np.where(np.isfinite(rays_), rays_, [0.0, 0.0, 1.0]) for rays_ in (ahead, pixel))
+    pixel /= np.linalg.norm(pixel, axis=-1, keepdims=True)
     corner = _quarters(_hit(ahead, centre))  # (H, W, 4, 2): the patch at its four samples
     middle = _hit(pixel, centre).reshape(-1, 2)
     across = (corner[:, :, 1] + corner[:, :, 3] - corner[:, :, 0] - corner[:, :, 2]).reshape(-1, 2)
@@ -111,12 +126,19 @@ def _patches(ahead: Floats, centre: Floats, pixel: Floats, cell: float) -> tuple
     widths = np.hypot(*across.T), np.hypot(*down.T)
     longer = np.where((widths[0] > widths[1])[:, None], across, down)
     major, minor = np.maximum(*widths), np.maximum(np.minimum(*widths), cell)
-    below = pixel.reshape(-1, 3)[:, 2] < 0
+    below = (pixel.reshape(-1, 3)[:, 2] < 0) & ~black
     taps = np.clip(np.ceil(major / (2 * minor)), 1, MOST_TAPS)
     level = np.rint(np.log2(np.maximum(minor, major / (2 * taps)) / cell)).clip(0, 15)
-    spot = np.concatenate([middle, longer / taps[:, None]], axis=1)
-    distance = np.where(below, np.hypot(np.hypot(*(middle - centre[:2]).T), centre[2]), np.inf)
-    return distance.astype(np.float32), spot.astype(np.float32), np.where(below, taps, 0).astype(np.int64), level.astype(np.int64)
+    distance = np.where(
+        below, np.hypot(np.hypot(*(middle - centre[:2]).T), centre[2]), np.where(black, -np.inf, np.inf)
+    )
+    return (
+        pixel.reshape(-1, 3).astype(np.float32),
+        distance.astype(np.float32),
+        np.concatenate([middle, longer / taps[:, None]], axis=1).astype(np.float32),
+        np.where(below, taps, 0).astype(np.uint8),
+        level.astype(np.uint8),
+    )
 
 
 def _hit(directions: Floats, centre: Floats) -> Floats:

@@ -118,7 +118,17 @@ LIGHT = np.dtype(
         ("shadow", "f8"),  # share of the ground's light that the sun's shadow takes
     ]
 )
-MATERIAL = np.dtype([("albedo", "f8", (3,)), ("glow", "f8", (3,)), ("tinted", "f8"), ("gloss", "f8"), ("lamp", "f8"), ("lit_by", "i8"), ("texture", "i8")])
+MATERIAL = np.dtype(
+    [
+        ("albedo", "f8", (3,)),
+        ("glow", "f8", (3,)),
+        ("tinted", "f8"),
+        ("gloss", "f8"),
+        ("lamp", "f8"),
+        ("lit_by", "i8"),
+        ("texture", "i8"),
+    ]
+)
 
 
 class Look(NamedTuple):
@@ -129,7 +139,9 @@ class Look(NamedTuple):
     clear: Array  # (n,) float32 transmittance of the air by distance
     lamplight: Array  # (Y, X) float32 street lamps on the ground, one cell a metre
     tile: Array  # (NOISE_SIDE, NOISE_SIDE) float32: smooth noise of unit deviation that joins at its edges
-    grain: Array  # (n,) float32 grey levels of noise, for three colours of the largest picture from any of the first 65536
+    grain: (
+        Array  # (n,) float32 grey levels of noise, for three colours of the largest picture from any of the first 65536
+    )
     dirt: Array  # (pixels,) float32 share of the light that comes from everywhere
 
 
@@ -194,6 +206,8 @@ def _lamplight(scene: Scene) -> Array:
         y = post["y"] - scene.ground.origin[1] + 0.4 * post["length"] * np.sin(post["yaw"])
         low_x, low_y = max(int(x - LAMP_REACH), 0), max(int(y - LAMP_REACH), 0)
         patch = light[low_y : max(int(y + LAMP_REACH), 0), low_x : max(int(x + LAMP_REACH), 0)]
-        far = np.hypot(np.arange(patch.shape[1])[None] + low_x + 0.5 - x, np.arange(patch.shape[0])[:, None] + low_y + 0.5 - y)
+        far = np.hypot(
+            np.arange(patch.shape[1])[None] + low_x + 0.5 - x, np.arange(patch.shape[0])[:, None] + low_y + 0.5 - y
+        )
         patch += np.clip(1 - far / LAMP_REACH, 0, 1) ** 2 / (1 + (far / post["height"]) ** 2)
     return light

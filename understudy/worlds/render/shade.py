@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from understudy.worlds.render.draw import CONTACT_SHADOW, NOTHING, SUN_SHADOW, headlight, lamplight, textured, transmittance, visible
+from understudy.worlds.render.draw import (
+    CONTACT_SHADOW,
+    NOTHING,
+    SUN_SHADOW,
+    headlight,
+    lamplight,
+    textured,
+    transmittance,
+    visible,
+)
 from understudy.worlds.render.look import NOISE_SIDE
 from understudy.worlds.render.raster import kernel
 from understudy.worlds.render.shapes import PLAIN
@@ -25,7 +34,7 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
         width, height = camera.width, camera.height
         n = width * height
         p, q = camera.pixel, camera.pixel + n
-        u, v = lens.ray[0, 4 * p : 4 * q], lens.ray[1, 4 * p : 4 * q]
+        u, v = lens.ray[0, camera.sample : camera.sample + 4 * n], lens.ray[1, camera.sample : camera.sample + 4 * n]
         column, row = lens.column[c], lens.row[c]
         depth, face, open_ = canvas.inverse_depth[: 4 * n], canvas.face[: 4 * n], canvas.open[:n]
         shown, mirror = canvas.light[:n], canvas.mirror[:n]
@@ -45,7 +54,9 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
         if light.glow > 0 or light.dirt > 0:
             _scatter(width, height, look.dirt[p:q], light.glow, shown)
         grain = np.uint64(seed + c * 7919) * np.uint64(11400714819323198485) >> np.uint64(48)
-        _expose(shown.ravel(), np.float32(light.exposure), look.grain[grain : grain + np.uint64(3 * n)], out[p:q].ravel())
+        _expose(
+            shown.ravel(), np.float32(light.exposure), look.grain[grain : grain + np.uint64(3 * n)], out[p:q].ravel()
+        )
 
 
 @kernel
@@ -101,12 +112,12 @@ def _ground(pose, spot, taps, level, distance, start, shape, colour, origin, cel
     per_metre = 1.0 / (cell * 2.0 ** np.arange(len(shape)))
     for p in range(len(light)):
         mirror[p] = -1.0
-        free, n = open_[p, 0], taps[p]
+        free, n = np.int64(open_[p, 0]), np.int64(taps[p])
         if free == 0 or n == 0:
             continue
         ex, ey = spot[p, 0], spot[p, 1]
         x, y = east + cos * ex - sin * ey, north + sin * ex + cos * ey
-        k = min(level[p], len(start) - 1)
+        k = min(np.int64(level[p]), len(start) - 1)
         columns, rows = shape[k, 1], shape[k, 0]
         # In 256ths of a cell, which also are the weights of the four cells around a tap.
         scale = 256.0 * per_metre[k]
@@ -236,7 +247,9 @@ def _scatter(width, height, dirt, glow, light):
         for r in range(rows):
             for c in range(GRID):
                 for k in range(3):
-                    mean[r, c, k] = (spare[max(r - 1, 0), c, k] + spare[r, c, k] + spare[min(r + 1, rows - 1), c, k]) / 3
+                    mean[r, c, k] = (
+                        spare[max(r - 1, 0), c, k] + spare[r, c, k] + spare[min(r + 1, rows - 1), c, k]
+                    ) / 3
     across = np.minimum(np.maximum((np.arange(width) + 0.5) * (GRID / width) - 0.5, 0.0), GRID - 1.001)
     line = spare[0]
     for row in range(height):

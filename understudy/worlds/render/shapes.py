@@ -71,7 +71,7 @@ MATERIALS: dict[str, Material] = {
     "taillamp": Material((0.45, 0.03, 0.03), glow=_RED, lit_by=BRAKE, lamp=0.25),
     "left": Material((0.62, 0.36, 0.12), glow=_AMBER, lit_by=LEFT),
     "right": Material((0.62, 0.36, 0.12), glow=_AMBER, lit_by=RIGHT),
-    "beacon": Material((0.10, 0.18, 0.60), glow=(0.15, 0.5, 5.0), lit_by=FLASH),
+    "beacon": Material((0.10, 0.18, 0.60), glow=(0.04, 0.16, 4.0), lit_by=FLASH),
     "street_lamp": Material((0.75, 0.75, 0.70), glow=_WARM, lamp=1.0),
     "lamp_red": Material((0.14, 0.05, 0.05), glow=_RED, lit_by=_bit(Light.RED)),
     "lamp_yellow": Material((0.14, 0.11, 0.04), glow=_AMBER, lit_by=_bit(Light.YELLOW)),
@@ -120,7 +120,9 @@ class _Template:
         self._quad(quad, material, np.array([0.0, np.mean(y), np.mean(z)]))
         return self
 
-    def disc(self, centre: Floats | tuple[float, float, float], axis: int, radii: tuple[float, float], material: str) -> _Template:
+    def disc(
+        self, centre: Floats | tuple[float, float, float], axis: int, radii: tuple[float, float], material: str
+    ) -> _Template:
         """An octagon around an axis (0 or 1), facing away from the box's middle; radii along the horizontal and z."""
         angle = np.pi / 8 + np.arange(8) * np.pi / 4
         ring = np.tile(np.asarray(centre, float), (8, 1))
@@ -141,7 +143,10 @@ class _Template:
         for low, high in zip(heights[:-1], heights[1:], strict=True):
             for a, b in zip(around[:-1], around[1:], strict=True):
                 corners = [(low, a), (low, b), (high, b), (high, a)]
-                quad = [[radius * np.cos(h) * np.cos(t), radius * np.cos(h) * np.sin(t), centre[2] + half * np.sin(h)] for h, t in corners]
+                quad = [
+                    [radius * np.cos(h) * np.cos(t), radius * np.cos(h) * np.sin(t), centre[2] + half * np.sin(h)]
+                    for h, t in corners
+                ]
                 self._quad(np.array(quad), material, centre)
         return self
 
@@ -160,7 +165,9 @@ class _Template:
         """Headlights, tail lights and indicators at the corners, between the heights given; no indicators if plain."""
         for side, turn in ((1, "left"), (-1, "right")):
             inner, edge, outer = side * (0.47 - width), side * (0.47 if plain else 0.425), side * 0.47
-            self.plate(0.503, _ordered(inner, edge), front, "headlamp").plate(-0.503, _ordered(inner, edge), rear, "taillamp")
+            self.plate(0.503, _ordered(inner, edge), front, "headlamp").plate(
+                -0.503, _ordered(inner, edge), rear, "taillamp"
+            )
             if not plain:
                 self.plate(0.503, _ordered(edge, outer), front, turn).plate(-0.503, _ordered(edge, outer), rear, turn)
         return self
@@ -190,7 +197,13 @@ def _car() -> _Template:
     car.frustum((-0.45, 0.24), (-0.455, 0.455), (0.60, 0.93), "glass", top_x=(-0.33, 0.07), top_y=(-0.385, 0.385))
     car.frustum((-0.335, 0.075), (-0.39, 0.39), (0.93, 1.0), "paint", top_x=(-0.28, 0.02), top_y=(-0.33, 0.33))
     for sign in (-1, 1):  # pillars between the side windows
-        car.frustum((-0.15, -0.125), _ordered(sign * 0.40, sign * 0.462), (0.60, 0.94), "paint", top_y=_ordered(sign * 0.33, sign * 0.392))
+        car.frustum(
+            (-0.15, -0.125),
+            _ordered(sign * 0.40, sign * 0.462),
+            (0.60, 0.94),
+            "paint",
+            top_y=_ordered(sign * 0.33, sign * 0.392),
+        )
     car.wheels((-0.31, 0.30), 0.075, 0.22)
     car.lamps((0.42, 0.53), (0.44, 0.56))
     car.plate(0.502, (-0.28, 0.28), (0.24, 0.38), "trim").plate(-0.502, (-0.14, 0.14), (0.34, 0.42), "white")
@@ -201,9 +214,24 @@ def _van(stripe: str | None = None, beacon: bool = False) -> _Template:
     van = _Template()
     van.frustum(_ALL, _ALL, (0.12, 0.50), "paint", top_x=(-0.5, 0.48))
     van.frustum((-0.5, 0.48), _ALL, (0.50, 0.56), "paint", top_x=(-0.5, 0.37), top_y=(-0.49, 0.49))
-    van.frustum((-0.5, 0.37), (-0.49, 0.49), (0.56, 0.90 if beacon else 1.0), "paint", top_x=(-0.49, 0.24), top_y=(-0.45, 0.45), front="glass")
+    van.frustum(
+        (-0.5, 0.37),
+        (-0.49, 0.49),
+        (0.56, 0.90 if beacon else 1.0),
+        "paint",
+        top_x=(-0.49, 0.24),
+        top_y=(-0.45, 0.45),
+        front="glass",
+    )
     for sign in (-1, 1):
-        van.frustum((0.10, 0.33), _ordered(0.0, sign * 0.495), (0.58, 0.80), "glass", top_x=(0.10, 0.27), top_y=_ordered(0.0, sign * 0.475))
+        van.frustum(
+            (0.10, 0.33),
+            _ordered(0.0, sign * 0.495),
+            (0.58, 0.80),
+            "glass",
+            top_x=(0.10, 0.27),
+            top_y=_ordered(0.0, sign * 0.475),
+        )
         if stripe:
             van.frustum((-0.49, 0.47), _ordered(0.0, sign * 0.505), (0.34, 0.44), stripe)
     if beacon:
@@ -218,7 +246,16 @@ def _truck() -> _Template:
     truck.frustum((-0.5, 0.22), _ALL, (0.30, 1.0), "white", rear="metal")
     truck.frustum((-0.5, 0.48), (-0.42, 0.42), (0.16, 0.30), "trim")
     truck.frustum((0.25, 0.5), (-0.48, 0.48), (0.16, 0.50), "paint")
-    truck.frustum((0.25, 0.5), (-0.48, 0.48), (0.50, 0.80), "glass", top_x=(0.25, 0.47), top_y=(-0.45, 0.45), rear="paint", top="paint")
+    truck.frustum(
+        (0.25, 0.5),
+        (-0.48, 0.48),
+        (0.50, 0.80),
+        "glass",
+        top_x=(0.25, 0.47),
+        top_y=(-0.45, 0.45),
+        rear="paint",
+        top="paint",
+    )
     truck.frustum((0.25, 0.33), (-0.485, 0.485), (0.50, 0.80), "paint", top_y=(-0.455, 0.455))
     truck.wheels((-0.36, -0.22, 0.36), 0.058, 0.145)
     return truck.lamps((0.20, 0.27), (0.18, 0.25), width=0.12)
@@ -240,9 +277,28 @@ def _rider(bike: _Template, seat: float, x: float, body: str) -> _Template:
     """A person sitting on two wheels, from the height of the seat to the top of the box."""
     lean = 0.10
     for sign in (-1, 1):
-        bike.frustum((x - 0.02, x + 0.10), _ordered(sign * 0.12, sign * 0.30), (0.18, seat), "trousers", top_x=(x - 0.10, x + 0.06))
-        bike.frustum((x + lean, x + 0.34), _ordered(sign * 0.30, sign * 0.42), (0.60, 0.68), body, top_x=(x + lean - 0.05, x + 0.28))
-    bike.frustum((x - 0.12, x + 0.08), (-0.30, 0.30), (seat, 0.84), body, top_x=(x - 0.04 + lean, x + 0.12 + lean), top_y=(-0.36, 0.36))
+        bike.frustum(
+            (x - 0.02, x + 0.10),
+            _ordered(sign * 0.12, sign * 0.30),
+            (0.18, seat),
+            "trousers",
+            top_x=(x - 0.10, x + 0.06),
+        )
+        bike.frustum(
+            (x + lean, x + 0.34),
+            _ordered(sign * 0.30, sign * 0.42),
+            (0.60, 0.68),
+            body,
+            top_x=(x + lean - 0.05, x + 0.28),
+        )
+    bike.frustum(
+        (x - 0.12, x + 0.08),
+        (-0.30, 0.30),
+        (seat, 0.84),
+        body,
+        top_x=(x - 0.04 + lean, x + 0.12 + lean),
+        top_y=(-0.36, 0.36),
+    )
     bike.frustum((x + lean - 0.02, x + lean + 0.12), (-0.15, 0.15), (0.86, 0.94), "skin", bottom="skin")
     return bike.frustum((x + lean - 0.05, x + lean + 0.12), (-0.18, 0.18), (0.93, 1.0), "trim")
 
@@ -269,8 +325,12 @@ def _motorcycle() -> _Template:
 def _pedestrian() -> _Template:
     person = _Template()
     for sign, step in ((-1, 0.22), (1, -0.22)):
-        person.frustum((step - 0.14, step + 0.16), _ordered(sign * 0.06, sign * 0.30), (0.0, 0.48), "trousers", top_x=(-0.2, 0.2))
-        person.frustum((-step - 0.12, -step + 0.12), _ordered(sign * 0.38, sign * 0.50), (0.42, 0.80), "cloth", top_x=(-0.12, 0.12))
+        person.frustum(
+            (step - 0.14, step + 0.16), _ordered(sign * 0.06, sign * 0.30), (0.0, 0.48), "trousers", top_x=(-0.2, 0.2)
+        )
+        person.frustum(
+            (-step - 0.12, -step + 0.12), _ordered(sign * 0.38, sign * 0.50), (0.42, 0.80), "cloth", top_x=(-0.12, 0.12)
+        )
     person.frustum((-0.26, 0.26), (-0.34, 0.34), (0.46, 0.82), "cloth", top_x=(-0.24, 0.24), top_y=(-0.42, 0.42))
     person.frustum((-0.18, 0.24), (-0.14, 0.14), (0.84, 0.95), "skin", bottom="skin")
     return person.frustum((-0.24, 0.20), (-0.16, 0.16), (0.92, 1.0), "hair")
@@ -286,7 +346,13 @@ def _animal() -> _Template:
 
 def _cone() -> _Template:
     cone = _Template().frustum(_ALL, _ALL, (0.0, 0.06), "trim")
-    for low, high, material in ((0.06, 0.36, "orange"), (0.36, 0.54, "white"), (0.54, 0.70, "orange"), (0.70, 0.84, "white"), (0.84, 1.0, "orange")):
+    for low, high, material in (
+        (0.06, 0.36, "orange"),
+        (0.36, 0.54, "white"),
+        (0.54, 0.70, "orange"),
+        (0.70, 0.84, "white"),
+        (0.84, 1.0, "orange"),
+    ):
         a, b = 0.36 * (1.08 - low), 0.36 * (1.08 - high)
         cone.frustum((-a, a), (-a, a), (low, high), material, top_x=(-b, b), top_y=(-b, b))
     return cone
@@ -298,7 +364,9 @@ def _barrier() -> _Template:
 
 
 def _tree() -> _Template:
-    tree = _Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark", top_x=(-0.03, 0.03), top_y=(-0.03, 0.03))
+    tree = _Template().frustum(
+        (-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark", top_x=(-0.03, 0.03), top_y=(-0.03, 0.03)
+    )
     return tree.blob((0.26, 1.0), 0.5, "leaves")
 
 
@@ -313,11 +381,15 @@ def _conifer() -> _Template:
 
 def _house() -> _Template:
     house = _Template().frustum((-0.48, 0.48), (-0.46, 0.46), (0.0, 0.7), "wall")
-    return house.frustum(_ALL, _ALL, (0.69, 1.0), "tiles", top_y=(0.0, 0.0), front="plaster", rear="plaster", bottom="trim")
+    return house.frustum(
+        _ALL, _ALL, (0.69, 1.0), "tiles", top_y=(0.0, 0.0), front="plaster", rear="plaster", bottom="trim"
+    )
 
 
 def _lamp_post() -> _Template:
-    post = _Template().frustum((-0.025, 0.025), (-0.25, 0.25), (0.0, 0.98), "metal", top_x=(-0.015, 0.015), top_y=(-0.15, 0.15))
+    post = _Template().frustum(
+        (-0.025, 0.025), (-0.25, 0.25), (0.0, 0.98), "metal", top_x=(-0.015, 0.015), top_y=(-0.15, 0.15)
+    )
     post.frustum((0.0, 0.48), (-0.12, 0.12), (0.975, 0.99), "metal")
     return post.frustum((0.30, 0.50), (-0.4, 0.4), (0.965, 0.985), "metal", bottom="street_lamp")
 
@@ -347,7 +419,9 @@ def _box(material: str, **faces: str) -> _Template:
 def _far_car() -> _Template:
     car = _Template()
     car.frustum(_ALL, _ALL, (0.15, 0.60), "paint").frustum(_ALL, (-0.45, 0.45), (0.0, 0.15), "tyre")
-    car.frustum((-0.45, 0.24), (-0.455, 0.455), (0.60, 1.0), "glass", top_x=(-0.33, 0.07), top_y=(-0.38, 0.38), top="paint")
+    car.frustum(
+        (-0.45, 0.24), (-0.455, 0.455), (0.60, 1.0), "glass", top_x=(-0.33, 0.07), top_y=(-0.38, 0.38), top="paint"
+    )
     return car.lamps((0.42, 0.53), (0.44, 0.56))
 
 
@@ -371,8 +445,12 @@ def _far_van(stripe: str | None = None, beacon: bool = False) -> _Template:
 
 def _far_truck() -> _Template:
     truck = _Template().frustum((-0.5, 0.22), _ALL, (0.30, 1.0), "white", rear="metal")
-    truck.frustum((-0.45, 0.45), (-0.45, 0.45), (0.0, 0.30), "tyre").frustum((0.25, 0.5), (-0.48, 0.48), (0.16, 0.80), "paint")
-    return truck.plate(0.505, (-0.45, 0.45), (0.5, 0.76), "glass").lamps((0.20, 0.27), (0.18, 0.25), width=0.12, plain=True)
+    truck.frustum((-0.45, 0.45), (-0.45, 0.45), (0.0, 0.30), "tyre").frustum(
+        (0.25, 0.5), (-0.48, 0.48), (0.16, 0.80), "paint"
+    )
+    return truck.plate(0.505, (-0.45, 0.45), (0.5, 0.76), "glass").lamps(
+        (0.20, 0.27), (0.18, 0.25), width=0.12, plain=True
+    )
 
 
 def _far_bus() -> _Template:
@@ -382,25 +460,39 @@ def _far_bus() -> _Template:
 
 
 def _far_rider(body: str) -> _Template:
-    bike = _Template().frustum((-0.5, 0.5), (-0.08, 0.08), (0.0, 0.36), "tyre").frustum((-0.3, 0.3), (-0.2, 0.2), (0.3, 0.55), "paint")
+    bike = (
+        _Template()
+        .frustum((-0.5, 0.5), (-0.08, 0.08), (0.0, 0.36), "tyre")
+        .frustum((-0.3, 0.3), (-0.2, 0.2), (0.3, 0.55), "paint")
+    )
     bike.frustum((-0.26, 0.0), (-0.3, 0.3), (0.5, 0.85), body, top_x=(-0.1, 0.1))
-    return bike.frustum((-0.1, 0.1), (-0.18, 0.18), (0.85, 1.0), "trim").plate(-0.35, (-0.14, 0.14), (0.40, 0.48), "taillamp")
+    return bike.frustum((-0.1, 0.1), (-0.18, 0.18), (0.85, 1.0), "trim").plate(
+        -0.35, (-0.14, 0.14), (0.40, 0.48), "taillamp"
+    )
 
 
 def _far_pedestrian() -> _Template:
     person = _Template().frustum((-0.2, 0.2), (-0.3, 0.3), (0.0, 0.48), "trousers")
-    return person.frustum((-0.25, 0.25), (-0.45, 0.45), (0.46, 0.84), "cloth").frustum((-0.2, 0.2), (-0.15, 0.15), (0.84, 1.0), "skin")
+    return person.frustum((-0.25, 0.25), (-0.45, 0.45), (0.46, 0.84), "cloth").frustum(
+        (-0.2, 0.2), (-0.15, 0.15), (0.84, 1.0), "skin"
+    )
 
 
 def _far_cone() -> _Template:
-    cone = _Template().frustum((-0.36, 0.36), (-0.36, 0.36), (0.0, 0.45), "orange", top_x=(-0.2, 0.2), top_y=(-0.2, 0.2))
-    return cone.frustum((-0.2, 0.2), (-0.2, 0.2), (0.45, 0.7), "white").frustum((-0.14, 0.14), (-0.14, 0.14), (0.7, 1.0), "orange")
+    cone = _Template().frustum(
+        (-0.36, 0.36), (-0.36, 0.36), (0.0, 0.45), "orange", top_x=(-0.2, 0.2), top_y=(-0.2, 0.2)
+    )
+    return cone.frustum((-0.2, 0.2), (-0.2, 0.2), (0.45, 0.7), "white").frustum(
+        (-0.14, 0.14), (-0.14, 0.14), (0.7, 1.0), "orange"
+    )
 
 
 def _crown(low: float, wide: float, narrow: float) -> _Template:
     """A tree a few pixels tall: a trunk, and a frustum of leaves."""
     tree = _Template().frustum((-0.05, 0.05), (-0.05, 0.05), (0.0, low), "bark") if low > 0 else _Template()
-    return tree.frustum((-wide, wide), (-wide, wide), (low, 1.0), "leaves", top_x=(-narrow, narrow), top_y=(-narrow, narrow))
+    return tree.frustum(
+        (-wide, wide), (-wide, wide), (low, 1.0), "leaves", top_x=(-narrow, narrow), top_y=(-narrow, narrow)
+    )
 
 
 def _far_lamp_post() -> _Template:
