@@ -49,7 +49,15 @@ def as_solids(crowd: Crowd) -> Array:
 def signals_as_solids(town: Town, facing: Floats, state: Array) -> Array:
     """Traffic lights as SOLID: they look towards those whom they are for."""
     heads = np.array([signal.head for signal in town.signals]).reshape(-1, 3)
-    made = solids(len(heads), shape=Shape.SIGNAL, x=heads[:, 0], y=heads[:, 1], yaw=facing + np.pi, state=state, colour=(0.1, 0.1, 0.1))
+    made = solids(
+        len(heads),
+        shape=Shape.SIGNAL,
+        x=heads[:, 0],
+        y=heads[:, 1],
+        yaw=facing + np.pi,
+        state=state,
+        colour=(0.1, 0.1, 0.1),
+    )
     made["z"] = heads[:, 2] - made["height"] / 2
     return made
 
@@ -77,7 +85,11 @@ class Film:
 
     def read(self, indices: Ints) -> Array:
         """Pictures (n, H, W, 3) uint8."""
-        return np.stack([self._one(int(index)) for index in indices]) if len(indices) else np.zeros((0, *self.size[::-1], 3), np.uint8)
+        return (
+            np.stack([self._one(int(index)) for index in indices])
+            if len(indices)
+            else np.zeros((0, *self.size[::-1], 3), np.uint8)
+        )
 
     def _one(self, index: int) -> Array:
         back = len(self.t_ns) - index
@@ -111,7 +123,9 @@ class Cameras:
 
     def __init__(self, rig: Rig, world: City, encode: bool = True) -> None:
         self._rig, self._facing = rig, world.facing
-        self._film = {name: Film((int(w), int(h)), encode=encode) for name, (w, h) in zip(rig.names, rig.size, strict=True)}
+        self._film = {
+            name: Film((int(w), int(h)), encode=encode) for name, (w, h) in zip(rig.names, rig.size, strict=True)
+        }
         parked = world.traffic.all_parked
         self._fixed = np.concatenate([world.town.fixed, as_solids(parked)])
         self._weather = weather(world.scenario.weather)
@@ -128,7 +142,9 @@ class Cameras:
             ground = ground_of(world.town)
             if events.worn is not None:
                 ground = ground.worn(events.worn)
-            self._renderer = Renderer(self._rig, Scene(ground, self._fixed, self._lit(events.glare_azimuth, glare)), self._seed)
+            self._renderer = Renderer(
+                self._rig, Scene(ground, self._fixed, self._lit(events.glare_azimuth, glare)), self._seed
+            )
             self._shown = shown
         crowd = world.crowd
         moving = as_solids(crowd.take(crowd.track // PARKED != 1))

@@ -18,7 +18,21 @@ import numpy as np
 from understudy.errors import UnderstudyError
 from understudy.geometry import overlap
 from understudy.observe import Observer
-from understudy.records import NS, Array, Camera, Drive, Driver, Event, Floats, Lights, Objects, Observation, Plan, Rig, Truth
+from understudy.records import (
+    NS,
+    Array,
+    Camera,
+    Drive,
+    Driver,
+    Event,
+    Floats,
+    Lights,
+    Objects,
+    Observation,
+    Plan,
+    Rig,
+    Truth,
+)
 from understudy.worlds import towns
 from understudy.worlds.cameras import Cameras
 from understudy.worlds.detect import Walls, detect_lights, detect_objects
@@ -42,7 +56,10 @@ class City:
     PLAN_S: ClassVar[float] = PLAN_EVERY * TICK_S
 
     def __init__(
-        self, needs: Sequence[str] = ("route", "objects", "lights"), history_s: Sequence[float] = (0.0,), rig: Rig | None = None
+        self,
+        needs: Sequence[str] = ("route", "objects", "lights"),
+        history_s: Sequence[float] = (0.0,),
+        rig: Rig | None = None,
     ) -> None:
         """`needs` and `history_s` are those of the policy that will drive; with a `rig` there are pictures."""
         self._needs, self._history = tuple(needs), tuple(history_s)
@@ -52,7 +69,9 @@ class City:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -94,7 +113,13 @@ class City:
         limit = self.way.limit_at(0.0)
         speed = 0.75 * limit if limit > 15 else 0.0  # nobody stands still on a motorway
         population = demand(
-            self.town, scenario.traffic, scenario.rng("traffic"), self.way.lanes, self._patience_s + DEPART_S, DEPART_S, speed
+            self.town,
+            scenario.traffic,
+            scenario.rng("traffic"),
+            self.way.lanes,
+            self._patience_s + DEPART_S,
+            DEPART_S,
+            speed,
         )
         self._traffic = Traffic(self.town, population, self.seed, speed)
         try:
@@ -102,7 +127,7 @@ class City:
         except TimeoutError as error:
             raise UnderstudyError(f"{scenario}: no room to enter the road within two minutes") from error
         self._entered_s = self._traffic.sumo.time_s
-        self.ego = Ego(self.way.at(np.float64(self.way.s)), speed)
+        self.ego = Ego(self.way.at(self.way.s), speed)
         self.beside = 0.0
         self.events = Events(self)
         self._expert = Expert(self)
@@ -156,7 +181,10 @@ class City:
         ego, crowd = self.ego, self.crowd
         if self.way.s > self._furthest + 0.5:
             self._furthest, self._moved_at = self.way.s, self.t_s
-        x, y = ego.pose[0] + ego.vehicle.centre_x * np.cos(ego.pose[2]), ego.pose[1] + ego.vehicle.centre_x * np.sin(ego.pose[2])
+        x, y = (
+            ego.pose[0] + ego.vehicle.centre_x * np.cos(ego.pose[2]),
+            ego.pose[1] + ego.vehicle.centre_x * np.sin(ego.pose[2]),
+        )
         near = np.flatnonzero(np.abs(crowd.x - x) + np.abs(crowd.y - y) < 14.0)
         if len(near):
             other = np.stack([crowd.x[near], crowd.y[near], crowd.yaw[near]], -1)
@@ -188,7 +216,8 @@ class City:
     @property
     def lights(self) -> Array:
         """The true state (L,) of every light now."""
-        return self.events.darkened(self.town.lights_at(np.array([self.sumo_s])), np.array([self.t_s]))[0]
+        now: Array = self.events.darkened(self.town.lights_at(np.array([self.sumo_s])), np.array([self.t_s]))[0]
+        return now
 
     @property
     def completion(self) -> float:
@@ -233,7 +262,9 @@ class City:
                 "places": (self.town.id,),
                 "facts": self._facts(),
                 "truth": Truth(
-                    Objects(starts, {n: v for n, v in truth.items()}), Lights(lanes, heads, state), self._happened(identifier)
+                    Objects(starts, {n: v for n, v in truth.items()}),
+                    Lights(lanes, heads, state),
+                    self._happened(identifier),
                 ),
             }
             columns["place"] = np.zeros(len(t_s))

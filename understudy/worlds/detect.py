@@ -1,4 +1,4 @@
-"""What the car's sensors make of the truth: the objects and lights of a drive in the city are detections, not the truth.
+"""What the car's sensors make of the truth: a drive in the city holds detections, and the truth beside them.
 
 Objects beyond range or hidden behind others are missing; the rest is noisy, drops out now and then and may be taken for
 something else. Every error is a function of the scenario, the track and the time alone, so an instant observed in
@@ -73,7 +73,9 @@ def detect_objects(
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), found
 
 
-def detect_lights(seed: int, t_s: Floats, poses: Floats, heads: Floats, facing: Floats, state: Array, visibility: float) -> Array:
+def detect_lights(
+    seed: int, t_s: Floats, poses: Floats, heads: Floats, facing: Floats, state: Array, visibility: float
+) -> Array:
     """What is seen of lights (T, L): UNKNOWN beyond range or from behind, and now and then wrong for a moment.
 
     `heads` (L, 3), `facing` (L,) the heading of the traffic that the light is for, `state` (T, L) the truth.
@@ -94,8 +96,12 @@ def detect_lights(seed: int, t_s: Floats, poses: Floats, heads: Floats, facing: 
 
 def chance(seed: int, who: Array, when: Array, purpose: int) -> Floats:
     """Uniform numbers in [0, 1), the same for the same four integers: splitmix64 (Steele, Lea, Flood 2014) of them."""
-    z = np.asarray(who).astype(np.uint64) * np.uint64(0xD1342543DE82EF95) + np.floor(when).astype(np.int64).astype(np.uint64)
-    z = z * np.uint64(0x9E3779B97F4A7C15) + np.uint64((seed * 0x2545F4914F6CDD1D + purpose * 0x632BE59BD9B4E019) % 2**64)
+    z = np.asarray(who).astype(np.uint64) * np.uint64(0xD1342543DE82EF95) + np.floor(when).astype(np.int64).astype(
+        np.uint64
+    )
+    z = z * np.uint64(0x9E3779B97F4A7C15) + np.uint64(
+        (seed * 0x2545F4914F6CDD1D + purpose * 0x632BE59BD9B4E019) % 2**64
+    )
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray((z ^ (z >> np.uint64(31))) >> np.uint64(11), float) * 2.0**-53
@@ -108,7 +114,7 @@ def smooth(seed: int, who: Array, when: Floats, purpose: int) -> Floats:
     return np.asarray((before * (1 - share) + after * share) / np.sqrt((1 - share) ** 2 + share**2))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _shown(starts, poses, x, y, yaw, length, width, height, wall_x, wall_y, wall_yaw, wall_length, wall_width):  # type: ignore[no-untyped-def]
     """How many of each object's centre and two ends across the sight line can be seen, (R,) 0 to 3."""
     shown = np.zeros(len(x), np.int8)
@@ -124,16 +130,19 @@ def _shown(starts, poses, x, y, yaw, length, width, height, wall_x, wall_y, wall
         for r in range(starts[i], starts[i + 1]):
             dx, dy = x[r] - ex, y[r] - ey
             distance = max(np.hypot(dx, dy), 0.1)
-            side = 0.4 * (abs(np.sin(yaw[r] - np.arctan2(dy, dx))) * length[r] + abs(np.cos(yaw[r] - np.arctan2(dy, dx))) * width[r])
+            side = 0.4 * (
+                abs(np.sin(yaw[r] - np.arctan2(dy, dx))) * length[r]
+                + abs(np.cos(yaw[r] - np.arctan2(dy, dx))) * width[r]
+            )
             for k in (-1, 0, 1):
                 tx, ty = x[r] - k * side * dy / distance, y[r] + k * side * dx / distance
                 hidden = False
                 for o in range(starts[i], starts[i + 1]):
                     # Something lower than the eye hides only what is lower still.
-                    if o != r and (height[o] > _EYE[1] or height[o] > height[r] + 0.2):
-                        if _crosses(ex, ey, tx, ty, x[o], y[o], yaw[o], length[o], width[o]):
-                            hidden = True
-                            break
+                    tall = o != r and (height[o] > _EYE[1] or height[o] > height[r] + 0.2)
+                    if tall and _crosses(ex, ey, tx, ty, x[o], y[o], yaw[o], length[o], width[o]):
+                        hidden = True
+                        break
                 w = 0
                 while not hidden and w < walls:
                     j = near[w]
@@ -143,7 +152,7 @@ def _shown(starts, poses, x, y, yaw, length, width, height, wall_x, wall_y, wall
     return shown
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _crosses(ax, ay, bx, by, x, y, yaw, length, width):  # type: ignore[no-untyped-def]
     """Whether the segment from a to b passes through a box (slabs, in the box's frame)."""
     cos, sin = np.cos(yaw), np.sin(yaw)

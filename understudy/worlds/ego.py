@@ -54,7 +54,11 @@ class Ego:
         x, y, yaw = self.pose
         turned = yaw + 2 * half
         self.pose = np.array(
-            [x + chord * math.cos(yaw + half), y + chord * math.sin(yaw + half), math.pi - (math.pi - turned) % (2 * math.pi)]
+            [
+                x + chord * math.cos(yaw + half),
+                y + chord * math.sin(yaw + half),
+                math.pi - (math.pi - turned) % (2 * math.pi),
+            ]
         )
 
 
@@ -75,7 +79,14 @@ class Follower:
         share = np.linspace(0, 1, 13)[1:]
         a, b = here[:-1], here[1:]
         tangent = np.stack([np.cos(here[:, 2]), np.sin(here[:, 2])], -1)
-        h = np.stack([2 * share**3 - 3 * share**2 + 1, share**3 - 2 * share**2 + share, 3 * share**2 - 2 * share**3, share**3 - share**2])
+        h = np.stack(
+            [
+                2 * share**3 - 3 * share**2 + 1,
+                share**3 - 2 * share**2 + share,
+                3 * share**2 - 2 * share**3,
+                share**3 - share**2,
+            ]
+        )
         points = (
             h[0][None, :, None] * a[:, None, :2] + h[2][None, :, None] * b[:, None, :2]
             + (h[1][None, :, None] * tangent[:-1, None] + h[3][None, :, None] * tangent[1:, None]) * step[:, None, None]

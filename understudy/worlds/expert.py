@@ -65,7 +65,9 @@ class Expert:
         target = drift + world.events.shift(s) + 0.5 * _MIDDLE**2 * bend
         share = np.exp(-along / max(0.9 * world.ego.speed, 7.0))
         d = target + (world.beside - target) * share
-        slope = np.gradient(d, np.maximum(np.arange(len(d)) * 1e-3 + along, 1e-3)) if along[-1] > 2.0 else np.zeros(len(d))
+        slope = (
+            np.gradient(d, np.maximum(np.arange(len(d)) * 1e-3 + along, 1e-3)) if along[-1] > 2.0 else np.zeros(len(d))
+        )
         pose = way.beside(s, d)
         pose[:, 2] += np.arctan(np.clip(slope, -0.4, 0.4))
         return seen_from(world.ego.pose, pose)
@@ -78,7 +80,9 @@ class Expert:
             wish = -0.3
         room = world.way.speed_at(np.array([world.way.s + 0.6 * ego.speed]))[0] - ego.speed
         free = max(0.8 * room, -3.5) if room < 0 else 1.2 * room
-        return min(max(min(wish, free, self._hazard(), world.events.brake()), -_BRAKE), _ACCEL if ego.speed > 3 else 1.4)
+        return min(
+            max(min(wish, free, self._hazard(), world.events.brake()), -_BRAKE), _ACCEL if ego.speed > 3 else 1.4
+        )
 
     def _inattentive(self) -> bool:
         world = self.world
@@ -103,7 +107,10 @@ class Expert:
         s, d, heading = world.way.project(np.stack([x, y], -1), 130.0)
         turn = who.yaw[:, None] - heading
         cos, sin = np.abs(np.cos(turn)), np.abs(np.sin(turn))
-        half, across = cos * who.length[:, None] + sin * who.width[:, None], sin * who.length[:, None] + cos * who.width[:, None]
+        half, across = (
+            cos * who.length[:, None] + sin * who.width[:, None],
+            sin * who.length[:, None] + cos * who.width[:, None],
+        )
         gap = s - half / 2 - world.way.s - front
         margin = np.where(unruly, 0.45 + 0.2 * np.minimum(who.speed, 2.0)[:, None], 0.3)
         meets = np.abs(d - world.events.shift(s)) < (across + ego.vehicle.width) / 2 + margin

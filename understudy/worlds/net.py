@@ -1,6 +1,6 @@
 """A SUMO net read back: lanes, areas, lights, and what stands beside the road.
 
-SUMO speaks of edges, lanes, junctions and connections; here they become the lanes, areas and successors of `records.Map`.
+SUMO speaks of edges, lanes, junctions and connections; here they become lanes, areas and successors of `records.Map`.
 A lane inside a junction is a lane like any other (`junction=True`), so a route is a chain of successors.
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -39,7 +40,7 @@ class Program:
     def at(self, t_s: Floats) -> Array:
         """State (..., links) of every link at times since the start of the simulation."""
         within = np.mod(np.asarray(t_s) - self.offset_s, self.ends_s[-1])
-        return self.state[np.searchsorted(self.ends_s, within, side="right")]
+        return np.asarray(self.state[np.searchsorted(self.ends_s, within, side="right")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,9 @@ def read_net(path: Path, name: str, side: str) -> Town:
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
-        raise DataError(f"reading the net of town {name}: {error}; remove it from the cache and try again; {path}") from error
+        raise DataError(
+            f"reading the net of town {name}: {error}; remove it from the cache and try again; {path}"
+        ) from error
     rows = {row.get("id", ""): (edge, row) for edge in root.iter("edge") for row in edge.iter("lane")}
     shape = {lane: _points(row.get("shape", "")) for lane, (_, row) in rows.items()}
     width = {lane: float(row.get("width", 3.2)) for lane, (_, row) in rows.items()}
@@ -123,9 +126,13 @@ def read_net(path: Path, name: str, side: str) -> Town:
     role = {lane: _role(function[lane], row) for lane, (_, row) in rows.items()}
     links = list(root.iter("connection"))
     lanes = _lanes(rows, shape, width, role, links)
-    junctions = [_points(j.get("shape", "")) for j in root.iter("junction") if j.get("type") not in ("internal", "dead_end")]
+    junctions = [
+        _points(j.get("shape", "")) for j in root.iter("junction") if j.get("type") not in ("internal", "dead_end")
+    ]
     walking = [shape[lane] for lane in rows if function[lane] == "walkingarea" and len(shape[lane]) > 2]
-    crossings = [_crossing(row, shape[lane], width[lane]) for lane, (_, row) in rows.items() if function[lane] == "crossing"]
+    crossings = [
+        _crossing(row, shape[lane], width[lane]) for lane, (_, row) in rows.items() if function[lane] == "crossing"
+    ]
     strips = {lane: _band(shape[lane], width[lane]) for lane in rows if role[lane] == "parking"}
     drivable = [lane.polygon for lane in lanes] + list(strips.values()) + _asphalt(junctions, walking)
     pavements = [_band(shape[lane], width[lane]) for lane in rows if role[lane] == "pavement"] + walking
@@ -138,7 +145,7 @@ def read_net(path: Path, name: str, side: str) -> Town:
         drivable=tuple(drivable),
         crosswalks=tuple(crossings),
         stop_lines=tuple(_stop_line(lane) for lane in lanes if _stops(lane)),
-        markings=tuple(_markings(lanes, rows, width, strips)),
+        markings=tuple(_markings(lanes, rows, strips)),
         extent=np.array([low, (high[0], low[1]), high, (low[0], high[1])]),
     )
     return Town(
@@ -189,7 +196,7 @@ def _distinct(line: Floats) -> Floats:
     keep = np.concatenate([[True], np.hypot(*np.diff(line, axis=0).T) > 0.02])
     if keep.sum() < 2:
         return np.stack([line[0], line[-1] + np.array([0.05, 0.0])])
-    return line[keep]
+    return np.asarray(line[keep])
 
 
 def _lanes(rows, shape, width, role, links) -> tuple[Lane, ...]:  # type: ignore[no-untyped-def]
@@ -246,7 +253,9 @@ def _program(logic: ElementTree.Element) -> Program:
     return Program(logic.get("id", ""), float(logic.get("offset", 0)), ends, state)
 
 
-def _signals(links: list[ElementTree.Element], lanes: Mapping[str, Lane], junctions: list[Floats]) -> tuple[Signal, ...]:
+def _signals(
+    links: list[ElementTree.Element], lanes: Mapping[str, Lane], junctions: list[Floats]
+) -> tuple[Signal, ...]:
     """One light per controlled lane: that of its most nearly straight link, hung across the junction."""
     found: dict[str, tuple[int, str, int]] = {}
     for link in links:
@@ -282,10 +291,10 @@ def _stop_line(lane: Lane) -> Floats:
     return np.stack([lane.left[-1], lane.right[-1]])
 
 
-def _markings(lanes, rows, width, strips):  # type: ignore[no-untyped-def]
+def _markings(lanes: tuple[Lane, ...], rows: Mapping[str, Any], strips: Mapping[str, Floats]) -> Iterator[Marking]:
     """Dashes between lanes of one direction, a line between the directions, kerbs at the right edge."""
     for lane in lanes:
-        if lane.junction:
+        if lane.junction or lane.left is None or lane.right is None:
             continue
         if lane.kind == "bicycle":
             yield Marking(lane.left, "solid")

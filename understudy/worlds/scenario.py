@@ -1,7 +1,7 @@
 """A scenario: one situation in a world, small, and replayable from its identifier alone.
 
-    scenario:city/organic:3/r12/everyday/clear/none/7
-             world town     route traffic weather event seed
+scenario:city/organic:3/r12/everyday/clear/none/7
+         world town     route traffic weather event seed
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy as np
 
 from understudy.errors import UnderstudyError
 
-_GRAMMAR = "scenario:WORLD/TOWN/ROUTE/TRAFFIC/WEATHER/EVENT/SEED, as in scenario:city/organic:3/r12/everyday/clear/none/7"
+_GRAMMAR = (
+    "scenario:WORLD/TOWN/ROUTE/TRAFFIC/WEATHER/EVENT/SEED, as in scenario:city/organic:3/r12/everyday/clear/none/7"
+)
 _ROUTE = re.compile(r"r(\d+)(?::(\d+))?\Z")
 
 
@@ -53,7 +55,8 @@ class Scenario:
         words = [unquote(word) for word in identifier.removeprefix("scenario:").split("/")]
         if len(words) != 7 or not all(words) or not words[6].isdecimal():
             raise UnderstudyError(f"no scenario {identifier!r}: expected {_GRAMMAR}")
-        return cls(*words[:6], int(words[6]))
+        world, town, route, traffic, weather, event, seed = words
+        return cls(world, town, route, traffic, weather, event, int(seed))
 
     @property
     def number(self) -> int:

@@ -105,13 +105,27 @@ def _grid(rng: np.random.Generator, number: int) -> Sketch:
 
 
 def _organic(rng: np.random.Generator, number: int) -> Sketch:
-    options = ["--rand", "--rand.iterations", str(rng.integers(35, 60)), "--rand.min-angle", "55", "--bidi-probability", "1"]
+    options = [
+        "--rand",
+        "--rand.iterations",
+        str(rng.integers(35, 60)),
+        "--rand.min-angle",
+        "55",
+        "--bidi-probability",
+        "1",
+    ]
     options += ["--rand.min-distance", "110", "--rand.max-distance", f"{rng.uniform(190, 260):.1f}"]
     return _with_character(_generated(options, number), rng, wide=0.2)
 
 
 def _spider(rng: np.random.Generator, number: int) -> Sketch:
-    options = ["--spider", "--spider.arm-number", str(rng.integers(5, 8)), "--spider.circle-number", str(rng.integers(2, 4))]
+    options = [
+        "--spider",
+        "--spider.arm-number",
+        str(rng.integers(5, 8)),
+        "--spider.circle-number",
+        str(rng.integers(2, 4)),
+    ]
     options += ["--spider.space-radius", f"{rng.uniform(130, 180):.1f}", "--spider.omit-center"]
     return _with_character(_generated(options, number), rng, wide=0.3)
 
@@ -184,10 +198,13 @@ def _highway(rng: np.random.Generator, number: int) -> Sketch:
     long, short = rng.uniform(650, 850), rng.uniform(260, 340)
     ramps = int(rng.integers(2, 4))
     for side, outwards, turn in (("a", 9.0, 1), ("b", -9.0, -1)):
+
         def place(share: float, out: float, outwards: float = outwards, turn: int = turn) -> tuple[float, float]:
             a = turn * 2 * math.pi * share
             normal = np.array([math.cos(a) / long, math.sin(a) / short])
-            x, y = np.array([long * math.cos(a), short * math.sin(a)]) + (outwards + turn * out) * normal / np.hypot(*normal)
+            x, y = np.array([long * math.cos(a), short * math.sin(a)]) + (outwards + turn * out) * normal / np.hypot(
+                *normal
+            )
             return round(float(x), 2), round(float(y), 2)
 
         def arc(start: float, end: float, out: float = 0.0) -> tuple[tuple[float, float], ...]:

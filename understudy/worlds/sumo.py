@@ -11,7 +11,6 @@ Protocol: https://sumo.dlr.de/docs/TraCI/Protocol.html
 from __future__ import annotations
 
 import ctypes
-import os
 import signal
 import socket
 import struct
@@ -63,7 +62,11 @@ def _text(value: str) -> bytes:
 
 def _command(kind: int, content: bytes) -> bytes:
     length = len(content) + 2
-    return struct.pack(">BB", length, kind) + content if length < 256 else struct.pack(">BiB", 0, length + 4, kind) + content
+    return (
+        struct.pack(">BB", length, kind) + content
+        if length < 256
+        else struct.pack(">BiB", 0, length + 4, kind) + content
+    )
 
 
 def _die_with_parent() -> None:
@@ -129,7 +132,9 @@ class Sumo:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # Commands ---------------------------------------------------------------------------------------------------------
@@ -137,15 +142,21 @@ class Sumo:
     def watch(self, who: str, radius: float) -> None:
         """From the next step on, report vehicles and people within `radius` of `who`, its lane and the speed it wishes."""
         for domain, asked in _ASKED.items():
-            reported = struct.pack(">dd", 0, 1e9) + _text(who) + struct.pack(">BdB", domain, radius, len(asked)) + bytes(asked)
+            reported = (
+                struct.pack(">dd", 0, 1e9) + _text(who) + struct.pack(">BdB", domain, radius, len(asked)) + bytes(asked)
+            )
             self._queue.append(_command(0x84, reported))
         own = (_LANE, _WISH)
-        self._queue.append(_command(0xD4, struct.pack(">dd", 0, 1e9) + _text(who) + struct.pack(">B", len(own)) + bytes(own)))
+        self._queue.append(
+            _command(0xD4, struct.pack(">dd", 0, 1e9) + _text(who) + struct.pack(">B", len(own)) + bytes(own))
+        )
 
     def move(self, who: str, edge: str, lane: int, x: float, y: float, angle: float) -> None:
         """Put the front bumper of a vehicle at (x, y), heading `angle` degrees clockwise from north, off its lane or not."""
         place = b"\xb4" + _text(who) + struct.pack(">BiB", _COMPOUND, 7, _STRING) + _text(edge)
-        place += struct.pack(">BiBdBdBdBbBd", _INT, lane, _DOUBLE, x, _DOUBLE, y, _DOUBLE, angle, _BYTE, 1, _DOUBLE, 100.0)
+        place += struct.pack(
+            ">BiBdBdBdBbBd", _INT, lane, _DOUBLE, x, _DOUBLE, y, _DOUBLE, angle, _BYTE, 1, _DOUBLE, 100.0
+        )
         self._queue.append(_command(_VEHICLE, place))
 
     def set_speed(self, who: str, speed: float) -> None:
@@ -187,15 +198,37 @@ class Sumo:
         content = struct.pack(">B", 0x23) + _text(junction) + struct.pack(">B", _STRING) + _text(programme)
         self._queue.append(_command(0xC2, content))
 
-    def add(self, who: str, kind: str, route: str, edges: Iterable[str], lane: int, position: float, speed: float) -> None:
+    def add(
+        self, who: str, kind: str, route: str, edges: Iterable[str], lane: int, position: float, speed: float
+    ) -> None:
         """A new vehicle of a type, on a route of edges that is made for it, as soon as there is room."""
         listed = list(edges)
-        made = struct.pack(">B", 0x80) + _text(route) + struct.pack(">Bi", 0x0E, len(listed)) + b"".join(map(_text, listed))
+        made = (
+            struct.pack(">B", 0x80)
+            + _text(route)
+            + struct.pack(">Bi", 0x0E, len(listed))
+            + b"".join(map(_text, listed))
+        )
         self._queue.append(_command(0xC6, made))
-        texts = (route, kind, "now", str(lane), f"{position:.2f}", f"{speed:.2f}", "current", "max", "current", "", "", "")
+        texts = (
+            route,
+            kind,
+            "now",
+            str(lane),
+            f"{position:.2f}",
+            f"{speed:.2f}",
+            "current",
+            "max",
+            "current",
+            "",
+            "",
+            "",
+        )
         packed = b"".join(struct.pack(">B", _STRING) + _text(text) for text in texts)
         packed += struct.pack(">BiBi", _INT, 0, _INT, 0)
-        self._queue.append(_command(_VEHICLE, struct.pack(">B", 0x85) + _text(who) + struct.pack(">Bi", _COMPOUND, 14) + packed))
+        self._queue.append(
+            _command(_VEHICLE, struct.pack(">B", 0x85) + _text(who) + struct.pack(">Bi", _COMPOUND, 14) + packed)
+        )
 
     def _set(self, who: str, variable: int, value: bytes) -> None:
         self._queue.append(_command(_VEHICLE, struct.pack(">B", variable) + _text(who) + value))

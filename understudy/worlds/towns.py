@@ -1,7 +1,8 @@
 """Towns: from an identifier such as `organic:3` to streets, lanes, lights, houses, and the side of the split it is on.
 
 A town's side follows from its identity alone, so train, regression and gate never share one: nothing has to be
-remembered, and nobody can move a town by accident. An OpenStreetMap town is known by what the file holds, not by its name.
+remembered, and nobody can move a town by accident. An OpenStreetMap town is known by what its file holds, not by its
+name.
 """
 
 from __future__ import annotations
@@ -81,7 +82,14 @@ def _built(name: str, who: str, cache: Path) -> Path:
     kind, _, rest = name.partition(":")
     if kind == "osm":
         sources = {"map.osm": Path(rest).read_bytes()}
-        options = ["--osm-files", "map.osm", "--geometry.remove", "--ramps.guess", "--junctions.join", "--tls.guess-signals"]
+        options = [
+            "--osm-files",
+            "map.osm",
+            "--geometry.remove",
+            "--ramps.guess",
+            "--junctions.join",
+            "--tls.guess-signals",
+        ]
         options += ["--tls.join", "--tls.discard-simple", "--sidewalks.guess", "--crossings.guess", "--tls.rebuild"]
         options += ["--keep-edges.by-vclass", "passenger", "--remove-edges.isolated", "--keep-edges.components", "1"]
     else:
@@ -116,7 +124,8 @@ def written(sketch: Sketch) -> tuple[str, str]:
         f'<node id="{name}" x="{x}" y="{y}" type="{sketch.kinds.get(name, "priority")}"/>'
         for name, (x, y) in sketch.nodes.items()
     ]
-    edges, rings = [], {}
+    edges: list[str] = []
+    rings: dict[str, list[tuple[int, str]]] = {}
     for index, street in enumerate(sketch.streets):
         points = [sketch.nodes[street.start], *street.shape, sketch.nodes[street.end]]
         shape = " ".join(f"{x},{y}" for x, y in points)

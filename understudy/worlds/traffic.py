@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,8 +84,8 @@ class Crowd(NamedTuple):
     @classmethod
     def of(cls, track: int, body: str, pose: Sequence[float], speed: float = 0.0, signals: int = 0) -> Crowd:
         """One road user."""
-        columns = ([track], [_NAMES.index(body)], [pose[0]], [pose[1]], [pose[2]], [speed], [signals])
-        return cls(*(np.array(column, float if 2 <= i < 6 else np.int64) for i, column in enumerate(columns)))
+        places = (np.array([value], float) for value in (*pose[:3], speed))
+        return cls(np.array([track]), np.array([_NAMES.index(body)]), *places, np.array([signals]))  # type: ignore[call-arg]
 
     @classmethod
     def joined(cls, parts: Sequence[Crowd]) -> Crowd:
@@ -95,15 +96,15 @@ class Crowd(NamedTuple):
 
     @property
     def length(self) -> Floats:
-        return _SIZE[self.body, 0]
+        return np.asarray(_SIZE[self.body, 0])
 
     @property
     def width(self) -> Floats:
-        return _SIZE[self.body, 1]
+        return np.asarray(_SIZE[self.body, 1])
 
     @property
     def height(self) -> Floats:
-        return _SIZE[self.body, 2]
+        return np.asarray(_SIZE[self.body, 2])
 
     @property
     def kind(self) -> Array:
@@ -139,7 +140,9 @@ class Demand:
     parked: Crowd
 
 
-def demand(town: Town, level: str, rng: np.random.Generator, ego: Sequence[str], seconds: float, depart_s: float, speed: float) -> Demand:
+def demand(
+    town: Town, level: str, rng: np.random.Generator, ego: Sequence[str], seconds: float, depart_s: float, speed: float
+) -> Demand:
     """The population of a town at a level of traffic, and the ego on its edges, entering after `depart_s` at a speed."""
     if level not in LEVELS:
         raise UnknownName("level of traffic", level, LEVELS)
@@ -167,12 +170,16 @@ def demand(town: Town, level: str, rng: np.random.Generator, ego: Sequence[str],
         sort = "child" if rng.random() < 0.12 else "pedestrian"
         body[track] = _NAMES.index(sort)
         walks = rng.choice(town.walks, 5)
-        legs = "".join(f'<walk from="{a}" to="{b}"/>' for a, b in zip(walks[:-1], walks[1:], strict=True) if a != b)
-        rows.append(f'<person id="{name(track)}" type="{sort}" depart="0" departPos="{rng.uniform(3, 40):.1f}">{legs}</person>')
+        legs = "".join(f'<walk from="{a}" to="{b}"/>' for a, b in pairwise(walks) if a != b)
+        rows.append(
+            f'<person id="{name(track)}" type="{sort}" depart="0" departPos="{rng.uniform(3, 40):.1f}">{legs}</person>'
+        )
     # SUMO reads in the order of departure, and the ego comes last.
     entry = f'departLane="{ego[0].rpartition("_")[2]}" departPos="9" departSpeed="{speed:.2f}" arrivalPos="max"'
     edges = _edges(ego)
-    rows.append(f'<vehicle id="{name(EGO)}" type="ego" depart="{depart_s:.1f}" {entry}><route edges="{" ".join(edges)}"/></vehicle>')
+    rows.append(
+        f'<vehicle id="{name(EGO)}" type="ego" depart="{depart_s:.1f}" {entry}><route edges="{" ".join(edges)}"/></vehicle>'
+    )
     return Demand(f"<routes>{chr(10).join(rows)}</routes>", body, _parked(town, rng, parking))
 
 
@@ -188,7 +195,9 @@ def edges_after(town: Town) -> dict[str, list[str]]:
     return after
 
 
-def _wander(rng: np.random.Generator, after: Mapping[str, list[str]], start: str, metres: float, town: Town) -> list[str]:
+def _wander(
+    rng: np.random.Generator, after: Mapping[str, list[str]], start: str, metres: float, town: Town
+) -> list[str]:
     """Edges from a start on, any way at each junction, for about `metres`."""
     way, left = [start], metres
     while left > 0 and len(way) < 150:
@@ -223,7 +232,9 @@ def _types() -> str:
         if body.kind is Kind.PEDESTRIAN:
             rows.append(f'<vType id="{sort}" {body.sumo} {size} speedFactor="normc(1,0.15,0.6,1.4)"/>')
         elif body.sumo:
-            rows.append(f'<vType id="{sort}" {body.sumo} {size} speedFactor="normc(1,0.07,0.8,1.15)" sigma="0.3" minGap="2.5" tau="1.2"/>')
+            rows.append(
+                f'<vType id="{sort}" {body.sumo} {size} speedFactor="normc(1,0.07,0.8,1.15)" sigma="0.3" minGap="2.5" tau="1.2"/>'
+            )
     ego = Vehicle()
     rows.append(
         f'<vType id="ego" vClass="passenger" length="{ego.length}" width="{ego.width}" accel="1.7" decel="2.6" emergencyDecel="8" '
@@ -234,10 +245,12 @@ def _types() -> str:
 
 def _parked(town: Town, rng: np.random.Generator, share: float) -> Crowd:
     chosen = np.flatnonzero(rng.random(len(town.parking)) < share)
-    sorts = rng.choice([_NAMES.index(sort) for sort in ("small", "saloon", "estate", "van")], len(chosen), p=[0.4, 0.4, 0.12, 0.08])
+    sorts = rng.choice(
+        [_NAMES.index(sort) for sort in ("small", "saloon", "estate", "van")], len(chosen), p=[0.4, 0.4, 0.12, 0.08]
+    )
     pose = town.parking[chosen]
     still, off = np.zeros(len(chosen)), np.zeros(len(chosen), np.int64)
-    return Crowd(PARKED + chosen, sorts, pose[:, 0], pose[:, 1] , pose[:, 2], still, off)
+    return Crowd(PARKED + chosen, sorts, pose[:, 0], pose[:, 1], pose[:, 2], still, off)
 
 
 class Traffic:
@@ -298,7 +311,9 @@ class Traffic:
         track = np.concatenate([vehicles[others], persons])
         body = np.array([self._body[t] for t in track.tolist()], np.int64)
         rows = (told.vehicles[others], told.persons)
-        x, y, angle, speed = (np.concatenate([part[c].astype(float) for part in rows]) for c in ("x", "y", "angle", "speed"))
+        x, y, angle, speed = (
+            np.concatenate([part[c].astype(float) for part in rows]) for c in ("x", "y", "angle", "speed")
+        )
         yaw = wrap(np.pi / 2 - np.radians(angle))
         back = np.where(track < PEOPLE, _SIZE[body, 0] / 2, 0.0)  # from the front bumper to the centre
         signals = np.concatenate([told.vehicles["signals"][others].astype(np.int64), np.zeros(len(persons), np.int64)])

@@ -40,12 +40,12 @@ class Way:
         self.s = float(self.line.s[low] + s)
         return float(d)
 
-    def at(self, s: Floats) -> Floats:
+    def at(self, s: Floats | float) -> Floats:
         """Poses (..., 3) on the way."""
         columns = (self.line.points[:, 0], self.line.points[:, 1], self._heading)
         return np.stack([np.interp(s, self.line.s, column) for column in columns], axis=-1)
 
-    def beside(self, s: Floats, d: Floats) -> Floats:
+    def beside(self, s: Floats | float, d: Floats | float) -> Floats:
         """Poses (..., 3) `d` to the left of the way, facing along it."""
         pose = self.at(s)
         pose[..., 0] -= d * np.sin(pose[..., 2])
@@ -65,7 +65,7 @@ class Way:
 
     def speed_at(self, s: Floats) -> Floats:
         """How fast a careful driver goes at most at `s`: the limit, bends, and time to slow down for them."""
-        return np.interp(s, self.line.s, self._speed)
+        return np.asarray(np.interp(s, self.line.s, self._speed))
 
     @cached_property
     def bend(self) -> Floats:
@@ -87,7 +87,8 @@ class Way:
         return speed
 
     def lane_at(self, s: float) -> str:
-        return self.town.map.lanes[self.line.lane[self._index(s)]].id
+        lane: int = self.line.lane[self._index(s)]
+        return self.town.map.lanes[lane].id
 
     def limit_at(self, s: float) -> float:
         return float(self.line.speed_limit[self._index(s)])

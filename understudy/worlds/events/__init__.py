@@ -41,23 +41,36 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "cut_in": Kind(others.cut_in, ("cut_in", "hard_brake", "human_brakes", "would_hit")),
-    "hard_braking_leader": Kind(others.hard_braking_leader, ("leader_brakes", "hard_brake", "human_brakes", "short_time_to_collision")),
-    "jaywalker": Kind(people.jaywalker, ("pedestrian_ahead", "crossing_path", "hard_brake", "harsh_brake_near_vulnerable")),
-    "child_behind_parked_car": Kind(people.child, ("pedestrian_ahead", "crossing_path", "hard_brake", "harsh_brake_near_vulnerable")),
+    "hard_braking_leader": Kind(
+        others.hard_braking_leader, ("leader_brakes", "hard_brake", "human_brakes", "short_time_to_collision")
+    ),
+    "jaywalker": Kind(
+        people.jaywalker, ("pedestrian_ahead", "crossing_path", "hard_brake", "harsh_brake_near_vulnerable")
+    ),
+    "child_behind_parked_car": Kind(
+        people.child, ("pedestrian_ahead", "crossing_path", "hard_brake", "harsh_brake_near_vulnerable")
+    ),
     "red_light_runner": Kind(others.red_light_runner, ("crossing_path", "hard_brake", "would_hit"), kept=True),
     "wrong_way": Kind(others.wrong_way, ("oncoming_in_lane", "hard_brake"), kept=True),
-    "stopped_truck": Kind(road.stopped_truck, ("standing_object_ahead", "obstacle_in_path", "swerve", "off_the_map", "abrupt_steering", "would_hit")),
+    "stopped_truck": Kind(
+        road.stopped_truck,
+        ("standing_object_ahead", "obstacle_in_path", "swerve", "off_the_map", "abrupt_steering", "would_hit"),
+    ),
     "debris": Kind(road.debris, ("obstacle_in_path", "standing_object_ahead", "swerve", "would_hit"), kept=True),
     "road_works": Kind(road.road_works, ("obstacle_in_path", "standing_object_ahead", "swerve", "would_hit")),
     "emergency_vehicle": Kind(others.emergency_vehicle, ("emergency_vehicle",)),
-    "blocked_junction": Kind(road.blocked_junction, ("standing_object_ahead", "short_time_to_collision", "hard_brake", "would_hit"), kept=True),
+    "blocked_junction": Kind(
+        road.blocked_junction,
+        ("standing_object_ahead", "short_time_to_collision", "hard_brake", "would_hit"),
+        kept=True,
+    ),
     "faded_markings": Kind(road.faded_markings, ("uncertain", "models_disagree", "would_leave_road")),
     "blinding_sun": Kind(road.blinding_sun, ("uncertain", "models_disagree", "surprise")),
     "dead_traffic_light": Kind(road.dead_traffic_light, ("dead_light",)),
     "cyclist_overtaking_right": Kind(people.cyclist_on_the_right, ("close_vulnerable",), kept=True),
     "tailgater": Kind(others.tailgater, ("tailgater",)),
     "waiting_pedestrian": Kind(people.waiting_pedestrian, ("close_vulnerable", "needless_stop", "pedestrian_ahead")),
-}  # fmt: skip
+}
 
 
 @dataclass(slots=True)
@@ -82,6 +95,7 @@ class Events:
         self._running: _Running | None = None
         self._over: list[_Running] = []
         self._order: list[str] = []
+        self.tracks = 0  # given to actors so far
         self.passing: Passing | None = None  # something to be driven round
         self.dark: dict[str, tuple[float, float]] = {}  # programmes switched off, from when to when
         self.worn: Floats | None = None  # a ring of road whose paint has gone
@@ -141,7 +155,7 @@ class Events:
         for program, (start, end) in self.dark.items():
             columns = [k for k, signal in enumerate(self._world.town.signals) if signal.program == program]
             rows = np.flatnonzero((t_s >= start) & (t_s < end))
-            state[np.ix_(rows, columns)] = Light.OFF
+            state[rows[:, None], columns] = Light.OFF
         return state
 
     # For the driver -----------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from understudy.worlds.events.stage import (
     put,
 )
 from understudy.worlds.sumo import name
-from understudy.worlds.traffic import PARKED, PEOPLE, Crowd
+from understudy.worlds.traffic import PEOPLE, Crowd
 
 if TYPE_CHECKING:
     from understudy.worlds.city import City
@@ -65,7 +65,12 @@ def hard_braking_leader(world: City, rng: np.random.Generator) -> Iterator[Actor
     """The car ahead brakes hard for no visible reason."""
     while True:
         row = leader(world, FRONT + 6 + 2.2 * world.ego.speed + 2)
-        if row is not None and world.crowd.track[row] < PEOPLE and world.crowd.speed[row] > 5.0 and world.ego.speed > 5.0:
+        if (
+            row is not None
+            and world.crowd.track[row] < PEOPLE
+            and world.crowd.speed[row] > 5.0
+            and world.ego.speed > 5.0
+        ):
             break
         yield None
     who = name(int(world.crowd.track[row]))
@@ -86,7 +91,11 @@ def tailgater(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
         since += TICK_S
         room = world.way.s - 0.9 - (who.s + 2.35)
         wanted = 0.42 * world.ego.speed + 1.6 if since < stays else 200.0
-        accel = np.clip(1.0 * (room - wanted) + 2.2 * (world.ego.speed - who.speed) + min(world.ego.accel, 0.0), -9.0, 2.5) if since < stays else -1.5
+        accel = (
+            np.clip(1.0 * (room - wanted) + 2.2 * (world.ego.speed - who.speed) + min(world.ego.accel, 0.0), -9.0, 2.5)
+            if since < stays
+            else -1.5
+        )
         who.speed = max(who.speed + float(accel) * TICK_S, 0.0)
         who.signals = _BRAKE if accel < -1.0 else 0
         who.move()
@@ -114,9 +123,11 @@ def red_light_runner(world: City, rng: np.random.Generator) -> Iterator[Actors |
     way = world.way
     greens = {signal.lane: k for k, signal in enumerate(world.town.signals)}
     while True:
-        stop = next(((lane, s) for lane, s in way.line.ends.items() if lane in greens and 10 < gap_to(world, s) < 30), None)
+        stop = next(
+            ((lane, s) for lane, s in way.line.ends.items() if lane in greens and 10 < gap_to(world, s) < 30), None
+        )
         if stop and world.ego.speed > 5:
-            state = world.town.lights_at(np.float64(world.sumo_s))[greens[stop[0]]]
+            state = world.town.lights_at(np.array(world.sumo_s))[greens[stop[0]]]
             path = _across(world, stop[1]) if state == Light.GREEN else None
             if path is not None:
                 break
@@ -141,7 +152,13 @@ def _across(world: City, stop: float):  # type: ignore[no-untyped-def]
     inside = way.beside(np.arange(stop + 3.0, stop + 22.0, 1.0), 0.0)
     own = set(way.lanes)
     for inner in world.town.map.lanes:
-        if not inner.junction or inner.kind != "vehicle" or inner.id in own or not inner.predecessors or not inner.successors:
+        if (
+            not inner.junction
+            or inner.kind != "vehicle"
+            or inner.id in own
+            or not inner.predecessors
+            or not inner.successors
+        ):
             continue
         apart = np.hypot(*(inner.centre[:, None] - inside[None, :, :2]).transpose(2, 0, 1))
         if apart.min() > 1.5:
@@ -149,7 +166,7 @@ def _across(world: City, stop: float):  # type: ignore[no-untyped-def]
         before, after = inner.predecessors[0], inner.successors[0]
         if lane[before].junction or lane[after].junction:
             continue
-        turn = np.arctan2(*(inner.centre[-1] - inner.centre[0])[::-1]) - way.at(np.float64(stop))[2]
+        turn = np.arctan2(*(inner.centre[-1] - inner.centre[0])[::-1]) - way.at(stop)[2]
         if abs(np.sin(turn)) < 0.75:
             continue
         line = np.concatenate([lane[before].centre, inner.centre, lane[after].centre])
@@ -176,7 +193,10 @@ def emergency_vehicle(world: City, rng: np.random.Generator) -> Iterator[Actors 
     while since < 40.0:
         since += TICK_S
         here = np.flatnonzero(world.crowd.track == track)
-        near = len(here) > 0 and np.hypot(world.crowd.x[here[0]] - world.ego.pose[0], world.crowd.y[here[0]] - world.ego.pose[1]) < 45.0
+        near = (
+            len(here) > 0
+            and np.hypot(world.crowd.x[here[0]] - world.ego.pose[0], world.crowd.y[here[0]] - world.ego.pose[1]) < 45.0
+        )
         met = met or near
         yield Actors(counts=bool(near))
         if met and len(here) == 0:

@@ -31,7 +31,9 @@ def jaywalker(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
     start, far = (-4.6, 8.5) if side < 0 else (7.9, -5.0)
     while not (world.ego.speed > 5.5 and open_road(world, 5, 60)):
         yield None
-    who = Actor(new_track(world), "pedestrian", world.way.s + FRONT + world.ego.speed * 2.0 + rng.uniform(12, 18), start)
+    who = Actor(
+        new_track(world), "pedestrian", world.way.s + FRONT + world.ego.speed * 2.0 + rng.uniform(12, 18), start
+    )
     who.turn = np.pi / 2 * -side
     # Timed so that both would arrive together; the further lane takes longer to reach.
     reach_s = (abs(start) - 1.2) / pace

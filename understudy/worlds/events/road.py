@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from understudy.worlds.events.stage import FRONT, TICK_S, Actor, Actors, Passing, gap_to, leader, new_track, open_road, put
+from understudy.worlds.events.stage import (
+    FRONT,
+    TICK_S,
+    Actor,
+    Actors,
+    Passing,
+    gap_to,
+    leader,
+    new_track,
+    open_road,
+    put,
+)
 
 if TYPE_CHECKING:
     from understudy.worlds.city import City
@@ -20,11 +31,13 @@ def _stretch(world: City, low: float, high: float) -> bool:
     return world.ego.speed > 4.5 and open_road(world, 0, high) and leader(world, low + 25) is None
 
 
-def _passed(world: City, actors: list[Actor], start: float, end: float, left: float, needs_gap: bool) -> Iterator[Actors]:
+def _passed(
+    world: City, actors: list[Actor], start: float, end: float, left: float, needs_gap: bool
+) -> Iterator[Actors]:
     """Let things stand until the ego has driven round them."""
     world.events.passing = Passing(start, end, left, needs_gap=needs_gap)
     while gap_to(world, end) > -45.0:
-        yield put(world, actors, counts=-4.0 - FRONT < gap_to(world, end) and gap_to(world, start) < 60.0)
+        yield put(world, actors, counts=gap_to(world, end) > -4.0 - FRONT and gap_to(world, start) < 60.0)
 
 
 def stopped_truck(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
@@ -69,7 +82,14 @@ def blocked_junction(world: City, rng: np.random.Generator) -> Iterator[Actors |
             break
         yield None
     middle = float(way.line.s[rows[min(len(rows) - 1, 7)]])
-    lorry = Actor(new_track(world), "van", middle, 0.3, turn=float(rng.choice([-1.0, 1.0]) * rng.uniform(1.2, 1.6)), signals=_HAZARD)
+    lorry = Actor(
+        new_track(world),
+        "van",
+        middle,
+        0.3,
+        turn=float(rng.choice([-1.0, 1.0]) * rng.uniform(1.2, 1.6)),
+        signals=_HAZARD,
+    )
     stays = float(rng.uniform(9, 15))
     while stays > 0:
         stays -= TICK_S if gap_to(world, middle) < 14 or world.ego.speed < 0.5 else 0.4 * TICK_S
@@ -88,7 +108,9 @@ def faded_markings(world: City, rng: np.random.Generator) -> Iterator[Actors | N
     start = way.s + float(rng.uniform(30, 70))
     end = start + float(rng.uniform(80, 140))
     s = np.arange(start, end, 4.0)
-    world.events.worn = np.concatenate([way.beside(s, np.full(len(s), -7.0))[:, :2], way.beside(s, np.full(len(s), 10.0))[::-1, :2]])
+    world.events.worn = np.concatenate(
+        [way.beside(s, np.full(len(s), -7.0))[:, :2], way.beside(s, np.full(len(s), 10.0))[::-1, :2]]
+    )
     while way.s < end:
         yield Actors() if way.s > start - 15.0 else None
 
@@ -108,7 +130,9 @@ def dead_traffic_light(world: City, rng: np.random.Generator) -> Iterator[Actors
     """The lights of the next junction are off."""
     program_of = {signal.lane: signal.program for signal in world.town.signals}
     while True:
-        near = [(lane, s) for lane, s in world.way.line.ends.items() if lane in program_of and 50 < gap_to(world, s) < 130]
+        near = [
+            (lane, s) for lane, s in world.way.line.ends.items() if lane in program_of and 50 < gap_to(world, s) < 130
+        ]
         if near:
             break
         yield None

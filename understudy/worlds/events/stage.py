@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +42,7 @@ class Actor:
     signals: int = 0
 
     def row(self, world: City) -> Crowd:
-        pose = world.way.beside(np.float64(self.s), np.float64(self.d))
+        pose = world.way.beside(self.s, self.d)
         speed = math.hypot(self.speed, self.across)
         heading = math.atan2(self.across, self.speed) if speed > 0.05 else 0.0
         return Crowd.of(self.track, self.body, (pose[0], pose[1], pose[2] + heading + self.turn), speed, self.signals)
@@ -60,9 +59,8 @@ def put(world: City, actors: Sequence[Actor], counts: bool = True) -> Actors:
 
 def new_track(world: City) -> int:
     """A track that nobody has had."""
-    if not hasattr(world, "_actor_tracks") or world._actor_tracks[0] is not world.events:
-        world._actor_tracks = (world.events, itertools.count(ACTORS))
-    return next(world._actor_tracks[1])
+    world.events.tracks += 1
+    return ACTORS + world.events.tracks
 
 
 def gap_to(world: City, s: float) -> float:
