@@ -15,9 +15,9 @@ from understudy.triggers.spans import clock
 
 @dataclass(frozen=True)
 class BrakeLightMismatch:
-    """A track with its brake lights on gains speed faster than `accel` for `hold_s`. Score: how fast, m/s².
+    """A track with its brake lights on gains speed faster than `accel` for `hold_s`; silent where nobody looked.
 
-    Silent where nobody looked at brake lights.
+    Score: how fast, m/s².
     """
 
     needs: ClassVar[tuple[str, ...]] = OBJECTS

@@ -13,9 +13,9 @@ from understudy.triggers.spans import events
 
 @dataclass(frozen=True)
 class Displaced:
-    """The mean displacement over the plan exceeds `metres` for `hold_s`. Score: the largest, m.
+    """The mean displacement over the plan exceeds `metres` for `hold_s`: changes of speed rather than of steering.
 
-    It finds changes of speed rather than of steering.
+    Score: the largest, m.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("shadows",)

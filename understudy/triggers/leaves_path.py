@@ -13,9 +13,10 @@ from understudy.triggers.spans import events
 
 @dataclass(frozen=True)
 class LeavesPath:
-    """The planned path is further than `lateral` from the driven one for `hold_s`. Score: how far, m.
+    """The planned path is further than `lateral` from the driven one for `hold_s`.
 
     At a fork that no command announced this says nothing of the plan: prefer what a plan would have caused.
+    Score: how far, m.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("shadows",)
