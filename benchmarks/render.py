@@ -18,7 +18,8 @@ from understudy.geometry import rigid
 from understudy.records import Array, Floats, Lane, Light, Map, Marking, Rig
 from understudy.worlds.furnish import furnish
 from understudy.worlds.render import Renderer
-from understudy.worlds.render.look import materials, pyramid
+from understudy.worlds.render.look import materials
+from understudy.worlds.render.pyramid import pyramid
 from understudy.worlds.render.shapes import TEMPLATES
 from understudy.worlds.rig import default_rig
 from understudy.worlds.scene import BRAKE, FLASH, LEFT, Ground, Scene, Shape, rasterise, solids, weather

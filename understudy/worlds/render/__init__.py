@@ -20,7 +20,9 @@ from understudy.errors import ShapeError
 from understudy.records import Array, Floats, Rig
 from understudy.worlds.render.draw import canvas, visible
 from understudy.worlds.render.lens import lens
-from understudy.worlds.render.look import look, pyramid
+from understudy.worlds.render.look import look
+from understudy.worlds.render.pyramid import pyramid
+from understudy.worlds.render.raster import Screen
 from understudy.worlds.render.shade import pictures
 from understudy.worlds.render.shapes import TEMPLATES
 from understudy.worlds.scene import SOLID, Scene
@@ -80,12 +82,14 @@ class Renderer:
         """Depth along the camera's axis (H, W) in metres, infinite for ground and sky, and the row in `moving` (H, W)
         of the solid seen, -1 for ground and sky, -2 for fixed ones; at one sample of each pixel."""
         width, height = self._sizes[camera]
-        lens_, look_, canvas_, n = self._lens, self._look, self._canvas, 4 * width * height
-        one, (depth, face, faces) = lens_.camera[camera], (canvas_.inverse_depth[:n], canvas_.face[:n], canvas_.faces)
+        lens_, canvas_, n = self._lens, self._canvas, 4 * width * height
+        one = lens_.camera[camera]
+        u, v = lens_.ray[:, one["sample"] : one["sample"] + n]
+        depth, face, faces = canvas_.inverse_depth[:n], canvas_.face[:n], canvas_.faces
+        screen = Screen(u, v, lens_.column[camera], lens_.row[camera], depth, face)
         visible(
-            one, self._fixed, _checked(moving), np.asarray(pose, float), self._pyramid.origin,
-            *lens_.ray[:, one["sample"] : one["sample"] + n], lens_.column[camera], lens_.row[camera],
-            look_.light[0], look_.material, look_.clear, look_.lamplight, TEMPLATES, depth, face, faces,
+            one, screen, self._fixed, _checked(moving), np.asarray(pose, float), self._pyramid.origin,
+            self._look, TEMPLATES, faces,
         )  # fmt: skip
         depth, face = (samples.reshape(2 * height, 2 * width)[::2, ::2] for samples in (depth, face))
         owner = np.where(faces["owner"][face] < 0, -2, faces["owner"][face])

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from understudy.records import Array
-from understudy.worlds.render.look import FOG_STEP, NOISE_SIDE
+from understudy.worlds.render.look import FOG_STEP
+from understudy.worlds.render.materials import LEAVES, PLAIN, SHOPS, STRIPES
+from understudy.worlds.render.pyramid import NOISE_SIDE
 from understudy.worlds.render.raster import dot, kernel, minus, quad, turned
-from understudy.worlds.render.shapes import LEAVES, PLAIN, SHOPS, STRIPES
 from understudy.worlds.scene import Shape
 
 NOTHING, SUN_SHADOW, CONTACT_SHADOW = -1, -2, -3  # what a sample shows when it shows no face
@@ -57,33 +58,15 @@ def canvas(pixels: int) -> Canvas:
 
 
 @kernel
-def visible(
-    camera,
-    fixed,
-    moving,
-    pose,
-    origin,
-    u,
-    v,
-    column,
-    row,
-    light,
-    material,
-    clear,
-    lamps,
-    templates,
-    inverse_depth,
-    face,
-    faces,
-):
+def visible(camera, screen, fixed, moving, pose, origin, look, templates, faces):
     """Which face each of a camera's samples shows."""
-    inverse_depth[:] = 0.0
-    face[:] = NOTHING
-    for solids in (fixed, moving):
-        _shadows(solids, pose, camera, light, u, v, column, row, inverse_depth, face)
+    screen.inverse_depth[:] = 0.0
+    screen.face[:] = NOTHING
     used = 0
+    for solids in (fixed, moving):
+        _shadows(solids, pose, camera, screen, look.light[0])
     for solids, first in ((moving, 0), (fixed, -1)):
-        used = _draw(solids, first, used, pose, origin, camera, u, v, column, row, light, material, clear, lamps, templates, inverse_depth, face, faces)  # fmt: skip
+        used = _draw(solids, first, used, pose, origin, camera, screen, look, templates, faces)
 
 
 @kernel
@@ -102,7 +85,7 @@ def _outside(at, ball, camera):
 
 
 @kernel
-def _shadows(solids, pose, camera, light, u, v, column, row, inverse_depth, face):
+def _shadows(solids, pose, camera, screen, light):
     """The sun's shadows of solids, and the darkness below vehicles, as areas of the ground."""
     rotation = camera.rotation
     centre = camera.centre[0], camera.centre[1], camera.centre[2]
@@ -145,13 +128,13 @@ def _shadows(solids, pose, camera, light, u, v, column, row, inverse_depth, face
             else:
                 left0, left1 = _corner(base, low, ahead, side, a, -b), _corner(base, high, ahead, side, a, -b)
                 right0, right1 = _corner(base, low, ahead, side, -a, b), _corner(base, high, ahead, side, -a, b)
-            quad(SUN_SHADOW, 1e-7, rear, left0, left1, front, camera, u, v, column, row, inverse_depth, face)
-            quad(SUN_SHADOW, 1e-7, rear, front, right1, right0, camera, u, v, column, row, inverse_depth, face)
+            quad(SUN_SHADOW, 1e-7, rear, left0, left1, front, camera, screen)
+            quad(SUN_SHADOW, 1e-7, rear, front, right1, right0, camera, screen)
         if s.shape <= _LAST_MOVER and s.z < 0.5:
             none = (0.0, 0.0, 0.0)
             fl, rl = _corner(base, none, ahead, side, 1.02, 1.1), _corner(base, none, ahead, side, -1.02, 1.1)
             rr, fr = _corner(base, none, ahead, side, -1.02, -1.1), _corner(base, none, ahead, side, 1.02, -1.1)
-            quad(CONTACT_SHADOW, 2e-7, fl, rl, rr, fr, camera, u, v, column, row, inverse_depth, face)
+            quad(CONTACT_SHADOW, 2e-7, fl, rl, rr, fr, camera, screen)
 
 
 @kernel
@@ -195,9 +178,10 @@ def lamplight(table, x, y):
 
 
 @kernel
-def _draw(solids, first, used, pose, origin, camera, u, v, column, row, light, material, clear, lamps, templates, inverse_depth, face, faces):  # fmt: skip
+def _draw(solids, first, used, pose, origin, camera, screen, look, templates, faces):
     """All solids that a camera may see. Returns how many faces are in use now."""
     start, quads, planes, code = templates
+    light, material, clear, lamps = look.light[0], look.material, look.clear, look.lamplight
     rotation = camera.rotation
     centre = camera.centre[0], camera.centre[1], camera.centre[2]
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
@@ -235,7 +219,7 @@ def _draw(solids, first, used, pose, origin, camera, u, v, column, row, light, m
                 return used
             p0, p1 = _place(base, ahead, side, up, quads, q, 0), _place(base, ahead, side, up, quads, q, 1)
             p2, p3 = _place(base, ahead, side, up, quads, q, 2), _place(base, ahead, side, up, quads, q, 3)
-            plane = quad(used, 0.0, p0, p1, p2, p3, camera, u, v, column, row, inverse_depth, face)
+            plane = quad(used, 0.0, p0, p1, p2, p3, camera, screen)
             if plane[2] == 0.0 and plane[0] == 0.0 and plane[1] == 0.0:
                 continue
             f = faces[used]

@@ -8,15 +8,29 @@ which compilers turn into vector instructions.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
+from understudy.records import Array
 from understudy.worlds.render.lens import BINS
 
 # Without Python's test for a division by zero, which would keep loops from being vectorised.
 kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
 NEAR = 0.05  # m
 _F = np.float32
+
+
+class Screen(NamedTuple):
+    """The samples of one camera, (2H * 2W,) each, and where to look for them."""
+
+    u: Array  # float32; a sample looks along (u, v, 1)
+    v: Array
+    column: Array  # (BINS, 2), see Lens
+    row: Array
+    inverse_depth: Array  # float32, 0 where nothing is
+    face: Array  # int32 index of the face that it shows, or NOTHING, SUN_SHADOW, CONTACT_SHADOW
 
 
 @kernel
@@ -45,7 +59,7 @@ def turned(matrix, a):
 
 
 @kernel
-def quad(index, flat, a, b, c, d, camera, u, v, column, row, inverse_depth, face):
+def quad(index, flat, a, b, c, d, camera, screen):
     """Draws the convex quad a, b, c, d (camera frame; counter-clockwise seen from outside) into samples.
 
     `flat` > 0 gives it that inverse depth throughout. Returns its plane (the inverse depth of a ray is their product), or
@@ -59,30 +73,15 @@ def quad(index, flat, a, b, c, d, camera, u, v, column, row, inverse_depth, face
     away = dot(normal, a)
     if away >= 0:
         return 0.0, 0.0, 0.0
-    c0, c1 = _span(left, right, camera.low[0], camera.high[0], column)
-    r0, r1 = _span(upper, lower, camera.low[1], camera.high[1], row)
+    c0, c1 = _span(left, right, camera.low[0], camera.high[0], screen.column)
+    r0, r1 = _span(upper, lower, camera.low[1], camera.high[1], screen.row)
     if c0 >= c1 or r0 >= r1:
         return 0.0, 0.0, 0.0
     scale = 1.0 / away
     plane = normal[0] * scale, normal[1] * scale, normal[2] * scale
     near = (_F(0), _F(0), _F(flat)) if flat > 0 else (_F(plane[0]), _F(plane[1]), _F(plane[2]))
-    _fill(
-        np.int32(index),
-        _edge(a, b),
-        _edge(b, c),
-        _edge(c, d),
-        _edge(d, a),
-        near,
-        c0,
-        c1,
-        r0,
-        r1,
-        2 * camera.width,
-        u,
-        v,
-        inverse_depth,
-        face,
-    )
+    edges = _edge(a, b), _edge(b, c), _edge(c, d), _edge(d, a)
+    _fill(np.int32(index), edges, near, (c0, c1, r0, r1), 2 * camera.width, screen)
     return plane
 
 
@@ -115,20 +114,22 @@ def _edge(a, b):
 
 
 @kernel
-def _fill(index, ab, bc, cd, da, plane, c0, c1, r0, r1, width, u, v, inverse_depth, face):
-    """Samples of a block of columns and rows that the quad covers and nothing nearer does."""
-    for r in range(r0, r1):
-        first, last = r * width + c0, r * width + c1
-        row_u, row_v, row_depth, row_face = u[first:last], v[first:last], inverse_depth[first:last], face[first:last]
-        for k in range(len(row_u)):  # slices and no branch: so that this loop is vectorised
-            x, y = row_u[k], row_v[k]
+def _fill(index, edges, plane, block, width, screen):
+    """Samples of a block (columns from, to, rows from, to) that the quad covers and nothing nearer does."""
+    ab, bc, cd, da = edges
+    for r in range(block[2], block[3]):
+        first, last = r * width + block[0], r * width + block[1]
+        u, v = screen.u[first:last], screen.v[first:last]
+        depth, face = screen.inverse_depth[first:last], screen.face[first:last]
+        for k in range(len(u)):  # slices and no branch: so that this loop is vectorised
+            x, y = u[k], v[k]
             near = plane[0] * x + plane[1] * y + plane[2]
             inside = (
                 (ab[0] * x + ab[1] * y + ab[2] >= 0)
                 & (bc[0] * x + bc[1] * y + bc[2] >= 0)
                 & (cd[0] * x + cd[1] * y + cd[2] >= 0)
                 & (da[0] * x + da[1] * y + da[2] >= 0)
-                & (near > row_depth[k])
+                & (near > depth[k])
             )
-            row_depth[k] = near if inside else row_depth[k]
-            row_face[k] = index if inside else row_face[k]
+            depth[k] = near if inside else depth[k]
+            face[k] = index if inside else face[k]

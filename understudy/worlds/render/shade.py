@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from understudy.records import Array
 from understudy.worlds.render.draw import (
     CONTACT_SHADOW,
     NOTHING,
@@ -14,15 +17,24 @@ from understudy.worlds.render.draw import (
     transmittance,
     visible,
 )
-from understudy.worlds.render.look import NOISE_SIDE
-from understudy.worlds.render.raster import kernel
-from understudy.worlds.render.shapes import PLAIN
+from understudy.worlds.render.materials import PLAIN
+from understudy.worlds.render.pyramid import NOISE_SIDE
+from understudy.worlds.render.raster import Screen, kernel
 
 GRID = 32  # cells across a picture, of scattered light
 ONE = np.uint64(1)
 ZERO, WHITE, ROUND, KNEE, SHOULDER = (np.float32(x) for x in (0.0, 255.0, 0.5, 0.6, 0.4))
 C1, C2, C3, C4 = (np.float32(c) for c in (0.662002687, 0.684122060, 0.323583601, 0.0225411470))
 PAIR, HALF = 0x00FF00FF, 0x00800080  # two bytes in a word, with room for their products; and half a unit of each
+
+
+class Patches(NamedTuple):
+    """What the pixels of one camera see of the ground, see Lens."""
+
+    spot: Array
+    taps: Array
+    level: Array
+    distance: Array
 
 
 @kernel
@@ -34,18 +46,15 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
         width, height = camera.width, camera.height
         n = width * height
         p, q = camera.pixel, camera.pixel + n
-        u, v = lens.ray[0, camera.sample : camera.sample + 4 * n], lens.ray[1, camera.sample : camera.sample + 4 * n]
-        column, row = lens.column[c], lens.row[c]
-        depth, face, open_ = canvas.inverse_depth[: 4 * n], canvas.face[: 4 * n], canvas.open[:n]
-        shown, mirror = canvas.light[:n], canvas.mirror[:n]
-        visible(
-            camera, fixed, moving, pose, pyramid.origin, u, v, column, row,
-            light, look.material, look.clear, look.lamplight, templates, depth, face, canvas.faces,
-        )  # fmt: skip
-        _solids(camera, u, v, depth, face, canvas.faces, light, look.clear, look.tile, shown, open_, counts[c])
-        _ground(
-            pose, lens.spot[p:q], lens.taps[p:q], lens.level[p:q], lens.distance[p:q], pyramid.start, pyramid.shape, pyramid.colour, pyramid.origin, pyramid.cell, light, look.clear, look.lamplight, open_, shown, mirror,
-        )  # fmt: skip
+        rays = slice(camera.sample, camera.sample + 4 * n)
+        screen = Screen(
+            lens.ray[0, rays], lens.ray[1, rays], lens.column[c], lens.row[c], canvas.inverse_depth[: 4 * n], canvas.face[: 4 * n]
+        )
+        patches = Patches(lens.spot[p:q], lens.taps[p:q], lens.level[p:q], lens.distance[p:q])
+        open_, shown, mirror = canvas.open[:n], canvas.light[:n], canvas.mirror[:n]
+        visible(camera, screen, fixed, moving, pose, pyramid.origin, look, templates, canvas.faces)
+        _solids(camera, screen, canvas.faces, light, look.clear, look.tile, shown, open_, counts[c])
+        _ground(pose, patches, pyramid, light, look.clear, look.lamplight, open_, shown, mirror)
         _sky(pose, lens.direction[p:q], lens.distance[p:q], light, look.clear, look.tile, open_, shown)
         if light.wet > 0:
             _reflect(width, height, lens.direction[p:q], light, shown, mirror)
@@ -60,9 +69,10 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
 
 
 @kernel
-def _solids(camera, ray_u, ray_v, depth, face, faces, sky, clear, tile, light, open_, counts):
+def _solids(camera, screen, faces, sky, clear, tile, light, open_, counts):
     """The light that solids send to each pixel, the mean over its four samples, and which samples they leave open."""
     width, height = camera.width, camera.height
+    ray_u, ray_v, depth, face = screen.u, screen.v, screen.inverse_depth, screen.face
     red_air, green_air, blue_air = sky.horizon
     for row in range(height):
         for column in range(width):
@@ -101,8 +111,10 @@ def _solids(camera, ray_u, ray_v, depth, face, faces, sky, clear, tile, light, o
 
 
 @kernel
-def _ground(pose, spot, taps, level, distance, start, shape, colour, origin, cell, sky, clear, lamplights, open_, light, mirror):  # fmt: skip
+def _ground(pose, patches, pyramid, sky, clear, lamplights, open_, light, mirror):
     """Adds the light of the ground where samples are open, and notes how much it mirrors."""
+    spot, taps, level, distance = patches
+    start, shape, colour, origin, cell = pyramid
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     east, north = pose[0] - origin[0], pose[1] - origin[1]
     up = max(sky.toward_sun[2], 0.0)

@@ -1,4 +1,4 @@
-"""What each shape is made of: a few frusta per thing, as flat quads with a material.
+"""What each shape is made of: a few frusta per thing.
 
 A template lies in a unit box (x and y in -0.5..0.5, z in 0..1) and is stretched to each solid's length, width and
 height. A shape has up to three templates, for near by, for afar, and for when it is but a dot.
@@ -7,191 +7,19 @@ height. A shape has up to three templates, for near by, for afar, and for when i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from understudy.records import Array, Floats, Light
-from understudy.worlds.scene import BRAKE, FLASH, LEFT, RIGHT, Shape
-
-PLAIN, WINDOWS, SHOPS, LEAVES, STRIPES = range(5)  # textures; SHOPS are windows above wider ones
-
-
-def linear(srgb: Floats | tuple[float, ...]) -> Floats:
-    """Linear light from sRGB values in 0..1 (IEC 61966-2-1)."""
-    value = np.asarray(srgb, float)
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-@dataclass(frozen=True)
-class Material:
-    """How a face looks. `lit_by` are the bits of a solid's state that make it shine; `lamp` shines whenever lamps are on."""
-
-    srgb: tuple[float, float, float]
-    tinted: bool = False  # multiplied by the solid's own paint
-    gloss: float = 0.0  # how much of the sky it mirrors
-    texture: int = PLAIN
-    glow: tuple[float, float, float] = (0.0, 0.0, 0.0)  # linear light given off while shining
-    lit_by: int = 0
-    lamp: float = 0.0  # share of the glow while lamps are on
-
-
-def _bit(light: Light) -> int:
-    return 1 << int(light)
-
-
-_RED, _AMBER, _GREEN, _WARM = (3.2, 0.05, 0.03), (3.0, 1.25, 0.04), (0.05, 2.6, 0.75), (3.0, 2.5, 1.7)
-
-MATERIALS: dict[str, Material] = {
-    "paint": Material((1.0, 1.0, 1.0), tinted=True, gloss=0.10),
-    "cloth": Material((1.0, 1.0, 1.0), tinted=True),
-    "trousers": Material((0.20, 0.22, 0.30)),
-    "skin": Material((0.80, 0.60, 0.48)),
-    "hair": Material((0.20, 0.14, 0.10)),
-    "fur": Material((0.55, 0.40, 0.26)),
-    "glass": Material((0.10, 0.12, 0.14), gloss=0.45),
-    "tyre": Material((0.10, 0.10, 0.11)),
-    "rim": Material((0.55, 0.56, 0.58)),
-    "trim": Material((0.13, 0.13, 0.14)),
-    "metal": Material((0.48, 0.50, 0.52)),
-    "white": Material((0.93, 0.93, 0.91)),
-    "orange": Material((0.95, 0.38, 0.06)),
-    "red": Material((0.78, 0.07, 0.07)),
-    "blue": Material((0.10, 0.24, 0.62)),
-    "striped": Material((0.90, 0.90, 0.88), texture=STRIPES),
-    "wall": Material((1.0, 1.0, 1.0), tinted=True, texture=WINDOWS),
-    "front": Material((1.0, 1.0, 1.0), tinted=True, texture=SHOPS),
-    "plaster": Material((1.0, 1.0, 1.0), tinted=True),
-    "flat_roof": Material((0.36, 0.35, 0.34)),
-    "tiles": Material((0.52, 0.26, 0.19)),
-    "bark": Material((0.30, 0.23, 0.17)),
-    "leaves": Material((1.0, 1.0, 1.0), tinted=True, texture=LEAVES),
-    "headlamp": Material((0.85, 0.87, 0.88), gloss=0.3, glow=(4.0, 3.7, 3.0), lamp=1.0),
-    "taillamp": Material((0.45, 0.03, 0.03), glow=_RED, lit_by=BRAKE, lamp=0.25),
-    "left": Material((0.62, 0.36, 0.12), glow=_AMBER, lit_by=LEFT),
-    "right": Material((0.62, 0.36, 0.12), glow=_AMBER, lit_by=RIGHT),
-    "beacon": Material((0.10, 0.18, 0.60), glow=(0.04, 0.16, 4.0), lit_by=FLASH),
-    "street_lamp": Material((0.75, 0.75, 0.70), glow=_WARM, lamp=1.0),
-    "lamp_red": Material((0.14, 0.05, 0.05), glow=_RED, lit_by=_bit(Light.RED)),
-    "lamp_yellow": Material((0.14, 0.11, 0.04), glow=_AMBER, lit_by=_bit(Light.YELLOW)),
-    "lamp_green": Material((0.04, 0.12, 0.08), glow=_GREEN, lit_by=_bit(Light.GREEN)),
-}
-_CODE = {name: code for code, name in enumerate(MATERIALS)}
-
-
-class _Template:
-    """Quads (4, 3) with materials, gathered part by part; the corners run counter-clockwise seen from outside."""
-
-    def __init__(self) -> None:
-        self.quads: list[Floats] = []
-        self.codes: list[int] = []
-
-    def frustum(
-        self,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        z: tuple[float, float],
-        side: str,
-        *,
-        top_x: tuple[float, float] | None = None,
-        top_y: tuple[float, float] | None = None,
-        front: str | None = None,
-        rear: str | None = None,
-        top: str | None = None,
-        bottom: str | None = None,
-    ) -> _Template:
-        """A box whose top may be smaller or shifted; open below unless `bottom` is given."""
-        low = _rectangle(x, y, z[0])
-        high = _rectangle(top_x or x, top_y or y, z[1])
-        centre = (low.mean(axis=0) + high.mean(axis=0)) / 2
-        faces = [(0, front or side), (1, side), (2, rear or side), (3, side)]  # +x, -y, -x, +y
-        for i, material in faces:
-            j = (i + 1) % 4
-            self._quad(np.stack([low[i], low[j], high[j], high[i]]), material, centre)
-        self._quad(high, top or side, centre)
-        if bottom:
-            self._quad(low, bottom, centre)
-        return self
-
-    def plate(self, x: float, y: tuple[float, float], z: tuple[float, float], material: str) -> _Template:
-        """A flat rectangle across, seen from outside: towards +x where x > 0, else towards -x."""
-        quad = np.array([[x, y[0], z[0]], [x, y[1], z[0]], [x, y[1], z[1]], [x, y[0], z[1]]])
-        self._quad(quad, material, np.array([0.0, np.mean(y), np.mean(z)]))
-        return self
-
-    def disc(
-        self, centre: Floats | tuple[float, float, float], axis: int, radii: tuple[float, float], material: str
-    ) -> _Template:
-        """An octagon around an axis (0 or 1), facing away from the box's middle; radii along the horizontal and z."""
-        angle = np.pi / 8 + np.arange(8) * np.pi / 4
-        ring = np.tile(np.asarray(centre, float), (8, 1))
-        ring[:, 1 - axis] += radii[0] * np.cos(angle)
-        ring[:, 2] += radii[1] * np.sin(angle)
-        inward = np.asarray(centre, float).copy()
-        inward[axis] = 0.0
-        for first in (0, 2, 4):
-            self._quad(ring[[0, first + 1, first + 2, first + 3]], material, inward)
-        return self
-
-    def blob(self, z: tuple[float, float], radius: float, material: str, sides: int = 7, rings: int = 4) -> _Template:
-        """A ball between two heights, for crowns."""
-        heights = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
-        centre = np.array([0.0, 0.0, np.mean(z)])
-        around = np.arange(sides + 1) * 2 * np.pi / sides
-        half = (z[1] - z[0]) / 2
-        for low, high in zip(heights[:-1], heights[1:], strict=True):
-            for a, b in zip(around[:-1], around[1:], strict=True):
-                corners = [(low, a), (low, b), (high, b), (high, a)]
-                quad = [
-                    [radius * np.cos(h) * np.cos(t), radius * np.cos(h) * np.sin(t), centre[2] + half * np.sin(h)]
-                    for h, t in corners
-                ]
-                self._quad(np.array(quad), material, centre)
-        return self
-
-    def wheels(self, xs: tuple[float, ...], radius_x: float, radius_z: float, y: float = 0.5) -> _Template:
-        """Axles with a wheel on either side."""
-        for x in xs:
-            self.frustum((x - radius_x * 0.8, x + radius_x * 0.8), (-y * 0.95, y * 0.95), (0.0, radius_z * 1.6), "tyre")
-            for side in (-y * 1.01, y * 1.01):
-                self.disc((x, side, radius_z), 1, (radius_x, radius_z), "tyre")
-                self.disc((x, side * 1.01, radius_z), 1, (radius_x * 0.55, radius_z * 0.55), "rim")
-        return self
-
-    def lamps(
-        self, front: tuple[float, float], rear: tuple[float, float], width: float = 0.16, plain: bool = False
-    ) -> _Template:
-        """Headlights, tail lights and indicators at the corners, between the heights given; no indicators if plain."""
-        for side, turn in ((1, "left"), (-1, "right")):
-            inner, edge, outer = side * (0.47 - width), side * (0.47 if plain else 0.425), side * 0.47
-            self.plate(0.503, _ordered(inner, edge), front, "headlamp").plate(
-                -0.503, _ordered(inner, edge), rear, "taillamp"
-            )
-            if not plain:
-                self.plate(0.503, _ordered(edge, outer), front, turn).plate(-0.503, _ordered(edge, outer), rear, turn)
-        return self
-
-    def _quad(self, quad: Floats, material: str, inside: Floats) -> None:
-        normal = np.cross(quad[2] - quad[0], quad[3] - quad[1])
-        outward = float(normal @ (quad.mean(axis=0) - inside)) > 0
-        self.quads.append(quad if outward else quad[::-1])
-        self.codes.append(_CODE[material])
-
-
-def _ordered(a: float, b: float) -> tuple[float, float]:
-    return (a, b) if a < b else (b, a)
-
-
-def _rectangle(x: tuple[float, float], y: tuple[float, float], z: float) -> Floats:
-    return np.array([[x[1], y[1], z], [x[1], y[0], z], [x[0], y[0], z], [x[0], y[1], z]])
-
+from understudy.records import Array
+from understudy.worlds.render.template import Template, ordered
+from understudy.worlds.scene import Shape
 
 _ALL, _NARROWER = (-0.5, 0.5), (-0.46, 0.46)
 
 
-def _car() -> _Template:
-    car = _Template()
+def _car() -> Template:
+    car = Template()
     car.frustum(_ALL, (-0.48, 0.48), (0.13, 0.42), "paint", top_y=_ALL)
     car.frustum(_ALL, _ALL, (0.42, 0.60), "paint", top_x=(-0.485, 0.44), top_y=_NARROWER)
     car.frustum((-0.45, 0.24), (-0.455, 0.455), (0.60, 0.93), "glass", top_x=(-0.33, 0.07), top_y=(-0.385, 0.385))
@@ -199,10 +27,10 @@ def _car() -> _Template:
     for sign in (-1, 1):  # pillars between the side windows
         car.frustum(
             (-0.15, -0.125),
-            _ordered(sign * 0.40, sign * 0.462),
+            ordered(sign * 0.40, sign * 0.462),
             (0.60, 0.94),
             "paint",
-            top_y=_ordered(sign * 0.33, sign * 0.392),
+            top_y=ordered(sign * 0.33, sign * 0.392),
         )
     car.wheels((-0.31, 0.30), 0.075, 0.22)
     car.lamps((0.42, 0.53), (0.44, 0.56))
@@ -210,8 +38,8 @@ def _car() -> _Template:
     return car
 
 
-def _van(stripe: str | None = None, beacon: bool = False) -> _Template:
-    van = _Template()
+def _van(stripe: str | None = None, beacon: bool = False) -> Template:
+    van = Template()
     van.frustum(_ALL, _ALL, (0.12, 0.50), "paint", top_x=(-0.5, 0.48))
     van.frustum((-0.5, 0.48), _ALL, (0.50, 0.56), "paint", top_x=(-0.5, 0.37), top_y=(-0.49, 0.49))
     van.frustum(
@@ -226,14 +54,14 @@ def _van(stripe: str | None = None, beacon: bool = False) -> _Template:
     for sign in (-1, 1):
         van.frustum(
             (0.10, 0.33),
-            _ordered(0.0, sign * 0.495),
+            ordered(0.0, sign * 0.495),
             (0.58, 0.80),
             "glass",
             top_x=(0.10, 0.27),
-            top_y=_ordered(0.0, sign * 0.475),
+            top_y=ordered(0.0, sign * 0.475),
         )
         if stripe:
-            van.frustum((-0.49, 0.47), _ordered(0.0, sign * 0.505), (0.34, 0.44), stripe)
+            van.frustum((-0.49, 0.47), ordered(0.0, sign * 0.505), (0.34, 0.44), stripe)
     if beacon:
         van.frustum((0.05, 0.17), (-0.40, 0.40), (0.90, 1.0), "beacon")
     van.plate(-0.502, (-0.38, 0.38), (0.60, 0.82), "glass").plate(0.502, (-0.3, 0.3), (0.22, 0.34), "trim")
@@ -241,8 +69,8 @@ def _van(stripe: str | None = None, beacon: bool = False) -> _Template:
     return van.lamps((0.36, 0.46), (0.32, 0.48), width=0.12)
 
 
-def _truck() -> _Template:
-    truck = _Template()
+def _truck() -> Template:
+    truck = Template()
     truck.frustum((-0.5, 0.22), _ALL, (0.30, 1.0), "white", rear="metal")
     truck.frustum((-0.5, 0.48), (-0.42, 0.42), (0.16, 0.30), "trim")
     truck.frustum((0.25, 0.5), (-0.48, 0.48), (0.16, 0.50), "paint")
@@ -261,8 +89,8 @@ def _truck() -> _Template:
     return truck.lamps((0.20, 0.27), (0.18, 0.25), width=0.12)
 
 
-def _bus() -> _Template:
-    bus = _Template()
+def _bus() -> Template:
+    bus = Template()
     bus.frustum(_ALL, _ALL, (0.10, 0.42), "paint")
     bus.frustum(_ALL, _ALL, (0.42, 0.82), "glass", top_x=(-0.498, 0.49), top_y=(-0.49, 0.49))
     bus.frustum((-0.498, 0.49), (-0.49, 0.49), (0.82, 1.0), "paint", top_y=(-0.46, 0.46))
@@ -273,20 +101,20 @@ def _bus() -> _Template:
     return bus.lamps((0.18, 0.26), (0.20, 0.34), width=0.12)
 
 
-def _rider(bike: _Template, seat: float, x: float, body: str) -> _Template:
+def _rider(bike: Template, seat: float, x: float, body: str) -> Template:
     """A person sitting on two wheels, from the height of the seat to the top of the box."""
     lean = 0.10
     for sign in (-1, 1):
         bike.frustum(
             (x - 0.02, x + 0.10),
-            _ordered(sign * 0.12, sign * 0.30),
+            ordered(sign * 0.12, sign * 0.30),
             (0.18, seat),
             "trousers",
             top_x=(x - 0.10, x + 0.06),
         )
         bike.frustum(
             (x + lean, x + 0.34),
-            _ordered(sign * 0.30, sign * 0.42),
+            ordered(sign * 0.30, sign * 0.42),
             (0.60, 0.68),
             body,
             top_x=(x + lean - 0.05, x + 0.28),
@@ -303,8 +131,8 @@ def _rider(bike: _Template, seat: float, x: float, body: str) -> _Template:
     return bike.frustum((x + lean - 0.05, x + lean + 0.12), (-0.18, 0.18), (0.93, 1.0), "trim")
 
 
-def _bicycle() -> _Template:
-    bike = _Template()
+def _bicycle() -> Template:
+    bike = Template()
     for x in (-0.31, 0.31):
         bike.frustum((x - 0.17, x + 0.17), (-0.03, 0.03), (0.0, 0.36), "tyre", top_x=(x - 0.12, x + 0.12))
     bike.frustum((-0.28, 0.22), (-0.03, 0.03), (0.24, 0.44), "paint", top_x=(-0.2, 0.26))
@@ -312,8 +140,8 @@ def _bicycle() -> _Template:
     return _rider(bike, 0.54, -0.14, "cloth")
 
 
-def _motorcycle() -> _Template:
-    bike = _Template()
+def _motorcycle() -> Template:
+    bike = Template()
     for x in (-0.33, 0.33):
         bike.frustum((x - 0.17, x + 0.17), (-0.12, 0.12), (0.0, 0.36), "tyre", top_x=(x - 0.12, x + 0.12))
     bike.frustum((-0.36, 0.30), (-0.22, 0.22), (0.18, 0.48), "paint", top_x=(-0.45, 0.30))
@@ -322,30 +150,30 @@ def _motorcycle() -> _Template:
     return _rider(bike, 0.48, -0.16, "trim")
 
 
-def _pedestrian() -> _Template:
-    person = _Template()
+def _pedestrian() -> Template:
+    person = Template()
     for sign, step in ((-1, 0.22), (1, -0.22)):
         person.frustum(
-            (step - 0.14, step + 0.16), _ordered(sign * 0.06, sign * 0.30), (0.0, 0.48), "trousers", top_x=(-0.2, 0.2)
+            (step - 0.14, step + 0.16), ordered(sign * 0.06, sign * 0.30), (0.0, 0.48), "trousers", top_x=(-0.2, 0.2)
         )
         person.frustum(
-            (-step - 0.12, -step + 0.12), _ordered(sign * 0.38, sign * 0.50), (0.42, 0.80), "cloth", top_x=(-0.12, 0.12)
+            (-step - 0.12, -step + 0.12), ordered(sign * 0.38, sign * 0.50), (0.42, 0.80), "cloth", top_x=(-0.12, 0.12)
         )
     person.frustum((-0.26, 0.26), (-0.34, 0.34), (0.46, 0.82), "cloth", top_x=(-0.24, 0.24), top_y=(-0.42, 0.42))
     person.frustum((-0.18, 0.24), (-0.14, 0.14), (0.84, 0.95), "skin", bottom="skin")
     return person.frustum((-0.24, 0.20), (-0.16, 0.16), (0.92, 1.0), "hair")
 
 
-def _animal() -> _Template:
-    animal = _Template()
+def _animal() -> Template:
+    animal = Template()
     for x in (-0.28, 0.16):
         animal.frustum((x, x + 0.09), (-0.3, 0.3), (0.0, 0.5), "fur")
     animal.frustum((-0.34, 0.28), (-0.34, 0.34), (0.40, 0.82), "fur")
     return animal.frustum((0.26, 0.50), (-0.24, 0.24), (0.62, 1.0), "fur", bottom="fur")
 
 
-def _cone() -> _Template:
-    cone = _Template().frustum(_ALL, _ALL, (0.0, 0.06), "trim")
+def _cone() -> Template:
+    cone = Template().frustum(_ALL, _ALL, (0.0, 0.06), "trim")
     for low, high, material in (
         (0.06, 0.36, "orange"),
         (0.36, 0.54, "white"),
@@ -358,20 +186,20 @@ def _cone() -> _Template:
     return cone
 
 
-def _barrier() -> _Template:
-    barrier = _Template().frustum(_ALL, (-0.45, 0.45), (0.0, 0.1), "trim")
+def _barrier() -> Template:
+    barrier = Template().frustum(_ALL, (-0.45, 0.45), (0.0, 0.1), "trim")
     return barrier.frustum((-0.2, 0.2), _ALL, (0.45, 1.0), "striped", bottom="trim")
 
 
-def _tree() -> _Template:
-    tree = _Template().frustum(
+def _tree() -> Template:
+    tree = Template().frustum(
         (-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark", top_x=(-0.03, 0.03), top_y=(-0.03, 0.03)
     )
     return tree.blob((0.26, 1.0), 0.5, "leaves")
 
 
-def _conifer() -> _Template:
-    tree = _Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.2), "bark")
+def _conifer() -> Template:
+    tree = Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.2), "bark")
     for low, high, wide, narrow in ((0.12, 0.50, 0.48, 0.22), (0.38, 0.76, 0.36, 0.14), (0.64, 1.0, 0.25, 0.0)):
         for turned in (1.0, 0.72):
             a, b = wide * turned, narrow * turned
@@ -379,30 +207,30 @@ def _conifer() -> _Template:
     return tree
 
 
-def _house() -> _Template:
-    house = _Template().frustum((-0.48, 0.48), (-0.46, 0.46), (0.0, 0.7), "wall")
+def _house() -> Template:
+    house = Template().frustum((-0.48, 0.48), (-0.46, 0.46), (0.0, 0.7), "wall")
     return house.frustum(
         _ALL, _ALL, (0.69, 1.0), "tiles", top_y=(0.0, 0.0), front="plaster", rear="plaster", bottom="trim"
     )
 
 
-def _lamp_post() -> _Template:
-    post = _Template().frustum(
+def _lamp_post() -> Template:
+    post = Template().frustum(
         (-0.025, 0.025), (-0.25, 0.25), (0.0, 0.98), "metal", top_x=(-0.015, 0.015), top_y=(-0.15, 0.15)
     )
     post.frustum((0.0, 0.48), (-0.12, 0.12), (0.975, 0.99), "metal")
     return post.frustum((0.30, 0.50), (-0.4, 0.4), (0.965, 0.985), "metal", bottom="street_lamp")
 
 
-def _sign() -> _Template:
-    sign = _Template().frustum((-0.3, 0.0), (-0.05, 0.05), (0.0, 0.9), "metal")
+def _sign() -> Template:
+    sign = Template().frustum((-0.3, 0.0), (-0.05, 0.05), (0.0, 0.9), "metal")
     sign.disc((0.05, 0.0, 0.86), 0, (0.5, 0.12), "red").disc((0.2, 0.0, 0.86), 0, (0.36, 0.087), "white")
     sign.disc((-0.35, 0.0, 0.86), 0, (0.5, 0.12), "metal")
     return sign.plate(0.3, (-0.15, -0.05), (0.81, 0.91), "trim").plate(0.3, (0.03, 0.15), (0.81, 0.91), "trim")
 
 
-def _signal() -> _Template:
-    head = _Template().frustum((-0.5, 0.2), _ALL, (0.0, 1.0), "trim", bottom="trim")
+def _signal() -> Template:
+    head = Template().frustum((-0.5, 0.2), _ALL, (0.0, 1.0), "trim", bottom="trim")
     for centre, name in ((0.83, "lamp_red"), (0.50, "lamp_yellow"), (0.17, "lamp_green")):
         head.disc((0.22, 0.0, centre), 0, (0.39, 0.142), name)
         head.frustum((0.2, 0.5), (-0.42, 0.42), (centre + 0.135, centre + 0.15), "trim", bottom="trim")
@@ -412,12 +240,12 @@ def _signal() -> _Template:
 # From afar, in as few faces as still show what it is and whether it brakes.
 
 
-def _box(material: str, **faces: str) -> _Template:
-    return _Template().frustum(_ALL, _ALL, (0.0, 1.0), material, **faces)  # type: ignore[arg-type]
+def _box(material: str, **faces: str) -> Template:
+    return Template().frustum(_ALL, _ALL, (0.0, 1.0), material, **faces)  # type: ignore[arg-type]
 
 
-def _far_car() -> _Template:
-    car = _Template()
+def _far_car() -> Template:
+    car = Template()
     car.frustum(_ALL, _ALL, (0.15, 0.60), "paint").frustum(_ALL, (-0.45, 0.45), (0.0, 0.15), "tyre")
     car.frustum(
         (-0.45, 0.24), (-0.455, 0.455), (0.60, 1.0), "glass", top_x=(-0.33, 0.07), top_y=(-0.38, 0.38), top="paint"
@@ -425,15 +253,15 @@ def _far_car() -> _Template:
     return car.lamps((0.42, 0.53), (0.44, 0.56))
 
 
-def _dot(cabin: tuple[float, float], belt: float, body: str = "paint", roof: str = "paint") -> _Template:
+def _dot(cabin: tuple[float, float], belt: float, body: str = "paint", roof: str = "paint") -> Template:
     """A vehicle a few pixels tall: a body, a cabin over the stretch given, lamps."""
-    dot = _Template().frustum(_ALL, _ALL, (0.1, belt), body)
+    dot = Template().frustum(_ALL, _ALL, (0.1, belt), body)
     dot.frustum(cabin, (-0.46, 0.46), (belt, 1.0), "glass" if roof == "paint" else roof, top=roof)
     return dot.lamps((0.3, 0.5), (0.3, 0.5), width=0.2, plain=True)
 
 
-def _far_van(stripe: str | None = None, beacon: bool = False) -> _Template:
-    van = _Template()
+def _far_van(stripe: str | None = None, beacon: bool = False) -> Template:
+    van = Template()
     van.frustum(_ALL, _ALL, (0.12, 0.52), "paint").frustum((-0.45, 0.45), (-0.45, 0.45), (0.0, 0.12), "tyre")
     van.frustum((-0.5, 0.40), (-0.49, 0.49), (0.52, 0.92), "paint", top_x=(-0.49, 0.24), front="glass")
     if stripe:
@@ -443,8 +271,8 @@ def _far_van(stripe: str | None = None, beacon: bool = False) -> _Template:
     return van.lamps((0.36, 0.46), (0.32, 0.48), width=0.12, plain=not stripe)
 
 
-def _far_truck() -> _Template:
-    truck = _Template().frustum((-0.5, 0.22), _ALL, (0.30, 1.0), "white", rear="metal")
+def _far_truck() -> Template:
+    truck = Template().frustum((-0.5, 0.22), _ALL, (0.30, 1.0), "white", rear="metal")
     truck.frustum((-0.45, 0.45), (-0.45, 0.45), (0.0, 0.30), "tyre").frustum(
         (0.25, 0.5), (-0.48, 0.48), (0.16, 0.80), "paint"
     )
@@ -453,15 +281,15 @@ def _far_truck() -> _Template:
     )
 
 
-def _far_bus() -> _Template:
-    bus = _Template()
+def _far_bus() -> Template:
+    bus = Template()
     bus.frustum(_ALL, _ALL, (0.05, 0.42), "paint").frustum(_ALL, _ALL, (0.42, 0.82), "glass")
     return bus.frustum(_ALL, _ALL, (0.82, 1.0), "paint").lamps((0.18, 0.26), (0.20, 0.34), width=0.12)
 
 
-def _far_rider(body: str) -> _Template:
+def _far_rider(body: str) -> Template:
     bike = (
-        _Template()
+        Template()
         .frustum((-0.5, 0.5), (-0.08, 0.08), (0.0, 0.36), "tyre")
         .frustum((-0.3, 0.3), (-0.2, 0.2), (0.3, 0.55), "paint")
     )
@@ -471,15 +299,15 @@ def _far_rider(body: str) -> _Template:
     )
 
 
-def _far_pedestrian() -> _Template:
-    person = _Template().frustum((-0.2, 0.2), (-0.3, 0.3), (0.0, 0.48), "trousers")
+def _far_pedestrian() -> Template:
+    person = Template().frustum((-0.2, 0.2), (-0.3, 0.3), (0.0, 0.48), "trousers")
     return person.frustum((-0.25, 0.25), (-0.45, 0.45), (0.46, 0.84), "cloth").frustum(
         (-0.2, 0.2), (-0.15, 0.15), (0.84, 1.0), "skin"
     )
 
 
-def _far_cone() -> _Template:
-    cone = _Template().frustum(
+def _far_cone() -> Template:
+    cone = Template().frustum(
         (-0.36, 0.36), (-0.36, 0.36), (0.0, 0.45), "orange", top_x=(-0.2, 0.2), top_y=(-0.2, 0.2)
     )
     return cone.frustum((-0.2, 0.2), (-0.2, 0.2), (0.45, 0.7), "white").frustum(
@@ -487,27 +315,27 @@ def _far_cone() -> _Template:
     )
 
 
-def _crown(low: float, wide: float, narrow: float) -> _Template:
+def _crown(low: float, wide: float, narrow: float) -> Template:
     """A tree a few pixels tall: a trunk, and a frustum of leaves."""
-    tree = _Template().frustum((-0.05, 0.05), (-0.05, 0.05), (0.0, low), "bark") if low > 0 else _Template()
+    tree = Template().frustum((-0.05, 0.05), (-0.05, 0.05), (0.0, low), "bark") if low > 0 else Template()
     return tree.frustum(
         (-wide, wide), (-wide, wide), (low, 1.0), "leaves", top_x=(-narrow, narrow), top_y=(-narrow, narrow)
     )
 
 
-def _far_lamp_post() -> _Template:
-    post = _Template().frustum((-0.02, 0.02), (-0.2, 0.2), (0.0, 0.98), "metal")
+def _far_lamp_post() -> Template:
+    post = Template().frustum((-0.02, 0.02), (-0.2, 0.2), (0.0, 0.98), "metal")
     return post.frustum((0.0, 0.5), (-0.3, 0.3), (0.965, 0.985), "metal", bottom="street_lamp")
 
 
-def _far_signal() -> _Template:
-    head = _Template().frustum((-0.5, 0.2), _ALL, (0.0, 1.0), "trim")
+def _far_signal() -> Template:
+    head = Template().frustum((-0.5, 0.2), _ALL, (0.0, 1.0), "trim")
     for centre, name in ((0.83, "lamp_red"), (0.50, "lamp_yellow"), (0.17, "lamp_green")):
         head.plate(0.22, (-0.345, 0.345), (centre - 0.126, centre + 0.126), name)  # as large as the disc
     return head
 
 
-_NEAR: dict[Shape, Callable[[], _Template]] = {
+_NEAR: dict[Shape, Callable[[], Template]] = {
     Shape.BOX: lambda: _box("cloth", bottom="cloth"),
     Shape.CAR: _car,
     Shape.VAN: _van,
@@ -519,19 +347,19 @@ _NEAR: dict[Shape, Callable[[], _Template]] = {
     Shape.ANIMAL: _animal,
     Shape.CONE: _cone,
     Shape.BARRIER: _barrier,
-    Shape.DEBRIS: lambda: _Template().frustum(_ALL, _ALL, (0.0, 1.0), "fur", top_x=(-0.3, 0.42), top_y=(-0.4, 0.25)),
+    Shape.DEBRIS: lambda: Template().frustum(_ALL, _ALL, (0.0, 1.0), "fur", top_x=(-0.3, 0.42), top_y=(-0.4, 0.25)),
     Shape.EMERGENCY: lambda: _van(stripe="red", beacon=True),
     Shape.BUILDING: lambda: _box("front", top="flat_roof"),
     Shape.HOUSE: _house,
     Shape.TREE: _tree,
     Shape.CONIFER: _conifer,
-    Shape.BUSH: lambda: _Template().blob((-0.3, 1.0), 0.5, "leaves", sides=6, rings=3),
+    Shape.BUSH: lambda: Template().blob((-0.3, 1.0), 0.5, "leaves", sides=6, rings=3),
     Shape.POLE: lambda: _box("metal"),
     Shape.LAMP_POST: _lamp_post,
     Shape.SIGN: _sign,
     Shape.SIGNAL: _signal,
 }
-_FAR: dict[Shape, Callable[[], _Template]] = {
+_FAR: dict[Shape, Callable[[], Template]] = {
     Shape.CAR: _far_car,
     Shape.VAN: _far_van,
     Shape.TRUCK: _far_truck,
@@ -541,11 +369,11 @@ _FAR: dict[Shape, Callable[[], _Template]] = {
     Shape.PEDESTRIAN: _far_pedestrian,
     Shape.CONE: _far_cone,
     Shape.EMERGENCY: lambda: _far_van(stripe="red", beacon=True),
-    Shape.TREE: lambda: _Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark").blob((0.26, 1.0), 0.5, "leaves", sides=6, rings=3),
+    Shape.TREE: lambda: Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark").blob((0.26, 1.0), 0.5, "leaves", sides=6, rings=3),
     Shape.LAMP_POST: _far_lamp_post,
     Shape.SIGNAL: _far_signal,
 }  # fmt: skip
-_DOT: dict[Shape, Callable[[], _Template]] = {
+_DOT: dict[Shape, Callable[[], Template]] = {
     Shape.CAR: lambda: _dot((-0.4, 0.2), 0.6),
     Shape.VAN: lambda: _dot((-0.5, 0.35), 0.5, roof="paint"),
     Shape.TRUCK: lambda: _dot((-0.5, 0.22), 0.45, roof="white"),
