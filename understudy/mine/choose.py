@@ -46,7 +46,8 @@ class _Window:
         return self.start_ns <= other.start_ns and other.end_ns <= self.end_ns
 
     def joined(self, other: _Window) -> _Window:
-        return replace(self, start_ns=min(self.start_ns, other.start_ns), end_ns=max(self.end_ns, other.end_ns))
+        """Both in one, at the place of the other, which was there first."""
+        return replace(other, start_ns=min(self.start_ns, other.start_ns), end_ns=max(self.end_ns, other.end_ns))
 
 
 def choose(moments: Iterable[Moment], drives: Mapping[str, Stamps], settings: Mine) -> list[Clip]:
@@ -72,8 +73,9 @@ def choose(moments: Iterable[Moment], drives: Mapping[str, Stamps], settings: Mi
         shown = any(other.holds(_core(moment.event, settings)) for other in near)
         if shown or any(_alike(moment, other) for other in kept[trigger, moment.place]):
             continue
-        fits = (joined for other in near if (joined := other.joined(window)).seconds <= settings.longest_s)
-        window = next(fits, window)
+        for other in near:
+            if (joined := window.joined(other)).seconds <= settings.longest_s:
+                window = joined
         swallowed = [other for other in near if window.holds(other)]
         cost_s = window.seconds - sum(other.seconds for other in swallowed)
         if cost_s > budget_s:

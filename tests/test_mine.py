@@ -1,0 +1,368 @@
+"""Mining: shares of the budget, clips that grow, near-duplicates that give way, the same clips every time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.calm import SECONDS, calm, with_shadow, with_value
+from understudy import mine
+from understudy.errors import DataError, SettingsError, UnknownName
+from understudy.mine import Mine, Moment, choose, event_id, find, moments, resolve, side_of
+from understudy.records import NS, Clip, Drive, Event
+from understudy.store import Lake
+from understudy.triggers.hard_brake import HardBrake
+
+LONG = {name: (0, 1000 * NS) for name in ("a", "b", "c")}
+NEVER_ALIKE = np.random.default_rng(0)
+
+
+def moment(
+    trigger: str,
+    start: float,
+    end: float,
+    score: float = 1.0,
+    drive: str = "a",
+    place: str = "",
+    like: float | None = None,
+) -> Moment:
+    """An event by its seconds; unlike all others unless it is given what it is like."""
+    signature = (NEVER_ALIKE.uniform(-1e6, 1e6) if like is None else like,)
+    event = Event(drive, round(start * NS), round(end * NS), score, trigger)
+    return Moment(event, place or drive, signature)
+
+
+def spans(clips: list[Clip]) -> list[tuple[str, float, float]]:
+    return [(clip.drive, clip.start_ns / NS, clip.end_ns / NS) for clip in clips]
+
+
+def first_takers(clips: list[Clip]) -> Counter[str]:
+    return Counter(event.trigger for clip in clips for event in clip.events)
+
+
+# Budgets and shares ---------------------------------------------------------------------------------------------------
+
+
+def test_every_trigger_gets_its_share_whatever_its_scores() -> None:
+    loud = [moment("loud", 50.0 * i, 50.0 * i + 1, score=1000 + i) for i in range(15)]
+    quiet = [moment("quiet", 50.0 * i, 50.0 * i + 1, score=0.001 * i, drive="b") for i in range(15)]
+    clips = choose([*loud, *quiet], LONG, Mine(budget=10))
+    assert first_takers(clips) == {"loud": 5, "quiet": 5}
+
+
+def test_the_strongest_of_a_trigger_come_first() -> None:
+    found = [moment("one", 50.0 * i, 50.0 * i + 1, score=score) for i, score in enumerate([3.0, 9.0, 1.0, 7.0])]
+    clips = choose(found, LONG, Mine(budget=2))
+    assert [clip.events[0].score for clip in clips] == [9.0, 7.0]
+
+
+def test_a_trigger_that_runs_dry_leaves_its_turns_to_the_others() -> None:
+    found = [moment("rich", 50.0 * i, 50.0 * i + 1) for i in range(15)] + [moment("poor", 10, 11, drive="b")]
+    assert first_takers(choose(found, LONG, Mine(budget=10))) == {"rich": 9, "poor": 1}
+
+
+def test_weights_are_turns() -> None:
+    found = [moment(name, 50.0 * i, 50.0 * i + 1, drive=name) for name in ("a", "b", "c") for i in range(15)]
+    weights = {"a": 3.0, "b": 1.0, "c": 0.0}
+    assert first_takers(choose(found, LONG, Mine(budget=12, weights=weights))) == {"a": 9, "b": 3}
+
+
+def test_a_budget_of_seconds_is_not_overspent() -> None:
+    found = [moment("one", 50.0 * i, 50.0 * i + 2 + i % 3, score=i) for i in range(15)]
+    clips = choose(found, LONG, Mine(budget="65s"))
+    assert 55.0 < sum(clip.seconds for clip in clips) <= 65.0
+
+
+@pytest.mark.parametrize("budget", ["20 clips", "-3", "s", "2h", ""])
+def test_a_budget_is_clips_or_seconds(budget: str) -> None:
+    with pytest.raises(SettingsError, match="wants clips"):
+        Mine(budget=budget)
+
+
+# Clips ----------------------------------------------------------------------------------------------------------------
+
+
+def test_context_is_kept_on_both_sides_as_far_as_the_drive_goes() -> None:
+    found = [moment("one", 50, 52), moment("one", 1, 2), moment("one", 998, 999)]
+    clips = choose(found, LONG, Mine(context_s=4.0))
+    assert sorted(spans(clips)) == [("a", 0, 6), ("a", 46, 56), ("a", 994, 1000)]
+
+
+def test_events_that_overlap_with_their_context_share_a_clip() -> None:
+    found = [moment("one", 50, 51), moment("other", 56, 57), moment("far", 90, 91), moment("one", 50, 51, drive="b")]
+    clips = choose(found, LONG, Mine(context_s=4.0))
+    assert sorted(spans(clips)) == [("a", 46, 61), ("a", 86, 95), ("b", 46, 55)]
+    both = next(clip for clip in clips if clip.start_ns == 46 * NS and clip.drive == "a")
+    assert [event.trigger for event in both.events] == ["one", "other"]
+
+
+def test_no_clip_grows_beyond_the_longest() -> None:
+    found = [moment("one", 3.0 * i, 3.0 * i + 1) for i in range(100)]
+    clips = choose(found, LONG, Mine(budget=50, longest_s=20.0))
+    assert max(clip.seconds for clip in clips) <= 20.0
+    shown = {event for clip in clips for event in clip.events}
+    assert shown == {one.event for one in found}
+
+
+def test_of_an_event_longer_than_a_clip_the_beginning_is_shown() -> None:
+    clips = choose([moment("one", 100, 200)], LONG, Mine(context_s=4.0, longest_s=20.0))
+    assert spans(clips) == [("a", 96, 116)]
+
+
+def test_an_event_that_a_clip_shows_already_takes_no_other() -> None:
+    found = [moment("one", 50, 60, score=2.0), moment("one", 52, 53), moment("other", 55, 56)]
+    (clip,) = choose(found, LONG, Mine())
+    assert len(clip.events) == 3
+
+
+def test_a_clip_that_grows_over_another_swallows_it() -> None:
+    found = [moment("one", 50, 50, 3.0), moment("one", 59.5, 59.5, 2.0), moment("one", 55, 55, 1.0)]
+    clips = choose(found, LONG, Mine(context_s=4.0, longest_s=16.0))
+    assert spans(clips) == [("a", 46, 59), ("a", 55.5, 63.5)]
+    assert spans(choose(found, LONG, Mine(context_s=4.0, longest_s=20.0))) == [("a", 46, 63.5)]
+
+
+def test_near_duplicates_give_way_at_the_same_place_only() -> None:
+    alike = [moment("one", 50.0 * i, 50.0 * i + 1, like=5.0 + 0.1 * i, place="here") for i in range(5)]
+    assert len(choose(alike, LONG, Mine())) == 1
+    assert len(choose([replace(one, place=str(i)) for i, one in enumerate(alike)], LONG, Mine())) == 5
+    assert len(choose([*alike, moment("other", 500, 501, like=5.0, place="here")], LONG, Mine())) == 2
+    unknown = [replace(one, signature=(float("nan"),)) for one in alike]
+    assert len(choose(unknown, LONG, Mine())) == 1
+    assert len(choose([alike[0], unknown[1]], LONG, Mine())) == 2
+
+
+def test_clips_are_named_by_where_they_are() -> None:
+    (clip,) = choose([moment("one", 50, 51)], LONG, Mine())
+    (same,) = choose([moment("other", 50, 51)], LONG, Mine(seed=3))
+    (later,) = choose([moment("one", 50.5, 51)], LONG, Mine())
+    assert clip.id == same.id != later.id
+    assert clip.id.startswith("clip:") and len(clip.id) == len("clip:") + 12
+    assert event_id(clip.events[0]) != event_id(same.events[0])
+
+
+# The same every time --------------------------------------------------------------------------------------------------
+
+_events = st.builds(
+    moment,
+    trigger=st.sampled_from(["one", "two", "three"]),
+    start=st.integers(0, 900),
+    end=st.just(0),
+    score=st.integers(0, 3),
+    drive=st.sampled_from(["a", "b"]),
+    place=st.sampled_from(["here", "there"]),
+    like=st.integers(0, 4),
+).map(lambda one: replace(one, event=replace(one.event, end_ns=one.event.start_ns + 2 * NS)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    found=st.lists(_events, max_size=40, unique_by=lambda one: event_id(one.event)),
+    seed=st.integers(0, 5),
+    budget=st.sampled_from(["3", "9", "45s"]),
+    data=st.data(),
+)
+def test_the_same_events_and_seed_give_the_same_clips_in_any_order(
+    found: list[Moment], seed: int, budget: str, data: st.DataObject
+) -> None:
+    chosen = Mine(seed=seed, budget=budget)
+    clips = choose(found, LONG, chosen)
+    assert choose(data.draw(st.permutations(found)), LONG, chosen) == clips
+    assert len(clips) <= chosen.clips
+    assert sum(clip.seconds for clip in clips) <= chosen.seconds
+    assert len({clip.id for clip in clips}) == len(clips)
+    for clip in clips:
+        start, end = LONG[clip.drive]
+        assert start <= clip.start_ns <= clip.end_ns <= end
+        assert clip.seconds <= chosen.longest_s
+        assert clip.events
+
+
+def test_the_seed_decides_between_equals() -> None:
+    found = [moment("one", 50.0 * i, 50.0 * i + 1) for i in range(15)]
+    assert {tuple(spans(choose(found, LONG, Mine(budget=3, seed=seed)))) for seed in range(5)}.__len__() > 1
+
+
+def test_one_place_in_five_is_for_the_regression_suite_and_stays_there() -> None:
+    sides = [side_of(f"place {i}", 5) for i in range(2000)]
+    assert 330 < sides.count("regression") < 470
+    assert sides == [side_of(f"place {i}", 5) for i in range(2000)]
+    found = [moment("one", 50.0 * i, 50.0 * i + 1, place=f"place {i}") for i in range(15)]
+    assert all(clip.side == side_of(clip.place, 5) for clip in choose(found, LONG, Mine()))
+
+
+# Finding --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Clumsy:
+    """Says whatever it is told to."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    start_ns: int = 0
+    end_ns: int = 0
+    score: float = 1.0
+
+    def find(self, drive: Drive) -> Iterator[Event]:
+        yield Event(drive.id, self.start_ns, self.end_ns, self.score)
+
+
+def test_a_trigger_that_lacks_something_is_passed_over() -> None:
+    drive = with_value(calm(), 5.0, 6.0, accel=-5.0)
+    triggers = resolve(("hard_brake", "leader_brakes"))
+    assert [event.trigger for event in find(drive, triggers)] == ["hard_brake"]
+    without = replace(drive, columns={name: drive[name] for name in ("x", "y", "yaw", "speed")})
+    assert not find(without, triggers)
+
+
+@pytest.mark.parametrize("clumsy", [Clumsy(-5, 0), Clumsy(0, 10**15), Clumsy(9, 3), Clumsy(score=float("nan"))])
+def test_a_trigger_that_speaks_nonsense_is_named(clumsy: Clumsy) -> None:
+    with pytest.raises(DataError, match="trigger odd gave"):
+        find(calm(), {"odd": clumsy})
+
+
+def test_triggers_are_told_by_name_by_table_or_by_module() -> None:
+    found = resolve(
+        (
+            "hard_brake",
+            {"use": "hard_brake", "name": "harder", "decel": 6.0},
+            {"use": "tests.test_mine:Clumsy", "score": 2.0},
+            {"use": "query", "name": "slow", "where": "speed < 2"},
+        )
+    )
+    assert list(found) == ["hard_brake", "harder", "Clumsy", "slow"]
+    assert found["harder"] == HardBrake(decel=6.0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "complaint"),
+    [
+        (("hard_break",), UnknownName, "did you mean 'hard_brake'"),
+        (
+            ({"use": "hard_brake", "decell": 3.0},),
+            SettingsError,
+            "did you mean 'decel'",
+        ),
+        (({"decel": 3.0},), SettingsError, "wants `use`"),
+        (("hard_brake", {"use": "hard_brake", "decel": 6.0}), SettingsError, "two triggers are called"),
+        (({"use": "query"},), SettingsError, "needs a value for where"),
+    ],
+)
+def test_a_mistaken_trigger_is_answered_with_the_right_one(wanted: Any, error: type[Exception], complaint: str) -> None:
+    with pytest.raises(error, match=complaint):
+        resolve(wanted)
+
+
+def test_by_default_all_that_need_no_settings_are_asked() -> None:
+    assert "hard_brake" in resolve() and "query" not in resolve()
+
+
+def test_a_moment_knows_where_it_was_and_what_was_going_on() -> None:
+    drive = with_shadow(calm(), 10.0, 20.0, lateral_difference=3.0, speed_difference=-6.0)
+    (found,) = moments(drive, [Event("calm", 12 * NS, 13 * NS, 1.0, "one")])
+    assert found.place == "here"
+    assert found.signature == pytest.approx((10 / 3, 0.0, 0.0, 2.0, 2.0, -2.0))
+    bare = replace(drive, columns={}, shadows={}, places=())
+    (unknown,) = moments(bare, [Event("calm", 12 * NS, 13 * NS, 1.0, "one")])
+    assert unknown.place == "calm" and np.isnan(unknown.signature).all()
+
+
+# A whole lake ---------------------------------------------------------------------------------------------------------
+
+
+def _drives() -> Iterator[Drive]:
+    for i in range(4):
+        drive = with_value(calm(), 5.0 + i, 6.0 + i, accel=-4.0 - i)
+        if i == 3:
+            drive = replace(drive, columns={name: drive[name] for name in ("x", "y", "yaw")}, objects=None)
+        yield replace(with_shadow(drive, 20.0, 21.0, plan_no_collision=0.0), id=f"drive{i}", places=(f"place{i}",))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake = Lake(tmp_path / "lake")
+    with lake.run("ingest", "test", {}, "code") as run:
+        for drive in _drives():
+            lake.put_drive(run.part(drive.id), replace(drive, shadows={}))
+    with lake.run("shadow", "one", {}, "code") as run:
+        for drive in list(_drives())[:2]:
+            lake.put_shadow(run.part(drive.id), drive, drive.shadows["one"])
+    return lake
+
+
+TWO = Mine(triggers=("hard_brake", "would_hit"), budget=5)
+
+
+def test_mining_a_lake_writes_events_and_clips(lake: Lake) -> None:
+    mined = mine.run(lake, TWO)
+    assert mined.report.made == ("drive0", "drive1", "drive2", "drive3")
+    rows = lake.table("events").to_pylist()
+    assert Counter((row["drive"], row["trigger"]) for row in rows) == {
+        **{(f"drive{i}", "hard_brake"): 1 for i in range(3)},
+        **{(f"drive{i}", "would_hit"): 1 for i in range(2)},
+    }
+    kept = lake.table("clips").to_pylist()
+    assert {row["id"] for row in kept} == {clip.id for clip in mined.clips}
+    assert {id for row in kept for id in row["events"]} == {row["id"] for row in rows}
+    assert all(row["seconds"] == pytest.approx(9.0) for row in kept)
+    assert mine.read_clips(lake) == list(mined.clips)
+    strongest = [clip.events[0].score for clip in mined.clips if clip.events[0].trigger == "hard_brake"]
+    assert strongest == [6.0, 5.0, 4.0]
+
+
+def test_mining_tells_what_each_trigger_brought_and_what_the_others_lacked(lake: Lake) -> None:
+    brakes, hits = mine.run(lake, TWO).yields
+    assert (brakes.trigger, brakes.events, brakes.drives, brakes.clips) == ("hard_brake", 3, 3, 3)
+    assert brakes.lacking == {"accel": 1, "speed": 1}
+    assert brakes.per_hour == pytest.approx(3600 / SECONDS)
+    assert (hits.events, hits.drives, hits.lacking) == (2, 2, {"shadows": 2})
+
+
+def test_what_was_searched_is_not_searched_again(lake: Lake) -> None:
+    first = mine.run(lake, TWO)
+    again = mine.run(lake, TWO)
+    assert again.report.made == () and again.report.kept == ("drive0", "drive1", "drive2", "drive3")
+    assert (again.clips, again.yields) == (first.clips, first.yields)
+    fewer = mine.run(lake, replace(TWO, budget=2))
+    assert fewer.report.made == () and len(fewer.clips) == 2
+    assert len(mine.read_clips(lake)) == 2
+
+
+def test_a_new_shadow_run_is_searched(lake: Lake) -> None:
+    mine.run(lake, TWO)
+    drive = list(_drives())[2]
+    with lake.run("shadow", "other", {}, "code") as run:
+        lake.put_shadow(run.part(drive.id), drive, replace(drive.shadows["one"], policy="other"))
+    assert mine.run(lake, TWO).report.made == ("drive2",)
+
+
+def test_in_several_processes_the_clips_are_the_same(lake: Lake, tmp_path: Path) -> None:
+    here = mine.run(lake, TWO)
+    other = Lake(tmp_path / "other")
+    (tmp_path / "lake").rename(tmp_path / "other")
+    for path in (tmp_path / "other" / "parts" / "mine").iterdir():
+        path.unlink()
+    there = mine.run(other, TWO, processes=2)
+    assert there.report.made == here.report.made
+    assert there.clips == here.clips
+
+
+def test_a_drive_that_fails_is_told_and_the_others_go_on(lake: Lake) -> None:
+    mined = mine.run(lake, Mine(triggers=({"use": "query", "where": "speed > leader_gap / 'x'"},)))
+    assert sorted(mined.report.failures) == ["drive0", "drive1", "drive2"]
+    assert mined.report.made == ("drive3",)
+    assert mined.clips == ()
+
+
+def test_an_empty_lake_has_no_clips(tmp_path: Path) -> None:
+    mined = mine.run(Lake(tmp_path / "empty"))
+    assert mined.clips == () and mined.report.made == ()
