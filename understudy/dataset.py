@@ -155,6 +155,7 @@ def _freeze_one(
             "history_s": settings.history_s,
             "size": settings.size,
             "split": "within drives" if settings.within_drives else "by place",
+            "grid": label.grid(lake, drive.id),
         },
     )
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from understudy import plugins, workers
 from understudy.labelers import Label, Labeler
+from understudy.labelers.bev import Bev
 from understudy.records import NS, Drive, Ints
 from understudy.store import Lake, Part, code_version
 
@@ -131,3 +132,10 @@ def read(lake: Lake, drive: str) -> tuple[Ints, dict[str, Label]]:
         data = b"".join(mine["value"].to_pylist())
         found[name] = Label(np.frombuffer(data, kind["dtype"]).reshape(len(stamps), *kind["shape"]))
     return stamps, found
+
+
+def grid(lake: Lake, drive: str) -> dict[str, Any]:
+    """The grid that the drive's surroundings were drawn on, as settings: the labeler's own where none was given."""
+    made = lake.record(lake.entries(stage="label", subject=drive)[-1].part)
+    told: dict[str, Any] = made["settings"]["settings"].get("bev", {}).get("grid", {})
+    return asdict(Bev().grid) | told

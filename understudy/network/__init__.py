@@ -1,0 +1,12 @@
+"""The candidate: from the pictures of any camera rig to a bird's-eye view, and from that to a plan.
+
+samples     a frozen dataset as arrays in memory-mapped files; knows no torch
+views       the virtual camera: the same pictures seen from a car that stands a little elsewhere
+sizes       the one dial, nano | small | base | large, and what follows from it
+backbone    pictures -> feature maps, the same for every camera
+bev         feature maps -> bird's-eye view by a table of the rig; past views moved to where the car is now
+plan        bird's-eye view -> modes, their probabilities, spread and embedding
+model       all of it: encode(frame), decide(features of the history)
+losses      what each head should have said, and nothing where that is unknown
+export      ONNX with its card
+"""

@@ -1,0 +1,76 @@
+"""What each head should have said. Where the answer is unknown there is no loss, so a drive without a map, without
+objects or without poses teaches what it can.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from understudy.labelers import UNKNOWN
+from understudy.labelers.bev import DIRECTION_UNIT, VELOCITY_UNIT
+
+# How much each loss counts; found on the city's first drives, not tuned since.
+WEIGHTS = {
+    "drivable": 1.0, "line": 0.5, "vehicle": 2.0, "vulnerable": 1.0, "direction": 0.3, "velocity": 0.05,
+    "choice": 0.5, "offset": 1.0, "spread": 0.1, "light": 0.3, "control": 2.0,
+}  # fmt: skip
+_RARE = {"drivable": 1.0, "line": 2.0, "vehicle": 3.0, "vulnerable": 8.0}  # weight of a cell that holds one
+
+
+def losses(said: dict[str, Tensor], labels: dict[str, Tensor], anchors: Tensor, unit: Tensor) -> dict[str, Tensor]:
+    """The losses, unweighted, by name; only those that any sample has an answer for.
+
+    `anchors` (M, K, 4) and `unit` (K, 4) are the planner's.
+    """
+    found: dict[str, Tensor] = {}
+    if "bev" in labels:
+        found |= _bev(said["bev"], labels["bev"])
+    if "path" in labels:
+        found |= _path(said, labels["path"], anchors, unit)
+    if "light" in labels and (known := labels["light"] != UNKNOWN).any():
+        found["light"] = F.cross_entropy(said["light"][known], labels["light"][known].long())
+    if "control" in labels and (known := torch.isfinite(labels["control"])).any():
+        found["control"] = (said["control"] - labels["control"])[known].abs().mean()
+    return found
+
+
+def total(found: dict[str, Tensor]) -> Tensor:
+    """Their weighted sum."""
+    return torch.stack([WEIGHTS[name] * value for name, value in found.items()]).sum()
+
+
+def _bev(said: Tensor, label: Tensor) -> dict[str, Tensor]:
+    found = {}
+    known = label != UNKNOWN
+    for channel, (name, rare) in enumerate(_RARE.items()):
+        if (there := known[:, channel]).any():
+            answer = label[:, channel].float().clamp(min=0)
+            cell = F.binary_cross_entropy_with_logits(said[:, channel], answer, reduction="none")
+            weight = there * (1 + (rare - 1) * answer)
+            found[name] = (cell * weight).sum() / there.sum()
+    for name, channels, scale in (("direction", slice(4, 6), DIRECTION_UNIT), ("velocity", slice(6, 8), VELOCITY_UNIT)):
+        if (there := known[:, channels]).any():
+            error = (said[:, channels] - label[:, channels].float() * scale).abs()
+            found[name] = (error * there).sum() / there.sum()
+    return found
+
+
+def _path(said: dict[str, Tensor], path: Tensor, anchors: Tensor, unit: Tensor) -> dict[str, Tensor]:
+    """The mode whose anchor lies nearest should be chosen, and moved onto the path; the spread should be the error."""
+    rows = torch.isfinite(path).all(dim=(1, 2)).nonzero()[:, 0]
+    if not len(rows):
+        return {}
+    poses, path = said["poses"][rows], path[rows]
+    apart = ((anchors - path[:, None]) / unit).abs().mean(dim=(2, 3))  # (b, M)
+    nearest = apart.argmin(dim=1)
+    chosen = poses[torch.arange(len(rows)), nearest]
+    likeliest = poses[torch.arange(len(rows)), said["choice"][rows].argmax(dim=1)].detach()
+    error = (likeliest - path)[..., :2].norm(dim=-1).mean(dim=1)
+    spread = said["spread"][rows] + 1e-2
+    return {
+        "choice": F.cross_entropy(said["choice"][rows], nearest),
+        "offset": F.smooth_l1_loss((chosen - path) / unit, torch.zeros_like(path), beta=0.5),
+        "spread": (spread.log() + error / spread).mean(),  # Laplace's likelihood: the spread is the expected error
+    }

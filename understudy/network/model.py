@@ -1,0 +1,83 @@
+"""The whole network: any camera rig to a bird's-eye view to a plan.
+
+    pictures ─ backbone ─ maps ─ lift ─ view ─┐
+                                past views ─ align ─ trunk ─┬─ road, lines, direction, vehicles, people, velocity
+                                                            └─ planner ─ modes, probabilities, spread, embedding, light
+
+`encode` sees one frame; `decide` sees the views of the history and where the car was. Callers may keep encoded frames
+by instant: nothing else passes from one instant to the next.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from understudy.labelers.bev import CHANNELS
+from understudy.labelers.light import CLASSES
+from understudy.network.backbone import Backbone
+from understudy.network.bev import Trunk, align, lift
+from understudy.network.plan import GLANCE, Planner, state_of
+from understudy.network.sizes import Size
+
+
+class Network(nn.Module):
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+        self.backbone = Backbone(size)
+        self.glance = nn.Conv2d(size.bev, GLANCE, 1)
+        self.heights = nn.Conv2d(size.bev, size.bev * len(size.heights), 1)
+        self.settle = nn.Sequential(nn.BatchNorm2d(size.bev), nn.ReLU())
+        self.trunk = Trunk(size.bev * len(size.history_s), size.trunk, len(CHANNELS))
+        self.planner = Planner(size, CLASSES)
+
+    def encode(self, pictures: Tensor, valid: Tensor, index: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """A view (B, D, X, Y) and a glance (B, G) from pictures (B, C, H, W, 3) uint8, which of them are there (B, C),
+        and the lift table of the rig, (Z * X * Y, 8) twice.
+
+        The glance is the strongest answer anywhere in any picture: it tells of lamps that lie beyond the view.
+        """
+        batch, cameras = pictures.shape[:2]
+        flat = pictures.flatten(0, 1).permute(0, 3, 1, 2).float() * (1 / 128) - 1  # (B * C, 3, H, W)
+        maps = self.backbone(flat)  # (B * C, D, h, w)
+        there = valid.reshape(batch * cameras, 1, 1, 1).to(maps.dtype)
+        glance = (torch.relu(self.glance(maps)) * there).amax(dim=(2, 3)).reshape(batch, cameras, -1).amax(dim=1)
+        raised = self.heights(maps) * there  # (B * C, Z * D, h, w)
+        view = lift(raised.reshape(batch, cameras, *raised.shape[1:]), index, weight, self.size)
+        return self.settle(view), glance
+
+    def decide(
+        self, views: Tensor, glance: Tensor, past_poses: Tensor, speed: Tensor, yaw_rate: Tensor, command: Tensor
+    ) -> dict[str, Tensor]:
+        """Answers from the views (B, F, D, X, Y) of the history, oldest first, the newest glance (B, G), where the car
+        was at each frame (B, F, 3) in the ego frame of now, and its newest speed, yaw rate and command (B,).
+
+        `bev` (B, 8, X, Y) in the order of labelers.bev.CHANNELS, the first four as logits; `poses` (B, M, K, 4) with
+        `choice` (B, M) logits; `spread` (B,); `embedding` (B, 64); `light` (B, 5) logits; `control` (B, 2).
+        """
+        newest = views.shape[1] - 1
+        moved = [align(views[:, frame], past_poses[:, frame], self.size.grid) for frame in range(newest)]
+        together = torch.cat([*moved, views[:, newest].float()], dim=1)
+        bev, deep = self.trunk(together)
+        return {"bev": bev.float(), **self.planner(deep, glance, state_of(speed, yaw_rate, command))}
+
+    def forward(
+        self,
+        pictures: Tensor,
+        valid: Tensor,
+        past_poses: Tensor,
+        speed: Tensor,
+        yaw_rate: Tensor,
+        command: Tensor,
+        index: Tensor,
+        weight: Tensor,
+    ) -> dict[str, Tensor]:
+        """Both at once, from pictures (B, F, C, H, W, 3). The past is encoded without gradients: its weights are those
+        of the newest frame, which learns them, and a third of the time is saved."""
+        newest = pictures.shape[1] - 1
+        with torch.no_grad():
+            past = [self.encode(pictures[:, frame], valid[:, frame], index, weight)[0] for frame in range(newest)]
+        view, glance = self.encode(pictures[:, newest], valid[:, newest], index, weight)
+        views = torch.stack([*past, view], dim=1)
+        return self.decide(views, glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)

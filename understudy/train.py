@@ -1,0 +1,391 @@
+"""Training: a frozen dataset in, a network out. Read it from top to bottom.
+
+Everything that chance decides (which samples, from which view) follows from the seed and the number of the step, so a
+run that was killed goes on from its last checkpoint along the same curve. The checkpoint is one safetensors file with
+its state in the header; it appears whole or not at all.
+
+On several devices: `torchrun --nproc-per-node 2 -m understudy train ...`; each takes its share of every batch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save, save_file
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from understudy.errors import DataError, UnderstudyError
+from understudy.geometry import Grid, lift_table
+from understudy.network import views
+from understudy.network.losses import losses, total
+from understudy.network.model import Network
+from understudy.network.plan import modes_of
+from understudy.network.samples import Batch, Samples
+from understudy.network.sizes import Size, size_of
+from understudy.records import Array, Ints
+from understudy.store import Lake, code_version
+from understudy.store.files import digest, write_whole
+
+STAGE = "train"
+LOG_EVERY = 20  # steps
+
+
+@dataclass(frozen=True)
+class Train:
+    """How a network is trained."""
+
+    size: str = "nano"
+    steps: int = 3000
+    batch: int = 32
+    lr: float = 2e-3
+    weight_decay: float = 0.02
+    warmup: int = 100  # steps
+    ema: float = 0.998  # of the weights that are kept in the end
+    clip: float = 5.0  # the largest norm of a gradient
+    seed: int = 0
+    views: int = 32  # lift tables to choose from, the car's own among them; 1 turns view augmentation off
+    shift_m: float = 0.7
+    turn_deg: float = 8.0
+    recover_m: float = 10.0  # within which the path of a moved car comes back
+    steer_m: float = float("nan")  # steering a curvature wants (fraction of full lock times m): for logs without poses
+    blind: bool = False  # black pictures: what a network learns from the car's own state and the command
+    precision: str = "auto"  # float32, bfloat16; auto takes bfloat16 where the device multiplies it in hardware
+    compile: bool = False
+    save_every_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network as it was trained."""
+
+    name: str
+    steps: int
+    instants_per_s: float  # since it was started last, waiting for data included
+    waiting: float  # share of that time spent waiting for data
+    new: bool  # False where it was there already
+
+
+def run(
+    lake: Lake,
+    dataset: str,
+    settings: Train | None = None,
+    on_log: Callable[[Mapping[str, float]], None] | None = None,
+) -> Trained:
+    """Train a network on a dataset of the lake. What was trained already is left alone; what was cut short goes on."""
+    settings = settings or Train()
+    samples = Samples(lake, dataset)
+    size = shape(samples, settings.size)
+    code = code_version(["understudy.train", "understudy.store"])
+    told = {name: value for name, value in asdict(settings).items() if name != "save_every_s"}
+    told["steer_m"] = None if math.isnan(settings.steer_m) else settings.steer_m
+    with lake.run(STAGE, f"{settings.size}-{digest([samples.name, told])[:8]}", told, code) as run:
+        part = run.part(samples.name, [samples.name])
+        if part.done:
+            return Trained(part.hash, settings.steps, math.nan, math.nan, new=False)
+        folder = lake.root / "training" / part.hash
+        with _distributed() as device:
+            network, speed, waiting = train(samples, size, settings, folder, device, on_log)
+        weights = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+        about = {
+            "network": asdict(size),
+            "settings": told,
+            "dataset": samples.name,
+            "split": samples.about["split"],
+            "labels": sorted({label for drive in samples.drives for label in drive.labels}),
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        }
+        if _rank() == 0:
+            blobs = {
+                "model.safetensors": save(weights),
+                "model.json": json.dumps(about, sort_keys=True).encode(),
+                "log.jsonl": (folder / "log.jsonl").read_bytes(),
+            }
+            part.write({}, blobs, about=about)
+        return Trained(part.hash, settings.steps, speed, waiting, new=True)
+
+
+def shape(samples: Samples, name: str) -> Size:
+    """The network's shape for a dataset, on the grid of its labels. DataError where they do not fit each other."""
+    size = size_of(name)
+    wanted = {"size": size.picture, "history_s": size.history_s}
+    for what, value in wanted.items():
+        if tuple(samples.about[what]) != value:
+            raise DataError(f"{name} wants a dataset of {what} {value}, {samples.name} has {samples.about[what]}")
+    told = samples.about["grid"]
+    return size.on(Grid(**{**told, "shape": tuple(told["shape"])}))
+
+
+def train(
+    samples: Samples,
+    size: Size,
+    settings: Train,
+    folder: Path,
+    device: torch.device,
+    on_log: Callable[[Mapping[str, float]], None] | None = None,
+) -> tuple[Network, float, float]:
+    """The averaged network, the instants learned from in a second, and the share of time spent waiting for data."""
+    torch.manual_seed(settings.seed)
+    network = Network(size)
+    anchors, unit = modes_of(_paths(samples), size.modes, settings.seed)
+    network.planner.anchors.copy_(torch.from_numpy(anchors))
+    network.planner.unit.copy_(torch.from_numpy(unit))
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = Network(size).to(device)
+    averaged.load_state_dict(network.state_dict())
+
+    optimizer = torch.optim.AdamW(network.parameters(), settings.lr, weight_decay=settings.weight_decay)
+    checkpoint = Checkpoint(folder, network, averaged, optimizer)
+    first = checkpoint.load()
+    learner: nn.Module = torch.compile(network) if settings.compile else network  # type: ignore[assignment]
+    if dist.is_initialized():
+        learner = DistributedDataParallel(learner)
+    learner.train()
+
+    log = Log(folder / "log.jsonl", first)
+    half = _half(settings.precision, device)
+    began, waited, saved = time.monotonic(), 0.0, time.monotonic()
+    for step, batch in enumerate(Feed(samples, size, settings, device, first), start=first):
+        waited += batch["waited"]
+        for group in optimizer.param_groups:
+            group["lr"] = settings.lr * schedule(step, settings.warmup, settings.steps)
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            said = learner(**batch["inputs"])
+        found = losses(said, batch["labels"], network.planner.anchors, network.planner.unit)
+        optimizer.zero_grad()
+        (total(found) + 0.0 * sum(value.sum() for value in said.values())).backward()  # every head has a gradient
+        norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        if torch.isfinite(norm):
+            optimizer.step()
+        average(averaged, network, min(settings.ema, (1 + step) / (10 + step)))
+        log.add({name: float(value.detach()) for name, value in found.items()} | {"norm": float(norm)})
+
+        done = step + 1
+        if done % LOG_EVERY == 0 or done == settings.steps:
+            if _rank() == 0:
+                line = log.write(done, {"lr": optimizer.param_groups[0]["lr"], "elapsed_s": time.monotonic() - began})
+                if on_log is not None:
+                    on_log(line)
+            if time.monotonic() - saved >= settings.save_every_s or done == settings.steps:
+                checkpoint.save(done)
+                saved = time.monotonic()
+    spent = max(time.monotonic() - began, 1e-9)
+    averaged.eval()
+    return averaged, (settings.steps - first) * settings.batch / spent, waited / spent
+
+
+def schedule(step: int, warmup: int, steps: int) -> float:
+    """The share of the learning rate: up in a line, down along a cosine."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+@torch.no_grad()
+def average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
+    """Move the averaged weights a little towards the network's; counts and constants are taken over."""
+    for old, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        if old.is_floating_point():
+            old.lerp_(new, 1 - keep)
+        else:
+            old.copy_(new)
+
+
+def _paths(samples: Samples) -> Array:
+    if not any("path" in drive.labels for drive in samples.drives):
+        return np.zeros((0, 8, 4), np.float32)
+    paths = np.concatenate(
+        [drive.labels["path"][~drive.arrays["test"]] for drive in samples.drives if "path" in drive.labels]
+    )
+    return np.asarray(paths[np.isfinite(paths).all(axis=(1, 2))])
+
+
+def _half(precision: str, device: torch.device) -> bool:
+    if precision == "auto":
+        return device.type == "cuda" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    if precision not in ("float32", "bfloat16"):
+        raise UnderstudyError(f"train.precision is {precision!r}; known: auto, float32, bfloat16")
+    return precision == "bfloat16"
+
+
+# Data -----------------------------------------------------------------------------------------------------------------
+
+
+class Feed:
+    """Batches from a step on, each read while the one before is learned from."""
+
+    def __init__(self, samples: Samples, size: Size, settings: Train, device: torch.device, first: int) -> None:
+        self.samples, self.size, self.settings, self.device, self.first = samples, size, settings, device, first
+        self.views = views.poses(settings.views, settings.shift_m, math.radians(settings.turn_deg), settings.seed)
+        self.groups = [np.flatnonzero(~samples.test & (samples.rig_number == k)) for k in range(len(samples.rigs))]
+        if not sum(map(len, self.groups)):
+            raise DataError(f"dataset {samples.name} has no samples to train on: all are held out")
+        self.table = lru_cache(maxsize=4 * settings.views)(self._table)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(self._batch, self.first)
+            for step in range(self.first, self.settings.steps):
+                began = time.monotonic()
+                batch = coming.result()
+                batch["waited"] = time.monotonic() - began
+                if step + 1 < self.settings.steps:
+                    coming = pool.submit(self._batch, step + 1)
+                yield batch
+
+    def _batch(self, step: int) -> dict[str, Any]:
+        chunks = self._order(0)
+        chunk = self._order(step // len(chunks))[step % len(chunks)]
+        world = dist.get_world_size() if dist.is_initialized() else 1
+        view = int(np.random.default_rng([self.settings.seed, 1, step]).integers(self.settings.views))
+        tensors = self._tensors(self.samples.take(chunk[_rank() :: world]), view)
+        index, weight = self.table(int(self.samples.rig_number[chunk[0]]), view)
+        tensors["inputs"] |= {"index": index, "weight": weight}
+        return tensors
+
+    @lru_cache(maxsize=2)  # noqa: B019 - it lives as long as the training
+    def _order(self, epoch: int) -> list[Ints]:
+        """The batches of an epoch: samples in random order, those of a batch by one rig."""
+        random = np.random.default_rng([self.settings.seed, 0, epoch])
+        chunks: list[Ints] = []
+        for group in self.groups:
+            shuffled = random.permutation(group)
+            whole = max(len(shuffled) // self.settings.batch, 1) if len(shuffled) else 0
+            chunks += [shuffled[k * self.settings.batch : (k + 1) * self.settings.batch] for k in range(whole)]
+        return [chunks[k] for k in random.permutation(len(chunks))]
+
+    def _table(self, rig: int, view: int) -> tuple[Tensor, Tensor]:
+        size, seen_by = self.size, views.rig_from(self.samples.rigs[rig], self.views[view])
+        index, weight = lift_table(seen_by, size.grid, np.array(size.heights), size.features)
+        return torch.from_numpy(index).to(self.device), torch.from_numpy(weight).float().to(self.device)
+
+    def _tensors(self, batch: Batch, view: int) -> dict[str, Any]:
+        pose, settings = self.views[view], self.settings
+        labels = views.labels_from(batch.labels, pose, self.size.grid, settings.recover_m, settings.steer_m)
+        state = dict(batch.state)
+        state["past_poses"] = views.past_from(state["past_poses"], pose)
+        inputs = inputs_of(replace(batch, state=state), settings.blind)
+        return {
+            "inputs": {name: value.to(self.device) for name, value in inputs.items()},
+            "labels": {name: torch.from_numpy(value).to(self.device) for name, value in labels.items()},
+        }
+
+
+def inputs_of(batch: Batch, blind: bool = False) -> dict[str, Tensor]:
+    """What the network is given of a batch, beside the lift table."""
+    seen = np.zeros_like(batch.picture_valid) if blind else batch.picture_valid
+    state = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in batch.state.items()}
+    return {
+        "pictures": torch.from_numpy(batch.pictures),
+        "valid": torch.from_numpy(seen),
+        **{name: state[name] for name in ("past_poses", "speed", "yaw_rate", "command")},
+    }
+
+
+# State ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Checkpoint:
+    """All that training has come to: network, average, the optimizer's moments and the step, in one file."""
+
+    folder: Path
+    network: Network
+    averaged: Network
+    optimizer: torch.optim.AdamW
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    def save(self, step: int) -> None:
+        if _rank():
+            return
+        moments = self.optimizer.state_dict()["state"]
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
+        tensors |= {f"moment.{number}.{name}": m[name] for number, m in moments.items() for name in m}
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        write_whole(self.path, lambda aside: save_file(tensors, aside, {"step": str(step)}))
+
+    def load(self) -> int:
+        """The step to go on from; 0 where there is no checkpoint."""
+        if not self.path.is_file():
+            return 0
+        with safe_open(self.path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            step = int(file.metadata()["step"])
+        of: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "moment": {}}
+        for name, value in tensors.items():
+            whose, _, rest = name.partition(".")
+            of[whose][rest] = value
+        self.network.load_state_dict(of["network"])
+        self.averaged.load_state_dict(of["averaged"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in of["moment"].items():
+            number, _, moment = name.partition(".")
+            state.setdefault(int(number), {})[moment] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        return step
+
+
+class Log:
+    """JSON lines, one for every LOG_EVERY steps, with the mean of each loss since the line before."""
+
+    def __init__(self, path: Path, first: int) -> None:
+        """Lines beyond the step that training goes on from are taken back: it will come there again."""
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= first]
+        if _rank() == 0:
+            write_whole(path, "".join(f"{line}\n" for line in kept).encode())
+        self.since: list[dict[str, float]] = []
+
+    def add(self, values: dict[str, float]) -> None:
+        self.since.append(values)
+
+    def write(self, step: int, more: dict[str, float]) -> dict[str, float]:
+        names = dict.fromkeys(name for values in self.since for name in values)
+        means = {name: float(np.mean([values[name] for values in self.since if name in values])) for name in names}
+        line = {"step": step, **means, **more}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({name: float(f"{value:.6g}") for name, value in line.items()}) + "\n")
+        self.since = []
+        return line
+
+
+# Several processes ----------------------------------------------------------------------------------------------------
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+@contextmanager
+def _distributed() -> Iterator[torch.device]:
+    """The device of this process; where torchrun started several, their group."""
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield device
+        return
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
