@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from understudy.geometry import arc_length, frenet
-from understudy.maps import RouteLine
+from understudy.maps import Roads, RouteLine
 from understudy.records import Array, Command, Floats
 from understudy.worlds.net import Town
 from understudy.worlds.scenario import Scenario
@@ -26,9 +26,9 @@ _SIDEWAYS, _SLOWING = 1.7, 1.3  # m/s² that a careful driver spends on bends an
 class Way:
     """Route, goal and the distance driven along it."""
 
-    def __init__(self, town: Town, lanes: Sequence[str], metres: float, start: float) -> None:
-        self.town, self.lanes = town, tuple(lanes)
-        self.line: RouteLine = town.roads.line(self.lanes)
+    def __init__(self, roads: Roads, lanes: Sequence[str], metres: float, start: float) -> None:
+        self.roads, self.lanes = roads, tuple(lanes)
+        self.line: RouteLine = roads.line(self.lanes)
         self.s, self.goal = start, start + metres
         self._heading = np.unwrap(self.line.heading)
 
@@ -88,7 +88,7 @@ class Way:
 
     def lane_at(self, s: float) -> str:
         lane: int = self.line.lane[self._index(s)]
-        return self.town.map.lanes[lane].id
+        return self.roads.lanes[lane].id
 
     def limit_at(self, s: float) -> float:
         return float(self.line.speed_limit[self._index(s)])
@@ -104,7 +104,7 @@ class Way:
         """What a navigator says at each point (P,): the turn of the next 40 m."""
         ahead = np.minimum(np.arange(len(self._heading)) + _COMMAND_AHEAD, len(self._heading) - 1)
         turn = self._heading[ahead] - self._heading
-        inside = np.array([lane.junction for lane in self.town.map.lanes])[self.line.lane]
+        inside = np.array([lane.junction for lane in self.roads.lanes])[self.line.lane]
         passed = np.concatenate([[0], np.cumsum(inside)])
         crosses = passed[ahead] > passed[:-1]
         return np.where(turn > _TURN, Command.LEFT, np.where(turn < -_TURN, Command.RIGHT,
@@ -134,4 +134,4 @@ def way(town: Town, scenario: Scenario) -> Way:
         onward = town.onward[lanes[-1]]
         lanes.append(onward[rng.integers(len(onward))])
         length += arc_length(town.lane[lanes[-1]].centre)[-1]
-    return Way(town, lanes, scenario.metres, start)
+    return Way(town.roads, lanes, scenario.metres, start)
