@@ -262,6 +262,11 @@ def test_a_mistaken_trigger_is_answered_with_the_right_one(wanted: Any, error: t
         resolve(wanted)
 
 
+def test_a_weight_for_nobody_is_answered(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="did you mean 'would_hit'"):
+        mine.run(Lake(tmp_path), Mine(weights={"would_hitt": 2.0}))
+
+
 def test_by_default_all_that_need_no_settings_are_asked() -> None:
     assert "hard_brake" in resolve() and "query" not in resolve()
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,13 +34,13 @@ from tests.calm import (
 from understudy import plugins
 from understudy.errors import SettingsError
 from understudy.mine import find, resolve
-from understudy.records import NS, Array, Drive, Driver, Event, Floats, Kind, Light, Lights, Objects, Trigger
+from understudy.records import NS, Array, Drive, Driver, Event, Floats, Kind, Light, Lights, Objects
 from understudy.triggers.query import Query
 from understudy.triggers.rare_value import RareValue
 from understudy.triggers.spans import events, joined, rate, spans
 from understudy.triggers.stop_and_go import StopAndGo
 
-TRIGGERS: dict[str, Trigger] = {**resolve(), "query": Query(where="accel < -2 AND speed > 5", score="-accel")}
+TRIGGERS: dict[str, Any] = {**resolve(), "query": Query(where="accel < -2 AND speed > 5", score="-accel")}
 Plant = Callable[[Drive], Drive]
 
 
@@ -126,8 +127,10 @@ def _jumping_leader(drive: Drive) -> Drive:
 
 
 def _kinds(drive: Drive) -> Drive:
-    mask = lambda t: np.where((t >= 12.0) & (t <= 12.45), Kind.TRUCK, Kind.CAR)  # noqa: E731
-    return with_object(drive, LEADER, lambda t, columns: columns.update(kind=mask(t)))
+    def change(t: Floats, columns: dict[str, Array]) -> None:
+        columns["kind"] = np.where((t >= 12.0) & (t <= 12.45), Kind.TRUCK, Kind.CAR)
+
+    return with_object(drive, LEADER, change)
 
 
 def _braking_lights(drive: Drive) -> Drive:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from understudy import workers
+from understudy.errors import SettingsError, hint
 from understudy.mine.choose import Moment, choose, event_id, in_order, shows
 from understudy.mine.find import COLUMNS, find, moments, resolve
 from understudy.mine.settings import Mine
@@ -87,6 +88,9 @@ def run(
     """
     settings = settings or Mine()
     triggers = resolve(settings.triggers)
+    for name in settings.weights:
+        if name not in triggers:
+            raise SettingsError(f"mine.weights: no trigger named {name!r} is asked{hint(name, triggers)}")
     code = code_version(["understudy.mine", "understudy.store", *{type(one).__module__ for one in triggers.values()}])
     report, entries = _find(lake, triggers, lake.drives(), code, processes, on_drive)
     _choose(lake, settings, entries, code)
@@ -104,7 +108,7 @@ def read_clips(lake: Lake) -> list[Clip]:
             drive=row["drive"],
             start_ns=row["start_ns"],
             end_ns=row["end_ns"],
-            events=tuple(events[id] for id in row["events"]),
+            events=tuple(events[id] for id in row["events"] if id in events),  # those that were not searched anew since
             place=row["place"],
             side=row["side"],
         )
@@ -177,6 +181,7 @@ def _find_one(lake: Lake, triggers: Mapping[str, Trigger], item: tuple[Part, set
         truth=False,
         shadows="shadows" in needs,
     )
+    lacks |= {name: list(drive.lacks(trigger.needs)) for name, trigger in able.items()}  # plans may be out of date
     events = find(drive, able)
     part.write(
         {"events": _table(moments(drive, events), part.hash)},
