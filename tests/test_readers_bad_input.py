@@ -351,6 +351,6 @@ def test_any_bytes_are_a_pickle_or_one_line(data: bytes, tmp_path_factory: pytes
 
 def test_a_pickle_of_something_else_says_what_is_missing(tmp_path: Path) -> None:
     small_logs.write_scenarionet(tmp_path, {"hello": 1})
-    assert "'metadata' is missing" in complaint("scenarionet", tmp_path)
+    assert "'id' is missing" in complaint("scenarionet", tmp_path)
     small_logs.write_scenarionet(tmp_path, json.loads("[1, 2]"))
     complaint("scenarionet", tmp_path)
