@@ -6,10 +6,13 @@ which distance, and which way it faces.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
-from understudy.records import Array, Floats
+from understudy.records import Array
 from understudy.worlds.ground import Ground, Surface
 from understudy.worlds.scene import SIZE, Shape, solids
 
@@ -25,97 +28,90 @@ _WALLS = np.array(
         (0.50, 0.40, 0.36),
     ]
 )
-_GREENS = np.array([(0.27, 0.42, 0.16), (0.33, 0.46, 0.19), (0.22, 0.36, 0.17), (0.42, 0.47, 0.20)])  # fmt: skip
+_GREENS = np.array([(0.27, 0.42, 0.16), (0.33, 0.46, 0.19), (0.22, 0.36, 0.17), (0.42, 0.47, 0.20)])
 
 
 def furnish(ground: Ground, seed: int = 0, density: float = 1.0) -> Array:
     """Fixed solids (n,) SOLID that keep clear of the roads: same ground and seed, same town."""
-    rng = np.random.default_rng(seed)
-    away, facing = _roads(ground)
-    taken = np.zeros(away.shape, bool)
-    return np.concatenate(
+    plot = _Plot(ground, np.random.default_rng(seed))
+    return np.concatenate([_buildings(plot, density), _lamps(plot), _trees(plot, density)])
+
+
+class _Plot:
+    """The ground on a grid of a metre: how far the road is, which way it lies, and what has been built on."""
+
+    def __init__(self, ground: Ground, rng: np.random.Generator) -> None:
+        step = max(round(_GRID / ground.cell), 1)
+        self.rng, self.origin, self.cell = rng, ground.origin, step * ground.cell
+        self.away = ndimage.distance_transform_edt(~np.isin(ground.surface[::step, ::step], _ROAD)) * self.cell
+        north, east = np.gradient(ndimage.gaussian_filter(self.away, 2.0))
+        self.facing = np.arctan2(-north, -east)
+        self.taken = np.zeros(self.away.shape, bool)
+
+    def spots(self, low: float, high: float, spacing: float) -> Iterator[tuple[int, int, float, float]]:
+        """Cells between two distances from the road, in random order, at least `spacing` apart: row, column, x, y."""
+        cells = np.argwhere((self.away >= low) & (self.away <= high))
+        blocked = np.zeros(self.away.shape, bool)
+        for row, column in cells[self.rng.permutation(len(cells))]:
+            if not blocked[row, column]:
+                blocked[self.block(row, column, spacing)] = True
+                x, y = (np.array([column, row]) + 0.5) * self.cell + self.origin
+                yield row, column, x, y
+
+    def block(self, row: int, column: int, reach: float) -> tuple[slice, slice]:
+        """The cells within so many metres, as a square."""
+        n = round(reach / self.cell)
+        return slice(max(row - n, 0), row + n + 1), slice(max(column - n, 0), column + n + 1)
+
+
+def _buildings(plot: _Plot, density: float) -> Array:
+    rng, made = plot.rng, []
+    for row, column, x, y in plot.spots(11.0, 17.0, 6.0):
+        house = rng.random() < 0.35
+        deep, wide = (rng.uniform(8, 10), rng.uniform(9, 13)) if house else (rng.uniform(10, 14), rng.uniform(11, 20))
+        tall = rng.choice([4.6, 8.9]) if house else 3.1 * rng.integers(2, 7) + 0.6  # whole floors
+        wall = _WALLS[rng.integers(len(_WALLS))] * rng.uniform(0.85, 1.1)
+        reach = np.hypot(deep, wide) / 2
+        around = plot.block(row, column, reach + 1)
+        clear = (
+            plot.away[row, column] - deep / 2 > 3.5 and plot.away[around].min() > 0.5 and not plot.taken[around].any()
+        )
+        if clear and rng.random() < 0.9 * density:
+            plot.taken[plot.block(row, column, reach - 1)] = True
+            shape = Shape.HOUSE if house else Shape.BUILDING
+            made.append((shape, x, y, plot.facing[row, column], deep, wide, tall, wall))
+    return _rows(made)
+
+
+def _lamps(plot: _Plot) -> Array:
+    size = SIZE[Shape.LAMP_POST]
+    return _rows(
         [
-            _buildings(rng, ground, away, facing, taken, density),
-            _lamps(rng, ground, away, facing),
-            _trees(rng, ground, away, facing, taken, density),
+            (Shape.LAMP_POST, x, y, plot.facing[row, column], *size, np.full(3, 0.5))
+            for row, column, x, y in plot.spots(0.8, 1.8, 22.0)
         ]
     )
 
 
-def _roads(ground: Ground) -> tuple[Floats, Floats]:
-    """Distance to the nearest road (Y, X) in cells of a metre, and the heading towards it."""
-    step = max(round(_GRID / ground.cell), 1)
-    away = ndimage.distance_transform_edt(~np.isin(ground.surface[::step, ::step], _ROAD)) * step * ground.cell
-    north, east = np.gradient(ndimage.gaussian_filter(away, 2.0))
-    return away, np.arctan2(-north, -east)
-
-
-def _spots(
-    rng: np.random.Generator, ground: Ground, away: Floats, low: float, high: float, spacing: float
-) -> tuple[Array, Floats]:
-    """Cells between two distances from the road, in random order and at least `spacing` apart; and their map positions."""
-    cells = np.argwhere((away >= low) & (away <= high))
-    cells = cells[rng.permutation(len(cells))]
-    kept: list[tuple[int, int]] = []
-    blocked = np.zeros(away.shape, bool)
-    reach = round(spacing / _GRID)
-    for row, column in cells:
-        if not blocked[row, column]:
-            kept.append((row, column))
-            blocked[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1] = True
-    chosen = np.array(kept, int).reshape(-1, 2)
-    scale = max(round(_GRID / ground.cell), 1) * ground.cell
-    return chosen, (chosen[:, ::-1] + 0.5) * scale + ground.origin
-
-
-def _buildings(
-    rng: np.random.Generator, ground: Ground, away: Floats, facing: Floats, taken: Array, density: float
-) -> Array:
-    chosen, at = _spots(rng, ground, away, 11.0, 17.0, 6.0)
-    made = []
-    for (row, column), (x, y) in zip(chosen, at, strict=True):
-        house = rng.random() < 0.35
-        deep, wide = (rng.uniform(8, 10), rng.uniform(9, 13)) if house else (rng.uniform(10, 14), rng.uniform(11, 20))
-        reach = int(np.hypot(deep, wide) / 2) + 1
-        block = slice(max(row - reach, 0), row + reach + 1), slice(max(column - reach, 0), column + reach + 1)
-        clear = away[row, column] - deep / 2 > 3.5 and away[block].min() > 0.5
-        if rng.random() > 0.9 * density or not clear or taken[block].any():
-            continue
-        taken[max(row - reach + 2, 0) : row + reach - 1, max(column - reach + 2, 0) : column + reach - 1] = True
-        wall = _WALLS[rng.integers(len(_WALLS))] * rng.uniform(0.85, 1.1)
-        made.append((Shape.HOUSE if house else Shape.BUILDING, x, y, facing[row, column], deep, wide, rng.choice([4.6, 8.9]) if house else 3.1 * rng.integers(2, 7) + 0.6, wall))  # fmt: skip
-    return _rows(made)
-
-
-def _lamps(rng: np.random.Generator, ground: Ground, away: Floats, facing: Floats) -> Array:
-    chosen, at = _spots(rng, ground, away, 0.8, 1.8, 22.0)
-    length, width, height = SIZE[Shape.LAMP_POST]
-    return _rows(
-        [(Shape.LAMP_POST, x, y, facing[row, column], length, width, height, (0.5, 0.5, 0.5)) for (row, column), (x, y) in zip(chosen, at, strict=True)]
-    )  # fmt: skip
-
-
-def _trees(
-    rng: np.random.Generator, ground: Ground, away: Floats, facing: Floats, taken: Array, density: float
-) -> Array:
-    made = []
-    for low, high, spacing, share in ((2.9, 4.2, 9.0, 0.7), (4.5, 35.0, 9.0, 0.5)):
-        chosen, at = _spots(rng, ground, away, low, high, spacing)
-        for (row, column), (x, y) in zip(chosen, at, strict=True):
-            if taken[row, column] or rng.random() > share * density:
+def _trees(plot: _Plot, density: float) -> Array:
+    rng, made = plot.rng, []
+    for low, high, share in ((2.9, 4.2, 0.7), (4.5, 35.0, 0.5)):  # along the street, and behind the houses
+        for row, column, x, y in plot.spots(low, high, 9.0):
+            if plot.taken[row, column] or rng.random() > share * density:
                 continue
             draw = rng.random()
             shape = Shape.TREE if draw < 0.65 or low < 4 else Shape.CONIFER if draw < 0.8 else Shape.BUSH
-            size = np.array(SIZE[shape]) * rng.uniform(0.7, 1.25)
-            made.append((shape, x, y, rng.uniform(-np.pi, np.pi), size[0], size[1], size[2], _GREENS[rng.integers(len(_GREENS))] * rng.uniform(0.8, 1.15)))  # fmt: skip
+            length, width, height = np.array(SIZE[shape]) * rng.uniform(0.7, 1.25)
+            green = _GREENS[rng.integers(len(_GREENS))] * rng.uniform(0.8, 1.15)
+            made.append((shape, x, y, rng.uniform(-np.pi, np.pi), length, width, height, green))
     return _rows(made)
 
 
-def _rows(made: list[tuple[object, ...]]) -> Array:
+def _rows(made: list[tuple[Any, ...]]) -> Array:
     """Solids from tuples of shape, x, y, yaw, length, width, height and paint."""
     if not made:
         return solids(0)
     shape, x, y, yaw, length, width, height, colour = zip(*made, strict=True)
     return solids(
-        len(made), list(shape), x=x, y=y, yaw=yaw, length=length, width=width, height=height, colour=np.stack(colour)
-    )  # type: ignore[arg-type]
+        len(made), shape, x=x, y=y, yaw=yaw, length=length, width=width, height=height, colour=np.stack(colour)
+    )

@@ -38,7 +38,7 @@ def default_rig(width: int = 128, height: int = 64) -> Rig:
 
 
 def intrinsics(width: int, height: int, view: float) -> Floats:
-    """K (3, 3) of a pinhole camera with a horizontal field of view (rad); whole numbers are pixel centres, as in OpenCV."""
+    """K (3, 3) of a camera with a horizontal field of view (rad). Pixel centres are whole numbers, as in OpenCV."""
     f = width / 2 / np.tan(view / 2)
     return np.array([[f, 0.0, (width - 1) / 2], [0.0, f, (height - 1) / 2], [0.0, 0.0, 1.0]])
 

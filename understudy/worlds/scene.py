@@ -164,24 +164,81 @@ class Weather:
 
 _DAY = Weather()
 _GREY = replace(
-    _DAY, sun=(0.0, 0.0, 0.0), ambient=(0.60, 0.62, 0.65), zenith=(0.55, 0.58, 0.62), horizon=(0.72, 0.74, 0.76), clouds=0.0, visibility=2500.0
-)  # fmt: skip
+    _DAY,
+    sun=(0.0, 0.0, 0.0),
+    ambient=(0.60, 0.62, 0.65),
+    zenith=(0.55, 0.58, 0.62),
+    horizon=(0.72, 0.74, 0.76),
+    clouds=0.0,
+    visibility=2500.0,
+)
 _NIGHT = Weather(
-    sun=(0.0, 0.0, 0.0), ambient=(0.010, 0.012, 0.018), zenith=(0.003, 0.004, 0.009), horizon=(0.016, 0.015, 0.018),
-    clouds=0.0, visibility=2000.0, lamps=1.0, glow=0.05, exposure=1.7, noise=3.0,
-)  # fmt: skip
+    sun=(0.0, 0.0, 0.0),
+    ambient=(0.010, 0.012, 0.018),
+    zenith=(0.003, 0.004, 0.009),
+    horizon=(0.016, 0.015, 0.018),
+    clouds=0.0,
+    visibility=2000.0,
+    lamps=1.0,
+    glow=0.05,
+    exposure=1.7,
+    noise=3.0,
+)
 
 WEATHERS: dict[str, Weather] = {
     "clear": _DAY,
     "overcast": _GREY,
-    "rain": replace(_GREY, ambient=(0.40, 0.42, 0.46), zenith=(0.34, 0.37, 0.41), horizon=(0.48, 0.51, 0.55), visibility=600.0, wet=0.8, rain=0.6, lamps=0.35, glow=0.06, dirt=0.12, exposure=1.25, noise=1.5),
-    "fog": replace(_GREY, ambient=(0.52, 0.54, 0.56), zenith=(0.62, 0.64, 0.66), horizon=(0.66, 0.68, 0.70), visibility=90.0, lamps=0.4, glow=0.10),
-    "dusk": replace(_DAY, sun_elevation=0.06, sun=(0.30, 0.14, 0.05), ambient=(0.13, 0.13, 0.19), zenith=(0.06, 0.10, 0.24), horizon=(0.62, 0.36, 0.22), lamps=0.6, glow=0.05, exposure=1.8, noise=1.5),
-    "low_sun": replace(_DAY, sun_azimuth=0.05, sun_elevation=0.14, sun=(1.5, 1.05, 0.62), ambient=(0.24, 0.26, 0.31), zenith=(0.22, 0.36, 0.66), horizon=(1.0, 0.84, 0.62), clouds=0.15, wet=0.05, glow=0.12),
+    "rain": replace(
+        _GREY,
+        ambient=(0.40, 0.42, 0.46),
+        zenith=(0.34, 0.37, 0.41),
+        horizon=(0.48, 0.51, 0.55),
+        visibility=600.0,
+        wet=0.8,
+        rain=0.6,
+        lamps=0.35,
+        glow=0.06,
+        dirt=0.12,
+        exposure=1.25,
+        noise=1.5,
+    ),
+    "fog": replace(
+        _GREY,
+        ambient=(0.52, 0.54, 0.56),
+        zenith=(0.62, 0.64, 0.66),
+        horizon=(0.66, 0.68, 0.70),
+        visibility=90.0,
+        lamps=0.4,
+        glow=0.10,
+    ),
+    "dusk": replace(
+        _DAY,
+        sun_elevation=0.06,
+        sun=(0.30, 0.14, 0.05),
+        ambient=(0.13, 0.13, 0.19),
+        zenith=(0.06, 0.10, 0.24),
+        horizon=(0.62, 0.36, 0.22),
+        lamps=0.6,
+        glow=0.05,
+        exposure=1.8,
+        noise=1.5,
+    ),
+    "low_sun": replace(
+        _DAY,
+        sun_azimuth=0.05,
+        sun_elevation=0.14,
+        sun=(1.5, 1.05, 0.62),
+        ambient=(0.24, 0.26, 0.31),
+        zenith=(0.22, 0.36, 0.66),
+        horizon=(1.0, 0.84, 0.62),
+        clouds=0.15,
+        wet=0.05,
+        glow=0.12,
+    ),
     "night": _NIGHT,
     "rain_night": replace(_NIGHT, visibility=500.0, wet=0.9, rain=0.6, glow=0.09, dirt=0.12, noise=3.5),
     "dirty_lens": replace(_DAY, dirt=0.5, glow=0.04),
-}  # fmt: skip
+}
 
 
 def weather(name: str) -> Weather:

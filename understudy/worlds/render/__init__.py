@@ -66,7 +66,7 @@ class Renderer:
         self._canvas = canvas(max(width * height for width, height in self._sizes))
 
     def render(self, pose: Floats, moving: Array, seed: int = 0) -> Seen:
-        """Pictures from map_T_ego (3,) with the solids (N,) SOLID that are there now; the seed is for noise and rain."""
+        """Pictures from map_T_ego (3,) with the solids (N,) SOLID that are there now; the seed is for noise, rain."""
         moving = _checked(moving)
         out = np.empty((len(self._lens.direction), 3), np.uint8)
         counts = np.zeros((len(self._sizes), len(moving)), np.int32)

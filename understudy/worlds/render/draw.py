@@ -290,7 +290,8 @@ def _paint(f, s, material, bits, lit, view, plane, camera, pose, light, clear):
 @kernel
 def _hash(a, b, c):
     """A number in 0..1 of its own for every three integers."""
-    h = (np.uint32(a) * np.uint32(0x9E3779B1)) ^ (np.uint32(b) * np.uint32(0x85EBCA77)) ^ (np.uint32(c) * np.uint32(0xC2B2AE3D))  # fmt: skip
+    h = np.uint32(a) * np.uint32(0x9E3779B1) ^ np.uint32(b) * np.uint32(0x85EBCA77)
+    h ^= np.uint32(c) * np.uint32(0xC2B2AE3D)
     h = np.uint32((h ^ (h >> np.uint32(15))) * np.uint32(0x2C1B3C6D))
     h = np.uint32((h ^ (h >> np.uint32(12))) * np.uint32(0x297A2D39))
     return float(h ^ (h >> np.uint32(15))) / 4294967296.0

@@ -38,10 +38,8 @@ class Lens(NamedTuple):
     """C cameras in flat arrays: samples row by row (2H x 2W), pixels row by row (H x W)."""
 
     camera: Array  # (C,) CAMERA
-    ray: Array  # (2, samples) float32 u, v: a sample looks along (u, v, 1) in its camera's frame; nan where it sees nothing
-    column: (
-        Array  # (C, BINS, 2) int32: the first sample column that may see a u in this bin or above, one beyond the last
-    )
+    ray: Array  # (2, samples) float32 u, v: a sample looks along (u, v, 1) in its camera's frame; nan where black
+    column: Array  # (C, BINS, 2) int32: the first column of samples that may see a u in this bin, one beyond the last
     row: Array  # (C, BINS, 2) int32: the same of rows and v
     direction: Array  # (pixels, 3) float32: unit vector of each pixel's centre in the ego frame
     distance: Array  # (pixels,) float32: to the ground, m; infinite for the sky, -infinite for black corners
@@ -51,7 +49,10 @@ class Lens(NamedTuple):
 
 
 def lens(rig: Rig, cell: float) -> Lens:
-    """The tables of a rig above a ground of cells of `cell` metres. Pixels that the lens model cannot explain stay black."""
+    """A rig's tables above a ground of cells of `cell` metres. Pixels for which the lens model has no ray stay black.
+
+    Raises DataError on a camera that has only such pixels.
+    """
     width, height = np.asarray(rig.size, np.int64).T
     camera = np.zeros(len(rig.names), CAMERA)
     camera["width"], camera["height"], camera["focal"] = width, height, rig.K[:, 0, 0]
@@ -97,7 +98,7 @@ def _quarters(grid: Floats) -> Floats:
 
 
 def _bins(u: Floats) -> Array:
-    """For each bin of u (rows, columns), the columns that may see it (BINS, 2), whatever the lens: first, one beyond last."""
+    """The columns that may see each bin of u (rows, columns), whatever the lens: (BINS, 2) first, one beyond last."""
     known = np.isfinite(u)
     edge = np.linspace(np.nanmin(u), np.nanmax(u), BINS + 1)
     highest = np.maximum.accumulate(np.where(known, u, -np.inf).max(axis=0))  # of a column and all to its left
@@ -110,8 +111,8 @@ def _bins(u: Floats) -> Array:
 def _pixels(seen: Floats, ego_T_cam: Floats, cell: float) -> tuple[Array, Array, Array, Array, Array]:
     """Direction, distance, spot, taps and level of each pixel, see Lens, from its samples' rays (2H, 2W, 3).
 
-    Taps lie along the longer side of the patch of ground that a pixel sees, and are as wide as the shorter. A lookup mixes
-    the nearest four cells, so that taps may lie two cells apart.
+    Taps lie along the longer side of the patch of ground that a pixel sees, and are as wide as the shorter. A lookup
+    mixes the nearest four cells, so that taps may lie two cells apart.
     """
     centre = ego_T_cam[:3, 3]
     ahead = seen @ ego_T_cam[:3, :3].T

@@ -20,15 +20,15 @@ def linear(srgb: Floats | tuple[float, ...]) -> Floats:
 
 @dataclass(frozen=True)
 class Material:
-    """How a face looks. `lit_by` are the bits of a solid's state that make it shine; `lamp` shines whenever lamps are on."""
+    """How a face looks."""
 
     srgb: tuple[float, float, float]
     tinted: bool = False  # multiplied by the solid's own paint
     gloss: float = 0.0  # how much of the sky it mirrors
     texture: int = PLAIN
     glow: tuple[float, float, float] = (0.0, 0.0, 0.0)  # linear light given off while shining
-    lit_by: int = 0
-    lamp: float = 0.0  # share of the glow while lamps are on
+    lit_by: int = 0  # bits of a solid's state that make it shine
+    lamp: float = 0.0  # share of the glow whenever lamps are on
 
 
 def _bit(light: Light) -> int:

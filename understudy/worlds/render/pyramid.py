@@ -32,9 +32,9 @@ SURFACES: dict[Surface, tuple[tuple[float, float, float], float]] = {
 class Pyramid(NamedTuple):
     """The ground's colours in levels, each twice as coarse as the one before.
 
-    A cell is four bytes in a word: from the lowest red, green, blue (roots of linear light, or asphalt would show steps)
-    and how much of the sky it mirrors when wet. The first level is twice as coarse as the ground's surfaces, so that a
-    marking's edge is smooth in it.
+    A cell is four bytes in a word: from the lowest red, green, blue (roots of linear light, or asphalt would show
+    steps) and how much of the sky it mirrors when wet. The first level is twice as coarse as the ground's surfaces, so
+    that a marking's edge is smooth in it.
     """
 
     start: Array  # (levels,) of each level in `colour`
@@ -63,7 +63,10 @@ def pyramid(ground: Ground) -> Pyramid:
 
 @kernel
 def _first_level(palette, surface, tile, cell):
-    """Colours (Y / 2, X / 2, 4) of surfaces (Y, X), with patches some metres wide and grain; linear light is averaged, not its root."""
+    """Colours (Y / 2, X / 2, 4) of surfaces (Y, X), with patches some metres wide and grain.
+
+    Linear light is averaged, not its root.
+    """
     rows, columns = (surface.shape[0] + 1) // 2, (surface.shape[1] + 1) // 2
     squared = palette * palette
     half = np.empty((rows, columns, 4), np.uint8)

@@ -62,8 +62,8 @@ def turned(matrix, a):
 def quad(index, flat, a, b, c, d, camera, screen):
     """Draws the convex quad a, b, c, d (camera frame; counter-clockwise seen from outside) into samples.
 
-    `flat` > 0 gives it that inverse depth throughout. Returns its plane (the inverse depth of a ray is their product), or
-    zeros where it looks away or misses the picture.
+    `flat` > 0 gives it that inverse depth throughout. Returns its plane (the inverse depth of a ray is their product),
+    or zeros where it looks away or misses the picture.
     """
     left, right = _widened(_widened(_widened(_widened((1e9, -1e9), 0, a, b), 0, b, c), 0, c, d), 0, d, a)
     upper, lower = _widened(_widened(_widened(_widened((1e9, -1e9), 1, a, b), 1, b, c), 1, c, d), 1, d, a)
@@ -87,7 +87,7 @@ def quad(index, flat, a, b, c, d, camera, screen):
 
 @kernel
 def _widened(bounds, axis, a, b):
-    """Bounds of u (axis 0) or v (axis 1) that take in a corner, and where the edge to the next passes the near plane."""
+    """Bounds of u (axis 0) or v (axis 1) that take in a corner, and where the edge beyond passes the near plane."""
     low, high = bounds
     if a[2] >= NEAR:
         at = a[axis] / a[2]

@@ -48,7 +48,12 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
         p, q = camera.pixel, camera.pixel + n
         rays = slice(camera.sample, camera.sample + 4 * n)
         screen = Screen(
-            lens.ray[0, rays], lens.ray[1, rays], lens.column[c], lens.row[c], canvas.inverse_depth[: 4 * n], canvas.face[: 4 * n]
+            lens.ray[0, rays],
+            lens.ray[1, rays],
+            lens.column[c],
+            lens.row[c],
+            canvas.inverse_depth[: 4 * n],
+            canvas.face[: 4 * n],
         )
         patches = Patches(lens.spot[p:q], lens.taps[p:q], lens.level[p:q], lens.distance[p:q])
         open_, shown, mirror = canvas.open[:n], canvas.light[:n], canvas.mirror[:n]
@@ -281,7 +286,7 @@ def _scatter(width, height, dirt, glow, light):
 
 @kernel
 def _expose(light, exposure, grain, out):
-    """Light to grey levels, (n,) each: a shoulder that keeps a lamp from turning white at once, sRGB, the sensor's noise.
+    """Light to grey levels, (n,) each: a shoulder so that lamps keep their colour, then sRGB, then the sensor's noise.
 
     The sRGB curve is approximated by roots (I. Taylor, "sRGB approximations for HLSL", 2012; within half a grey level),
     because roots are vector instructions and powers are not.

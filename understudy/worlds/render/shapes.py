@@ -191,19 +191,18 @@ def _barrier() -> Template:
     return barrier.frustum((-0.2, 0.2), _ALL, (0.45, 1.0), "striped", bottom="trim")
 
 
-def _tree() -> Template:
-    tree = Template().frustum(
-        (-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark", top_x=(-0.03, 0.03), top_y=(-0.03, 0.03)
-    )
-    return tree.blob((0.26, 1.0), 0.5, "leaves")
+def _tree(sides: int = 7, rings: int = 4) -> Template:
+    trunk = (-0.04, 0.04)
+    tree = Template().frustum(trunk, trunk, (0.0, 0.4), "bark", top_x=(-0.03, 0.03), top_y=(-0.03, 0.03))
+    return tree.blob((0.26, 1.0), 0.5, "leaves", sides, rings)
 
 
 def _conifer() -> Template:
     tree = Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.2), "bark")
     for low, high, wide, narrow in ((0.12, 0.50, 0.48, 0.22), (0.38, 0.76, 0.36, 0.14), (0.64, 1.0, 0.25, 0.0)):
-        for turned in (1.0, 0.72):
-            a, b = wide * turned, narrow * turned
-            tree.frustum((-a, a), (-b - wide * (1.3 - turned), b + wide * (1.3 - turned)), (low, high), "leaves", top_x=(-narrow / 2, narrow / 2), top_y=(-narrow / 2, narrow / 2))  # fmt: skip
+        top = (-narrow / 2, narrow / 2)
+        for x, y in ((wide, 0.7 * wide), (0.7 * wide, wide)):  # two crossed frusta are nearly round
+            tree.frustum((-x, x), (-y, y), (low, high), "leaves", top_x=top, top_y=top)
     return tree
 
 
@@ -307,9 +306,7 @@ def _far_pedestrian() -> Template:
 
 
 def _far_cone() -> Template:
-    cone = Template().frustum(
-        (-0.36, 0.36), (-0.36, 0.36), (0.0, 0.45), "orange", top_x=(-0.2, 0.2), top_y=(-0.2, 0.2)
-    )
+    cone = Template().frustum((-0.36, 0.36), (-0.36, 0.36), (0.0, 0.45), "orange", top_x=(-0.2, 0.2), top_y=(-0.2, 0.2))
     return cone.frustum((-0.2, 0.2), (-0.2, 0.2), (0.45, 0.7), "white").frustum(
         (-0.14, 0.14), (-0.14, 0.14), (0.7, 1.0), "orange"
     )
@@ -369,10 +366,10 @@ _FAR: dict[Shape, Callable[[], Template]] = {
     Shape.PEDESTRIAN: _far_pedestrian,
     Shape.CONE: _far_cone,
     Shape.EMERGENCY: lambda: _far_van(stripe="red", beacon=True),
-    Shape.TREE: lambda: Template().frustum((-0.04, 0.04), (-0.04, 0.04), (0.0, 0.4), "bark").blob((0.26, 1.0), 0.5, "leaves", sides=6, rings=3),
+    Shape.TREE: lambda: _tree(sides=6, rings=3),
     Shape.LAMP_POST: _far_lamp_post,
     Shape.SIGNAL: _far_signal,
-}  # fmt: skip
+}
 _DOT: dict[Shape, Callable[[], Template]] = {
     Shape.CAR: lambda: _dot((-0.4, 0.2), 0.6),
     Shape.VAN: lambda: _dot((-0.5, 0.35), 0.5, roof="paint"),
@@ -385,7 +382,7 @@ _DOT: dict[Shape, Callable[[], Template]] = {
 
 
 class Templates(NamedTuple):
-    """All templates in flat arrays: the quads of template t are `start[t]` to `start[t + 1]`; shape s has 3s, 3s + 1, 3s + 2."""
+    """All templates in flat arrays. Shape s has 3s, 3s + 1 and 3s + 2; template t has quads `start[t]:start[t + 1]`."""
 
     start: Array  # (3S + 1,) int32
     quad: Array  # (Q, 4, 3) float32
