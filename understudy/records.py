@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -476,7 +477,7 @@ class Drive:
     @property
     def metres(self) -> float:
         """Length of the path driven; nan without poses or speed."""
-        if "x" in self:
+        if self.has("pose"):
             steps = np.hypot(np.diff(self["x"]), np.diff(self["y"]))
             return float(np.nansum(steps))
         if "speed" in self and len(self) > 1:
@@ -584,18 +585,31 @@ class Observation:
 class Reader(Protocol):
     """Finds the drives of a log format under a folder, and reads one."""
 
-    def scan(self, root: Any) -> Iterator[str]:
+    def scan(self, root: Path) -> Iterator[str]:
         """Keys of the drives under `root`, sorted."""
         ...
 
-    def read(self, root: Any, key: str) -> Drive: ...
+    def fingerprint(self, root: Path, key: str) -> str:
+        """A hash of what the drive's log holds, whatever it is called and wherever it lies."""
+        ...
+
+    def read(self, root: Path, key: str) -> Drive:
+        """The drive; pictures are left in the log until they are asked for."""
+        ...
 
 
 class Policy(Protocol):
     """What can drive. It keeps nothing between calls: all that it needs is in the observation."""
 
-    needs: ClassVar[tuple[str, ...]]
-    history_s: ClassVar[tuple[float, ...]]  # ages of the frames it wants, decreasing to 0
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns, or words of Drive.NEEDS."""
+        ...
+
+    @property
+    def history_s(self) -> tuple[float, ...]:
+        """Ages of the frames it wants, decreasing to 0."""
+        ...
 
     def plan(self, seen: Observation) -> Plan: ...
 
@@ -603,6 +617,9 @@ class Policy(Protocol):
 class Trigger(Protocol):
     """Says which moments of a drive matter, and how much."""
 
-    needs: ClassVar[tuple[str, ...]]
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns, or words of Drive.NEEDS."""
+        ...
 
     def find(self, drive: Drive) -> Iterator[Event]: ...
