@@ -108,6 +108,7 @@ class City:
         self.ended = ""
         self.who = Driver.HUMAN
         self.pushed = False
+        self._push, self._push_until_s = 0.0, 0.0
         self._visibility = weather(scenario.weather).visibility
         self._patience_s = 60.0 + scenario.metres / 2.0
         limit = self.way.limit_at(0.0)
@@ -145,9 +146,15 @@ class City:
         follower = Follower(self.ego.pose, self.ego.speed, plan.likeliest[0])
         for tick in range(PLAN_EVERY):
             if not self.ended:
-                self.ego.drive(*follower.control(self.ego, tick * TICK_S))
+                accel, wheel = follower.control(self.ego, tick * TICK_S)
+                self.pushed = self.t_s < self._push_until_s
+                self.ego.drive(accel, wheel + self._push * self.pushed)
                 self.t_s = round(self.t_s + TICK_S, 6)
                 self._tick()
+
+    def push(self, wheel: float, seconds: float) -> None:
+        """Turn the wheels aside (rad, left positive) for a while: to see, and to learn, how a driver recovers."""
+        self._push, self._push_until_s = wheel, self.t_s + seconds
 
     def _tick(self) -> None:
         """Everybody else takes the same tick, and the instant is kept."""

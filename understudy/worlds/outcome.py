@@ -13,7 +13,7 @@ import numpy as np
 
 from understudy.metrics import SUBSCORES, Scene, score
 from understudy.observe import driven
-from understudy.records import Drive, Observation, Plan, Policy
+from understudy.records import Drive, Floats, Observation, Plan, Policy
 
 _WINDOW = 40  # instants that a score looks ahead
 _EVERY = 10
@@ -65,6 +65,6 @@ def judged(drive: Drive) -> Outcome:
     return Outcome(str(facts["scenario"]), ended, completion, at_fault, drive.metres, drive.seconds, worth, means)
 
 
-def _mean(values: np.ndarray) -> float:  # type: ignore[type-arg]
+def _mean(values: Floats) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else float("nan")

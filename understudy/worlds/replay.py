@@ -86,7 +86,9 @@ class Replay:
         end = float(self.way.line.project(self._poses[-1:, :2])[0][0])
         self.way.goal, self._start = max(end, self.way.s + 1.0), self.way.s
         self._others.begin(self._now)
-        self.ended, self._rows, self._crowds = "", [], []
+        self.ended = ""
+        self._rows: list[tuple[float, ...]] = []
+        self._crowds: list[dict[str, Array]] = []
         self._furthest = self.way.s
         self._keep()
         return self.observe()

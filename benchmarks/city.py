@@ -1,0 +1,120 @@
+"""How fast the city is, and how well its drivers drive in it.
+
+    python benchmarks/city.py speed [--minutes 3]        times real time on one core
+    python benchmarks/city.py drivers OUT.jsonl [--km 50] [--driver expert] [--processes 2]
+
+`drivers` goes on where OUT.jsonl stops, one route a line, and prints the table of docs/city.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from understudy import workers
+from understudy.policies import named
+from understudy.recorder import write
+from understudy.worlds import towns
+from understudy.worlds.city import City
+from understudy.worlds.outcome import Outcome, drive_with, judged
+from understudy.worlds.rig import default_rig
+from understudy.worlds.scenario import Scenario
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_subparsers(required=True)
+    speed_ = what.add_parser("speed")
+    speed_.add_argument("--minutes", type=float, default=3.0)
+    speed_.set_defaults(run=lambda args: speed(args.minutes))
+    drivers_ = what.add_parser("drivers")
+    drivers_.add_argument("out", type=Path)
+    drivers_.add_argument("--km", type=float, default=50.0)
+    drivers_.add_argument("--driver", default="expert")
+    drivers_.add_argument("--processes", type=int, default=2)
+    drivers_.set_defaults(run=lambda args: drivers(args.out, args.km, args.driver, args.processes))
+    args = parser.parse_args()
+    args.run(args)
+
+
+def speed(minutes: float) -> None:
+    """Simulate, and record, for some minutes in a town; SUMO shares the core."""
+    os.environ["NUMBA_NUM_THREADS"] = "1"
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})  # SUMO inherits it: one core for both
+    cases: tuple[tuple[str, bool, bool], ...] = (
+        ("without cameras", False, False),
+        ("without cameras, into MCAP with truth", False, True),
+        ("six cameras of 128 x 64, into MCAP with truth", True, True),
+    )
+    for name, cameras, recorded in cases:
+        with City(rig=default_rig() if cameras else None) as world, tempfile.TemporaryDirectory() as folder:
+            drive_for(world, 2.0)  # compile, build the town
+            started = time.perf_counter()
+            seconds = drive_for(world, minutes * 60)
+            if recorded:
+                write(world.drive(), Path(folder) / "drive.mcap")
+            print(f"{name:50s} {seconds / (time.perf_counter() - started):6.1f} x real time", flush=True)
+
+
+def drive_for(world: City, seconds: float) -> float:
+    world.begin(Scenario(town="organic:1", route="r1:8000", seed=3))
+    while not world.ended and world.t_s < seconds:
+        world.advance(world.expert.plan())
+    return world.t_s
+
+
+def drivers(out: Path, km: float, driver: str, processes: int) -> None:
+    """Everyday routes in towns of the gate's side, in turn, until so many kilometres were driven."""
+    done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    where = towns.towns_of("gate", count=12)
+    metres, number = sum(row["metres"] for row in done), len(done)
+    while metres < km * 1000 and number < 400:
+        block = [Scenario(town=where[n % 12], route=f"r{n}", seed=n) for n in range(number, number + 4 * max(processes, 1))]
+        with out.open("a") as file:
+            for outcome in workers.map_drives(partial(one, driver), block, processes):
+                row = outcome.value or {"scenario": outcome.name, "ended": outcome.error, "metres": 0.0}
+                done.append(row)
+                metres += row["metres"]
+                print(json.dumps(row), file=file, flush=True)
+        number += len(block)
+        table(driver, done)
+
+
+def one(driver: str, scenario: Scenario) -> dict[str, object]:
+    """The outcome of one scenario."""
+    policy = None if driver == "expert" else named(driver).policy
+    with City(policy.needs if policy else (), policy.history_s if policy else (0.0,)) as world:
+        if policy is None:
+            world.begin(scenario)
+            while not world.ended:
+                world.advance(world.expert.plan())
+        else:
+            drive_with(world, policy, world.reset(scenario))
+        outcome: Outcome = judged(world.drive())
+        return dataclasses.asdict(outcome)
+
+
+def table(driver: str, rows: list[dict[str, object]]) -> None:
+    known = [row for row in rows if "score" in row]
+    mean: Callable[[str], float] = lambda name: float(np.nanmean([row[name] for row in known]))  # type: ignore[arg-type]  # noqa: E731
+    km = sum(float(row["metres"]) for row in known) / 1000  # type: ignore[arg-type]
+    ends = {end: sum(row["ended"] == end for row in rows) for end in sorted({str(row["ended"]) for row in rows})}
+    print(
+        f"| {driver} | {len(known)} | {km:.1f} | {mean('completion'):.1%} | {sum(bool(r['at_fault']) for r in known)} "
+        f"| {mean('score'):.3f} | {ends} |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
