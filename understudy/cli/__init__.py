@@ -1,0 +1,11 @@
+"""The command line: parse, call one stage, show.
+
+Nothing heavy is imported at the top of these files: `--help` must answer at once, so a command imports its stage.
+Exit codes: 0 done, 1 something the user can mend (or some items failed), 2 wrong usage.
+"""
+
+from understudy.cli.group import main
+
+from understudy.cli import logs, find, upkeep  # isort: skip  # in the order of the trip, which is that of the help
+
+__all__ = ["find", "logs", "main", "upkeep"]

@@ -1,0 +1,145 @@
+"""The seconds that matter: shadow runs, clips, the page, questions in SQL."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
+from understudy.cli.output import emit, number, open_lake, progress, reasons, tell_failures
+from understudy.errors import UnderstudyError
+
+
+@main.command(
+    epilog="""understudy shadow lane_follow
+    understudy shadow constant_turn pilot.onnx --processes 2
+    understudy shadow lane_follow --set lane_follow.headway_s=2.0"""
+)
+@click.argument("policies", nargs=-1, required=True)
+@set_option
+@processes_option
+@json_option
+@lake_option
+@click.pass_context
+def shadow(
+    ctx: click.Context,
+    policies: tuple[str, ...],
+    assignments: tuple[str, ...],
+    processes: int,
+    as_json: bool,
+    lake: Path | None,
+) -> None:
+    """Let POLICIES plan silently at every instant.
+
+    A policy is a name (see `understudy plugins policy`), `module:Class`, or a model.onnx with its card beside it.
+    Several share one pass over a drive. A drive that lacks what a policy needs is skipped and counted.
+    """
+    from understudy import settings
+    from understudy import shadow as stage
+
+    told = settings.parse(assignments)
+    if stray := sorted(set(told) - set(policies)):
+        raise UnderstudyError(f"--set wants POLICY.KEY=VALUE with one of {', '.join(policies)}, got {stray[0]!r}")
+    with progress("planning") as tell:
+        reports = stage.run(open_lake(lake), policies, told, processes, tell)
+    rows = [
+        {"id": name, "planned": len(r.made), "kept": len(r.kept), "skipped": len(r.skipped), "failed": len(r.failures)}
+        for name, r in reports.items()
+    ]
+    emit(rows, dict.fromkeys(("id", "planned", "kept", "skipped", "failed"), str), as_json, "")
+    for name, report in reports.items():
+        for count, reason in reasons(report.skipped):
+            click.echo(f"{name}: {count} drives skipped, {reason}", err=True)
+        tell_failures(f"shadowed by {name}", report.failures)
+    ctx.exit(1 if any(report.failures for report in reports.values()) else 0)
+
+
+@main.command(
+    epilog="""understudy mine --budget 20
+    understudy mine --budget 120s --set context_s=6"""
+)
+@click.option("--budget", help="So many clips (20), or so many seconds of clips (120s) [default: 20].")
+@set_option
+@processes_option
+@json_option
+@lake_option
+@click.pass_context
+def mine(
+    ctx: click.Context,
+    budget: str | None,
+    assignments: tuple[str, ...],
+    processes: int,
+    as_json: bool,
+    lake: Path | None,
+) -> None:
+    """Find events, and keep the clips that matter most.
+
+    Prints what each trigger brought. Triggers and their settings can be told in the lake's understudy.toml, under
+    [mine]; --set takes the same keys.
+    """
+    from understudy import mine as stage
+    from understudy import settings
+
+    here = open_lake(lake)
+    told = settings.merge(settings.read(here.root / "understudy.toml").get("mine", {}), settings.parse(assignments))
+    if budget is not None:
+        told["budget"] = budget
+    with progress("mining") as tell:
+        mined = stage.run(here, settings.fill(stage.Mine, told, prefix="mine"), processes, tell)
+    rows = [
+        {"id": one.trigger, "events": one.events, "per_hour": one.per_hour, "clips": one.clips, "drives": one.drives}
+        for one in sorted(mined.yields, key=lambda one: (-one.clips, -one.events, one.trigger))
+    ]
+    silent = [] if as_json or not sys.stdout.isatty() else [row for row in rows if not row["events"]]
+    fired = [row for row in rows if row not in silent]
+    emit(fired, {"id": str, "events": str, "per_hour": number(1), "clips": str, "drives": str}, as_json, "")
+    if silent:
+        click.echo(f"{len(silent)} more triggers found nothing", err=True)
+    seconds = sum(clip.seconds for clip in mined.clips)
+    click.echo(f"{len(mined.clips)} clips kept, {seconds:.0f} s; `understudy show` shows them", err=True)
+    tell_failures("searched", mined.report.failures)
+    ctx.exit(1 if mined.report.failures else 0)
+
+
+@main.command(
+    epilog="""understudy show
+    understudy show sample-cut-in/2.0:8.0"""
+)
+@click.argument("identifier", required=False)
+@json_option
+@lake_option
+def show(identifier: str | None, as_json: bool, lake: Path | None) -> None:
+    """Write a page of moments, and print where it is.
+
+    Of all kept clips, or of what an IDENTIFIER names.
+
+    An identifier is a DRIVE, a stretch of one (DRIVE/12.0:18.0), clip:... or event:...; a drive's name may be cut short
+    where no other begins alike.
+    """
+    from understudy.web.show import show as write
+
+    path = write(open_lake(lake), identifier)
+    click.echo(json.dumps({"id": identifier or "clips", "page": str(path)}) if as_json else str(path))
+
+
+@main.command(epilog="""understudy query "SELECT trigger, count(*) FROM events GROUP BY trigger" """)
+@click.argument("sql")
+@click.option("--as-of", metavar="RUN", help="The lake as it was after an earlier run.")
+@json_option
+@lake_option
+def query(sql: str, as_of: str | None, as_json: bool, lake: Path | None) -> None:
+    """Ask a question in SQL over all tables of the lake.
+
+    DuckDB answers. It can only read, and only the lake.
+    """
+    rows = open_lake(lake).at(as_of).query(sql).to_pylist()
+    names = list(rows[0]) if rows else []
+    emit(
+        rows,
+        {name: lambda value: f"{value:.6g}" if isinstance(value, float) else str(value) for name in names},
+        as_json,
+        "no rows",
+    )
