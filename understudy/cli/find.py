@@ -11,6 +11,7 @@ import click
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
 from understudy.cli.output import emit, number, open_lake, progress, reasons, tell_failures
 from understudy.errors import UnderstudyError
+from understudy.evidence import Share
 
 
 @main.command(
@@ -143,3 +144,38 @@ def query(sql: str, as_of: str | None, as_json: bool, lake: Path | None) -> None
         as_json,
         "no rows",
     )
+
+
+@main.command(epilog="understudy audit")
+@click.option("--kept", is_flag=True, help="Look at the kinds that no trigger may be tuned on, too.")
+@json_option
+@lake_option
+def audit(kept: bool, as_json: bool, lake: Path | None) -> None:
+    """Hold the triggers against what really happened.
+
+    For drives of the city, whose rare events are known: the share of each kind that its triggers caught (recall), and
+    of each trigger's events the share that lie on one (precision, a lower bound), with 95 % intervals.
+    """
+    from understudy.audit import audit_lake
+    from understudy.worlds.events import KINDS
+
+    expected = {name: kind.triggers for name, kind in KINDS.items() if kept or not kind.kept}
+    found = audit_lake(open_lake(lake), expected)
+    kinds = [
+        {"id": one.kind, "happened": one.recall.n, "caught": one.recall.hits, **_share("recall", one.recall)}
+        | {"by": ", ".join(f"{name} {hits}" for name, hits in one.first.items() if hits)}
+        for one in found.kinds
+    ]
+    triggers = [
+        {"id": one.trigger, "per_hour": one.per_hour, **_share("precision", one.precision)} for one in found.triggers
+    ]
+    two = number(2)
+    none = "no drive in the lake knows its truth; `understudy fleet drive` records some"
+    emit(kinds, {"id": str, "happened": str, "recall": two, "low": two, "high": two, "by": str}, as_json, none)
+    emit(triggers, {"id": str, "per_hour": number(1), "precision": two, "low": two, "high": two}, as_json, none)
+    click.echo(f"{found.hours:.1f} hours", err=True)
+
+
+def _share(name: str, share: Share) -> dict[str, float]:
+    low, high = share.interval
+    return {name: share.value, "low": low, "high": high}
