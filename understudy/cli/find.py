@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
 from understudy.cli.output import emit, number, open_lake, progress, reasons, tell_failures
 from understudy.errors import UnderstudyError
-from understudy.evidence import Share
+
+if TYPE_CHECKING:
+    from understudy.evidence import Share
 
 
 @main.command(
