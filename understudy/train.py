@@ -30,15 +30,16 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from understudy.errors import DataError, UnderstudyError
-from understudy.geometry import Grid, lift_table
+from understudy.geometry import Grid
 from understudy.network import views
 from understudy.network.losses import losses, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
+from understudy.network.predict import inputs_of, table_of
 from understudy.network.samples import Batch, Samples
 from understudy.network.sizes import Size, size_of
 from understudy.records import Array, Ints
-from understudy.store import Lake, code_version
+from understudy.store import Lake, Part, code_version
 from understudy.store.files import digest, write_whole
 
 STAGE = "train"
@@ -93,14 +94,14 @@ def run(
     code = code_version(["understudy.train", "understudy.store"])
     told = {name: value for name, value in asdict(settings).items() if name != "save_every_s"}
     told["steer_m"] = None if math.isnan(settings.steer_m) else settings.steer_m
-    with lake.run(STAGE, f"{settings.size}-{digest([samples.name, told])[:8]}", told, code) as run:
-        part = run.part(samples.name, [samples.name])
-        if part.done:
-            return Trained(part.hash, settings.steps, math.nan, math.nan, new=False)
-        folder = lake.root / "training" / part.hash
-        with _distributed() as device:
-            network, speed, waiting = train(samples, size, settings, folder, device, on_log)
-        weights = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    key = f"{settings.size}-{digest([samples.name, told])[:8]}"
+    part = Part(lake.root, STAGE, key, samples.name, (samples.name,), told, code)
+    if part.done:
+        return Trained(part.hash, settings.steps, math.nan, math.nan, new=False)
+    folder = lake.root / "training" / part.hash
+    with _processes() as device:
+        network, speed, waiting = train(samples, size, settings, folder, device, on_log)
+    if _rank() == 0:
         about = {
             "network": asdict(size),
             "settings": told,
@@ -109,14 +110,11 @@ def run(
             "labels": sorted({label for drive in samples.drives for label in drive.labels}),
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
         }
-        if _rank() == 0:
-            blobs = {
-                "model.safetensors": save(weights),
-                "model.json": json.dumps(about, sort_keys=True).encode(),
-                "log.jsonl": (folder / "log.jsonl").read_bytes(),
-            }
-            part.write({}, blobs, about=about)
-        return Trained(part.hash, settings.steps, speed, waiting, new=True)
+        weights = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+        blobs = {"model.safetensors": save(weights), "log.jsonl": (folder / "log.jsonl").read_bytes()}
+        with lake.run(STAGE, key, told, code) as run:
+            run.part(samples.name, [samples.name]).write({}, blobs, about=about)
+    return Trained(part.hash, settings.steps, speed, waiting, new=True)
 
 
 def shape(samples: Samples, name: str) -> Size:
@@ -152,7 +150,7 @@ def train(
     checkpoint = Checkpoint(folder, network, averaged, optimizer)
     first = checkpoint.load()
     learner: nn.Module = torch.compile(network) if settings.compile else network  # type: ignore[assignment]
-    if dist.is_initialized():
+    if _world() > 1:
         learner = DistributedDataParallel(learner)
     learner.train()
 
@@ -250,9 +248,8 @@ class Feed:
     def _batch(self, step: int) -> dict[str, Any]:
         chunks = self._order(0)
         chunk = self._order(step // len(chunks))[step % len(chunks)]
-        world = dist.get_world_size() if dist.is_initialized() else 1
         view = int(np.random.default_rng([self.settings.seed, 1, step]).integers(self.settings.views))
-        tensors = self._tensors(self.samples.take(chunk[_rank() :: world]), view)
+        tensors = self._tensors(self.samples.take(chunk[_rank() :: _world()]), view)
         index, weight = self.table(int(self.samples.rig_number[chunk[0]]), view)
         tensors["inputs"] |= {"index": index, "weight": weight}
         return tensors
@@ -270,8 +267,8 @@ class Feed:
 
     def _table(self, rig: int, view: int) -> tuple[Tensor, Tensor]:
         size, seen_by = self.size, views.rig_from(self.samples.rigs[rig], self.views[view])
-        index, weight = lift_table(seen_by, size.grid, np.array(size.heights), size.features)
-        return torch.from_numpy(index).to(self.device), torch.from_numpy(weight).float().to(self.device)
+        index, weight = table_of(seen_by, size)
+        return index.to(self.device), weight.to(self.device)
 
     def _tensors(self, batch: Batch, view: int) -> dict[str, Any]:
         pose, settings = self.views[view], self.settings
@@ -283,17 +280,6 @@ class Feed:
             "inputs": {name: value.to(self.device) for name, value in inputs.items()},
             "labels": {name: torch.from_numpy(value).to(self.device) for name, value in labels.items()},
         }
-
-
-def inputs_of(batch: Batch, blind: bool = False) -> dict[str, Tensor]:
-    """What the network is given of a batch, beside the lift table."""
-    seen = np.zeros_like(batch.picture_valid) if blind else batch.picture_valid
-    state = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in batch.state.items()}
-    return {
-        "pictures": torch.from_numpy(batch.pictures),
-        "valid": torch.from_numpy(seen),
-        **{name: state[name] for name in ("past_poses", "speed", "yaw_rate", "command")},
-    }
 
 
 # State ----------------------------------------------------------------------------------------------------------------
@@ -373,15 +359,19 @@ class Log:
 
 
 def _rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
+    return int(os.environ.get("RANK", 0))
+
+
+def _world() -> int:
+    return int(os.environ.get("WORLD_SIZE", 1))
 
 
 @contextmanager
-def _distributed() -> Iterator[torch.device]:
+def _processes() -> Iterator[torch.device]:
     """The device of this process; where torchrun started several, their group."""
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    if _world() == 1:
         yield device
         return
     dist.init_process_group("nccl" if cuda else "gloo")

@@ -29,7 +29,7 @@ def lift(maps: Tensor, index: Tensor, weight: Tensor, size: Size) -> Tensor:
     level = torch.arange(heights, device=index.device)[:, None, None] * (cameras * h * w)
     places = (index.reshape(heights, cells, -1) + level).permute(1, 0, 2).reshape(cells, -1)  # (X * Y, Z * 8)
     shares = weight.reshape(heights, cells, -1).permute(1, 0, 2).reshape(cells, -1)
-    view = _weighted_sum(flat.float(), places, shares).reshape(*size.grid.shape, batch, -1)
+    view = _weighted_sum(flat, places, shares.to(flat.dtype)).reshape(*size.grid.shape, batch, -1)
     return view.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
 
 

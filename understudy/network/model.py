@@ -10,6 +10,8 @@ by instant: nothing else passes from one instant to the next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -26,8 +28,9 @@ class Network(nn.Module):
         super().__init__()
         self.size = size
         self.backbone = Backbone(size)
-        self.glance = nn.Conv2d(size.bev, GLANCE, 1)
-        self.heights = nn.Conv2d(size.bev, size.bev * len(size.heights), 1)
+        # Without bias, so that a camera without a picture says nothing.
+        self.glance = nn.Conv2d(size.bev, GLANCE, 1, bias=False)
+        self.heights = nn.Conv2d(size.bev, size.bev * len(size.heights), 1, bias=False)
         self.settle = nn.Sequential(nn.BatchNorm2d(size.bev), nn.ReLU())
         self.trunk = Trunk(size.bev * len(size.history_s), size.trunk, len(CHANNELS))
         self.planner = Planner(size, CLASSES)
@@ -41,24 +44,29 @@ class Network(nn.Module):
         batch, cameras = pictures.shape[:2]
         flat = pictures.flatten(0, 1).permute(0, 3, 1, 2).float() * (1 / 128) - 1  # (B * C, 3, H, W)
         maps = self.backbone(flat)  # (B * C, D, h, w)
-        there = valid.reshape(batch * cameras, 1, 1, 1).to(maps.dtype)
-        glance = (torch.relu(self.glance(maps)) * there).amax(dim=(2, 3)).reshape(batch, cameras, -1).amax(dim=1)
-        raised = self.heights(maps) * there  # (B * C, Z * D, h, w)
+        maps = maps * valid.reshape(batch * cameras, 1, 1, 1).to(maps.dtype)
+        glance = torch.relu(self.glance(maps).amax(dim=(2, 3)).reshape(batch, cameras, -1).amax(dim=1))
+        raised = self.heights(maps)  # (B * C, Z * D, h, w)
         view = lift(raised.reshape(batch, cameras, *raised.shape[1:]), index, weight, self.size)
         return self.settle(view), glance
 
     def decide(
-        self, views: Tensor, glance: Tensor, past_poses: Tensor, speed: Tensor, yaw_rate: Tensor, command: Tensor
+        self,
+        views: Sequence[Tensor],
+        glance: Tensor,
+        past_poses: Tensor,
+        speed: Tensor,
+        yaw_rate: Tensor,
+        command: Tensor,
     ) -> dict[str, Tensor]:
-        """Answers from the views (B, F, D, X, Y) of the history, oldest first, the newest glance (B, G), where the car
-        was at each frame (B, F, 3) in the ego frame of now, and its newest speed, yaw rate and command (B,).
+        """Answers from the views of the history, F of (B, D, X, Y), oldest first, the newest glance (B, G), where the
+        car was at each frame (B, F, 3) in the ego frame of now, and its newest speed, yaw rate and command (B,).
 
         `bev` (B, 8, X, Y) in the order of labelers.bev.CHANNELS, the first four as logits; `poses` (B, M, K, 4) with
         `choice` (B, M) logits; `spread` (B,); `embedding` (B, 64); `light` (B, 5) logits; `control` (B, 2).
         """
-        newest = views.shape[1] - 1
-        moved = [align(views[:, frame], past_poses[:, frame], self.size.grid) for frame in range(newest)]
-        together = torch.cat([*moved, views[:, newest].float()], dim=1)
+        moved = [align(view, past_poses[:, frame], self.size.grid) for frame, view in enumerate(views[:-1])]
+        together = torch.cat([*moved, views[-1].float()], dim=1)
         bev, deep = self.trunk(together)
         return {"bev": bev.float(), **self.planner(deep, glance, state_of(speed, yaw_rate, command))}
 
@@ -79,5 +87,4 @@ class Network(nn.Module):
         with torch.no_grad():
             past = [self.encode(pictures[:, frame], valid[:, frame], index, weight)[0] for frame in range(newest)]
         view, glance = self.encode(pictures[:, newest], valid[:, newest], index, weight)
-        views = torch.stack([*past, view], dim=1)
-        return self.decide(views, glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)
+        return self.decide([*past, view], glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)

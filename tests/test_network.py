@@ -1,0 +1,305 @@
+"""The geometry of the network is right in closed form; its parts keep their word for any rig."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from understudy.errors import UnknownName
+from understudy.geometry import Grid, compose, inverse, lift_table, move, project, transform
+from understudy.labelers import UNKNOWN
+from understudy.network import views
+from understudy.network.bev import align, lift
+from understudy.network.losses import losses, total
+from understudy.network.model import Network
+from understudy.network.plan import modes_of
+from understudy.network.sizes import SIZES, size_of
+from understudy.records import PLAN_STEPS, Floats, Rig
+from understudy.worlds.rig import default_rig
+
+NANO = size_of("nano")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def some_rig(cameras: tuple[int, ...] = (0, 1, 2, 3, 4)) -> Rig:
+    whole = default_rig()
+    chosen = list(cameras)
+    return Rig(
+        tuple(whole.names[c] for c in chosen), whole.size[chosen], whole.K[chosen], whole.ego_T_cam[chosen],
+        tuple(whole.distortion[c] for c in chosen), tuple(whole.coefficients[c] for c in chosen),
+    )  # fmt: skip
+
+
+def table(rig: Rig, grid: Grid = NANO.grid) -> tuple[torch.Tensor, torch.Tensor]:
+    index, weight = lift_table(rig, grid, np.array(NANO.heights), NANO.features)
+    return torch.from_numpy(index), torch.from_numpy(weight).float()
+
+
+def painted(rig: Rig, paint: object, size: tuple[int, int]) -> Floats:
+    """What maps (C, h, w) of the cameras show of a ground that is painted by a function of x, y; nan above it."""
+    w, h = size
+    out = np.full((len(rig.names), h, w), np.nan)
+    for c in range(len(rig.names)):
+        u, v = np.meshgrid(np.arange(w), np.arange(h))
+        pixels = (np.stack([u, v], -1) + 0.5) * (rig.size[c] / np.array([w, h])) - 0.5
+        rays = np.stack(
+            [*np.moveaxis((pixels - rig.K[c, :2, 2]) / rig.K[c, [0, 1], [0, 1]], -1, 0), np.ones((h, w))], -1
+        )
+        along = rays @ rig.ego_T_cam[c, :3, :3].T
+        far = -rig.ego_T_cam[c, 2, 3] / np.where(along[..., 2] < -1e-6, along[..., 2], np.nan)
+        ground = rig.ego_T_cam[c, :3, 3] + far[..., None] * along
+        out[c] = paint(ground[..., 0], ground[..., 1])  # type: ignore[operator]
+    return out
+
+
+# Lift -----------------------------------------------------------------------------------------------------------------
+
+
+def test_lifting_a_picture_of_the_ground_gives_back_the_ground() -> None:
+    rig, features = some_rig(), (512, 256)
+    index, weight = lift_table(rig, NANO.grid, np.array([0.0]), features)
+    flat = replace(NANO, heights=(0.0,))
+    centres = NANO.grid.centres()
+    near = np.hypot(centres[..., 0], centres[..., 1]) < 14
+    for axis in (0, 1):  # ground painted with its own x, then with its own y
+        maps = np.nan_to_num(painted(rig, (lambda x, y: x) if axis == 0 else (lambda x, y: y), features))
+        view = lift(
+            torch.from_numpy(maps)[None, :, None].float(),
+            torch.from_numpy(index),
+            torch.from_numpy(weight).float(),
+            flat,
+        )[0, 0].numpy()
+        seen = (weight.sum(1) > 0).reshape(64, 64) & near
+        assert seen.mean() > 0.1
+        assert np.abs(view - centres[..., axis])[seen].max() < NANO.grid.cell / 2
+
+
+def test_a_cell_that_no_camera_sees_is_empty() -> None:
+    index, weight = table(some_rig((0,)))
+    view = lift(torch.ones(1, 1, 3 * 4, 16, 32), index, weight, NANO)
+    behind = NANO.grid.centres()[..., 0] < -1
+    assert (view[0, :, torch.from_numpy(behind)] == 0).all() and view.max() > 0
+
+
+def test_gathering_and_the_fast_sum_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    index, weight = table(some_rig())
+    maps = torch.randn(2, 5, 3 * 4, 16, 32)
+    fast = lift(maps, index, weight, NANO)
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    torch.testing.assert_close(lift(maps, index, weight, NANO), fast)
+
+
+def test_the_order_of_the_cameras_does_not_matter() -> None:
+    maps = torch.randn(1, 5, 3 * 4, 16, 32)
+    order = [3, 0, 4, 1, 2]
+    torch.testing.assert_close(
+        lift(maps, *table(some_rig()), NANO), lift(maps[:, order], *table(some_rig(tuple(order))), NANO)
+    )
+
+
+# Time -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_view_moves_with_the_car() -> None:
+    grid, cells = NANO.grid, NANO.grid.centres()
+    past = torch.from_numpy(np.moveaxis(cells, -1, 0)).float()[None]  # each cell tells where it lies
+    now_T_past = np.array([-4.0, 0.6, 0.2])
+    moved = align(past, torch.from_numpy(now_T_past)[None].float(), grid)[0].numpy()
+    expected = np.moveaxis(move(inverse(now_T_past), cells), -1, 0)
+    inside = (np.abs(expected[0] - 8) < 23) & (np.abs(expected[1]) < 23)
+    assert inside.mean() > 0.7
+    np.testing.assert_allclose(moved[:, inside], expected[:, inside], atol=1e-3)
+
+
+def test_standing_still_changes_nothing() -> None:
+    past = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(align(past, torch.zeros(2, 3), NANO.grid), past, atol=1e-4, rtol=0)
+
+
+# The whole ------------------------------------------------------------------------------------------------------------
+
+
+def given(rig: Rig, batch: int = 2) -> dict[str, torch.Tensor]:
+    random = np.random.default_rng(0)
+    cameras = len(rig.names)
+    index, weight = table(rig)
+    return {
+        "pictures": torch.from_numpy(random.integers(0, 256, (batch, 2, cameras, 64, 128, 3), dtype=np.uint8)),
+        "valid": torch.ones(batch, 2, cameras, dtype=torch.bool),
+        "past_poses": torch.tensor([[[-2.0, 0.1, 0.02], [0, 0, 0]]] * batch),
+        "speed": torch.full((batch, 2), 8.0),
+        "yaw_rate": torch.zeros(batch, 2),
+        "command": torch.ones(batch),
+        "index": index,
+        "weight": weight,
+    }
+
+
+def test_frames_that_were_kept_give_the_same_answer_as_frames_seen_again() -> None:
+    network, seen = Network(NANO).eval(), given(some_rig())
+    with torch.no_grad():
+        whole = network(**seen)
+        rows = [(seen["pictures"][:, f], seen["valid"][:, f], seen["index"], seen["weight"]) for f in (0, 1)]
+        (past, _), (now, glance) = (network.encode(*row) for row in rows)
+        state = (seen["past_poses"], seen["speed"][:, -1], seen["yaw_rate"][:, -1], seen["command"])
+        kept = network.decide([past, now], glance, *state)
+    for name in whole:
+        torch.testing.assert_close(kept[name], whole[name], msg=name)
+
+
+def test_what_comes_out_has_the_shapes_that_are_promised() -> None:
+    with torch.no_grad():
+        said = Network(NANO).eval()(**given(some_rig()))
+    shapes = {name: tuple(value.shape) for name, value in said.items()}
+    assert shapes == {
+        "bev": (2, 8, 64, 64), "poses": (2, 16, PLAN_STEPS, 4), "choice": (2, 16), "spread": (2,),
+        "embedding": (2, 64), "light": (2, 5), "control": (2, 2),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("cameras", [(0,), (0, 2, 4), (0, 1, 2, 3, 4, 5)])
+def test_the_same_weights_run_on_any_number_of_cameras(cameras: tuple[int, ...]) -> None:
+    with torch.no_grad():
+        assert torch.isfinite(Network(NANO).eval()(**given(some_rig(cameras)))["poses"]).all()
+
+
+def test_a_camera_without_a_picture_is_as_a_camera_that_shows_anything_else() -> None:
+    network, seen = Network(NANO).eval(), given(some_rig())
+    seen["valid"][:, :, 1] = False
+    other = {**seen, "pictures": seen["pictures"].clone()}
+    other["pictures"][:, :, 1] = 255
+    with torch.no_grad():
+        torch.testing.assert_close(network(**seen)["bev"], network(**other)["bev"])
+
+
+@pytest.mark.parametrize("name", ["nano", "small"])
+def test_sizes_that_fit_a_test_run_and_every_size_divides_evenly(name: str) -> None:
+    size = size_of(name)
+    rig = some_rig((0, 1))
+    index, weight = lift_table(rig, size.grid, np.array(size.heights), size.features)
+    width, height = size.picture
+    frames = len(size.history_s)
+    with torch.no_grad():
+        said = Network(size).eval()(
+            torch.zeros(1, frames, 2, height, width, 3, dtype=torch.uint8), torch.ones(1, frames, 2, dtype=torch.bool),
+            torch.zeros(1, frames, 3), torch.zeros(1, frames), torch.zeros(1, frames), torch.zeros(1),
+            torch.from_numpy(index), torch.from_numpy(weight).float(),
+        )  # fmt: skip
+    assert said["bev"].shape == (1, 8, *size.grid.shape)
+
+
+def test_every_size_divides_evenly() -> None:
+    for size in SIZES.values():
+        assert not [side for side in size.grid.shape if side % 4]
+        assert not [side for side in size.picture if side % 2 ** len(size.stages)]
+    with pytest.raises(UnknownName, match="did you mean 'nano'"):
+        size_of("nan")
+
+
+def test_a_model_car_has_a_model_world() -> None:
+    small = NANO.on(Grid(-1.0, -1.6, 0.05, (64, 64)))
+    np.testing.assert_allclose(small.heights, np.array(NANO.heights) / 15)
+
+
+# Views ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_camera_of_the_moved_car_sees_each_point_where_the_camera_saw_it() -> None:
+    rig, view = some_rig(), np.array([0.0, 0.6, 0.1])
+    moved = views.rig_from(rig, view)
+    ground = np.array([[10.0, 1.0, 0.0], [14.0, -3.0, 1.5]])
+    from_view = np.column_stack([move(inverse(view), ground[:, :2]), ground[:, 2]])
+    for c in (0, 1):
+        here = project(transform(np.linalg.inv(rig.ego_T_cam[c]), ground), rig.K[c])
+        there = project(transform(np.linalg.inv(moved.ego_T_cam[c]), from_view), rig.K[c])
+        np.testing.assert_allclose(there, here, atol=1e-9)
+
+
+def straight_path(speed: float) -> Floats:
+    path = np.zeros((1, PLAN_STEPS, 4), np.float32)
+    path[0, :, 0] = speed * 0.5 * np.arange(1, 9)
+    path[0, :, 3] = speed
+    return path
+
+
+def test_a_moved_car_comes_back_to_where_the_human_drove() -> None:
+    view = np.array([0.0, 0.6, 0.1])
+    path = views.labels_from({"path": straight_path(10.0)}, view, NANO.grid, 10.0)["path"]
+    on_road = compose(view, path[0, :, :3].astype(float))
+    assert abs(on_road[0, 1]) > 0.3, "it does not jump"
+    np.testing.assert_allclose(on_road[4:, 1:], 0.0, atol=1e-6)
+    np.testing.assert_array_equal(path[..., 3], 10.0)
+
+
+def test_a_moved_car_that_stands_stays_where_it_is() -> None:
+    path = views.labels_from({"path": straight_path(0.0)}, np.array([0.0, 0.6, 0.1]), NANO.grid, 10.0)["path"]
+    np.testing.assert_allclose(path[..., :3], 0.0, atol=1e-6)
+
+
+def test_the_surroundings_of_a_moved_car_are_looked_up_from_there() -> None:
+    grid, view = NANO.grid, np.array([0.0, 0.75, 0.0])  # one cell to the left
+    bev = np.full((1, 8, 64, 64), UNKNOWN, np.int8)
+    bev[:, 0] = np.random.default_rng(0).integers(0, 2, (64, 64))
+    moved = views.labels_from({"bev": bev}, view, grid, 10.0)["bev"]
+    np.testing.assert_array_equal(moved[0, 0, :, :-1], bev[0, 0, :, 1:])
+    assert (moved[0, 0, :, -1] == UNKNOWN).all(), "what lay beyond the label is not known"
+
+
+def test_directions_turn_with_the_car() -> None:
+    bev = np.full((1, 8, 64, 64), UNKNOWN, np.int8)
+    bev[:, 4], bev[:, 5] = 127, 0  # straight ahead
+    moved = views.labels_from({"bev": bev}, np.array([0.0, 0.0, np.pi / 6]), NANO.grid, 10.0)["bev"]
+    known = moved[0, 4] != UNKNOWN
+    assert (moved[0, 4][known] == 110).all() and (np.abs(moved[0, 5][known] + 63.5) < 1).all()
+
+
+def test_steering_back_is_unknown_unless_it_is_told_what_a_curvature_wants() -> None:
+    control, view = {"control": np.zeros((1, 2), np.float32)}, np.array([0.0, 0.5, 0.0])
+    assert np.isnan(views.labels_from(control, view, NANO.grid, 10.0)["control"][0, 0])
+    steer = views.labels_from(control, view, NANO.grid, 10.0, steer_m=2.0)["control"][0, 0]
+    assert steer == pytest.approx(-2.0 * 6 * 0.5 / 100), "to the right, for it was moved to the left"
+
+
+def test_the_first_view_is_the_car_itself_and_the_past_moves_along() -> None:
+    found = views.poses(9, 0.7, 0.1, 0)
+    assert not found[0].any() and np.abs(found[:, 1]).max() <= 0.7 and np.abs(found[:, 2]).max() <= 0.1
+    past, view = np.array([[[-5.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]), found[3]
+    moved = views.past_from(past, view)
+    np.testing.assert_allclose(compose(view, moved[0]), compose(past[0], view), atol=1e-12)
+
+
+# Modes and losses -----------------------------------------------------------------------------------------------------
+
+
+def test_modes_lie_among_the_paths_that_were_driven() -> None:
+    paths = np.concatenate([straight_path(speed) for speed in np.repeat([0.0, 5.0, 10.0], 20)])
+    anchors, unit = modes_of(paths, 3, seed=0)
+    np.testing.assert_allclose(sorted(anchors[:, -1, 0]), [0, 20, 40], atol=1e-4)
+    assert (unit > 0).all()
+    np.testing.assert_array_equal(modes_of(paths, 3, seed=0)[0], anchors)
+
+
+def test_what_is_unknown_teaches_nothing() -> None:
+    network = Network(NANO)
+    said = network(**given(some_rig((0,))))
+    planner = network.planner
+    nothing = {
+        "bev": torch.full((2, 8, 64, 64), UNKNOWN, dtype=torch.int8),
+        "path": torch.full((2, PLAN_STEPS, 4), torch.nan),
+        "light": torch.full((2,), UNKNOWN, dtype=torch.int8),
+        "control": torch.full((2, 2), torch.nan),
+    }
+    assert losses(said, nothing, planner.anchors, planner.unit) == {}
+    only_steer = {**nothing, "control": torch.tensor([[0.5, torch.nan], [torch.nan, torch.nan]])}
+    found = losses(said, only_steer, planner.anchors, planner.unit)
+    assert list(found) == ["control"] and torch.isfinite(total(found))
+    total(found).backward()
+    assert torch.isfinite(planner.control.weight.grad).all()

@@ -1,0 +1,247 @@
+"""Training goes on where it was killed, repeats itself, and its networks run without torch as they run with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.learning import learn, sample_dataset, sample_lake
+from understudy import evaluate
+from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.network.export import export
+from understudy.network.predict import find, load, predict
+from understudy.network.samples import Samples
+from understudy.observe import Observer
+from understudy.policies import named
+from understudy.records import PLAN_STEPS
+from understudy.shadow import plan_all
+from understudy.store import Lake
+from understudy.train import Train, schedule
+from understudy.train import run as train
+
+STEPS = 40
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return sample_lake(tmp_path_factory.mktemp("train"))
+
+
+@pytest.fixture(scope="module")
+def untaught(lake: Lake) -> Path:
+    """The lake with its dataset, as it is before anything is trained."""
+    sample_dataset(lake, size=(128, 64))
+    return Path(shutil.copytree(lake.root, lake.root.parent / "untaught"))
+
+
+@pytest.fixture(scope="module")
+def dataset(lake: Lake, untaught: Path) -> str:
+    return sample_dataset(lake, size=(128, 64)).name
+
+
+@pytest.fixture(scope="module")
+def model(lake: Lake, dataset: str) -> str:
+    return learn(lake, dataset, STEPS).name
+
+
+def weights(lake: Lake, model: str) -> bytes:
+    return lake.blob(find(lake, model), "model.safetensors").read_bytes()
+
+
+def curve(lake: Lake, model: str) -> list[dict[str, float]]:
+    lines = lake.blob(find(lake, model), "log.jsonl").read_text().splitlines()
+    return [{name: value for name, value in json.loads(line).items() if name != "elapsed_s"} for line in lines]
+
+
+@pytest.fixture
+def elsewhere(dataset: str, untaught: Path, tmp_path: Path) -> Lake:
+    """The same dataset in a lake where nothing has been trained yet."""
+    return Lake(Path(shutil.copytree(untaught, tmp_path / "lake")))
+
+
+def process(lake: Lake, dataset: str, die_at: int = 0, **environment: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.learning", str(lake.root), dataset, str(STEPS), str(die_at)]
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+
+
+def test_a_loss_falls(lake: Lake, model: str) -> None:
+    told = curve(lake, model)
+    assert [line["step"] for line in told] == [20, 40]
+    assert told[-1]["drivable"] < 0.8 * told[0]["drivable"]
+
+
+def test_what_was_trained_is_not_trained_again(lake: Lake, dataset: str, model: str) -> None:
+    again = learn(lake, dataset, STEPS)
+    assert again.name == model and not again.new
+
+
+def test_killed_at_any_moment_it_goes_on_along_the_same_curve_to_the_same_weights(
+    lake: Lake, dataset: str, model: str, elsewhere: Lake
+) -> None:
+        killed = process(elsewhere, dataset, die_at=40)
+    assert killed.wait(timeout=120) == -signal.SIGKILL
+    checkpoint = next((elsewhere.root / "training").glob("*/checkpoint.safetensors"))
+    assert checkpoint.is_file() and not elsewhere.entries(stage="train")
+    resumed = learn(elsewhere, dataset, STEPS)
+    assert resumed.name == model and resumed.new
+    assert curve(elsewhere, model) == curve(lake, model)
+    assert weights(elsewhere, model) == weights(lake, model)
+
+
+def test_another_seed_gives_other_weights(lake: Lake, dataset: str) -> None:
+    a, b = (learn(lake, dataset, 2, seed=seed).name for seed in (1, 2))
+    assert weights(lake, a) != weights(lake, b)
+
+
+def test_two_processes_learn_one_network(elsewhere: Lake, dataset: str) -> None:
+        with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        port = str(door.getsockname()[1])
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    both = [process(elsewhere, dataset, RANK=str(rank), LOCAL_RANK=str(rank), **group) for rank in (0, 1)]
+    assert [one.wait(timeout=120) for one in both] == [0, 0]
+    (entry,) = elsewhere.entries(stage="train")
+    told = curve(elsewhere, entry.part)
+    assert [line["step"] for line in told] == [20, 40]
+    assert told[-1]["drivable"] < 0.8 * told[0]["drivable"]
+
+
+def test_the_learning_rate_goes_up_in_a_line_and_down_along_a_cosine() -> None:
+    assert [schedule(step, 10, 110) for step in (0, 4, 9, 10)] == [0.1, 0.5, 1.0, 1.0]
+    assert schedule(60, 10, 110) == pytest.approx(0.5) and schedule(110, 10, 110) == pytest.approx(0.0)
+
+
+def test_a_dataset_of_another_shape_is_refused_with_what_is_wanted(lake: Lake) -> None:
+    with pytest.raises(DataError, match=r"nano wants a dataset of size \(128, 64\)"):
+        train(lake, sample_dataset(lake, size=(32, 16)).name)
+
+
+def test_a_setting_that_is_not_known_says_which_are(lake: Lake, dataset: str) -> None:
+    with pytest.raises(UnderstudyError, match="known: auto, float32, bfloat16"):
+        train(lake, dataset, Train(steps=1, precision="float8"))
+
+
+# Out of the house -----------------------------------------------------------------------------------------------------
+
+
+def test_a_model_runs_without_torch_as_it_runs_with_it(lake: Lake, model: str, dataset: str, tmp_path: Path) -> None:
+    policy = named(str(export(lake, model, tmp_path / "nano.onnx"))).policy
+    network, _ = load(lake, model)
+    samples = Samples(lake, dataset)
+    own = samples.drives[0]
+    drive = lake.drive(own.id)
+    rows = np.arange(0, 20, 4)
+    seen = Observer(drive).observe(rows * 5, policy.needs, policy.history_s)
+    plan = policy.plan(seen)
+    _, _, said = next(predict(network, samples, rows))
+    np.testing.assert_allclose(plan.poses, said["poses"], atol=1e-3)
+    share = np.exp(said["choice"]) / np.exp(said["choice"]).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(plan.probability, share, atol=1e-3)
+    assert plan.spread is not None and plan.embedding is not None
+    np.testing.assert_allclose(plan.spread, said["spread"], atol=1e-3)
+    np.testing.assert_allclose(plan.embedding, said["embedding"], atol=1e-3)
+
+
+def test_a_model_plans_a_whole_drive_in_the_shadow(lake: Lake, model: str, tmp_path: Path) -> None:
+    policy = named(str(export(lake, model, tmp_path / "nano.onnx"))).policy
+    drive = lake.drive(lake.drives()[0]["id"]).slice(0, 20)
+    plan = plan_all(drive, {"nano": policy})["nano"]
+    assert plan.poses.shape == (20, 16, PLAN_STEPS, 4) and np.isfinite(plan.poses).all()
+
+
+def test_the_halves_are_the_whole(lake: Lake, model: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    to = export(lake, model, tmp_path / "nano.onnx", halves=True)
+    open_ = {name: onnxruntime.InferenceSession(str(to.with_suffix(f"{name}.onnx"))) for name in (".encode", ".decide")}
+    policy = named(str(to)).policy
+    drive = lake.drive(lake.drives()[0]["id"])
+    seen = Observer(drive).observe(np.array([30]), policy.needs, policy.history_s)
+    index, weight = policy._lift(seen.rig)  # type: ignore[attr-defined]
+    from understudy.policies.onnx import resized
+
+    pictures = np.stack([resized(stack, (128, 64)) for stack in seen.pictures], axis=2)
+    encoded = [
+        open_[".encode"].run(
+            None,
+            {
+                "pictures": pictures[:, frame],
+                "picture_valid": seen.picture_valid[:, frame],  # type: ignore[index]
+                "lift_index": index,
+                "lift_weight": weight.astype(np.float32),
+            },
+        )
+        for frame in (0, 1)
+    ]
+    state = {
+        name: np.asarray(getattr(seen, name), np.float32) for name in ("past_poses", "speed", "yaw_rate", "command")
+    }
+    poses = open_[".decide"].run(
+        ["poses"], {"views": np.stack([view for view, _ in encoded], axis=1), "glance": encoded[1][1], **state}
+    )[0]
+    np.testing.assert_allclose(poses, policy.plan(seen).poses, atol=1e-4)
+
+
+def test_a_missing_model_is_answered_with_the_known_ones(lake: Lake, model: str, tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=model):
+        export(lake, "nosuch", tmp_path / "x.onnx")
+
+
+# Evaluation -----------------------------------------------------------------------------------------------------------
+
+
+def test_evaluation_counts_every_sample_and_says_what_it_rests_on(lake: Lake, model: str) -> None:
+    found = evaluate.run(lake, model, side="train")
+    assert found.samples == 225 and 0 < found.plans < 225
+    assert set(found.iou) == set(evaluate.CLASSES) and found.iou["drivable"] > 0.3
+    assert 0 <= found.calibration <= 1
+    with pytest.raises(DataError, match="no test samples"):
+        evaluate.run(lake, model)
+
+
+def test_overlap_is_that_of_known_cells() -> None:
+    said, label = np.full((1, 8, 2, 2), -1.0), np.zeros((1, 8, 2, 2), np.int8)
+    said[0, 0, 0] = 1.0  # two cells taken
+    label[0, 0, :, 0] = 1  # two cells true, one of them taken
+    assert [value[0] for value in evaluate.overlap(said, label)] == [1, 3]
+    label[0, 0, 1, 0] = evaluate.UNKNOWN
+    assert [value[0] for value in evaluate.overlap(said, label)] == [1, 2]
+
+
+def test_a_plan_half_a_metre_to_the_side_is_half_a_metre_off_at_all_times() -> None:
+    path = np.zeros((3, PLAN_STEPS, 4))
+    path[..., 0] = 5.0 * np.arange(1, 9)
+    poses = np.repeat(path[:, None], 2, axis=1)
+    poses[:, 0, :, 1], poses[:, 1, :, 1] = 0.5, 3.0
+    found = evaluate.plan_errors(poses, np.array([[1.0, 0.0]] * 3), path)
+    assert found["mean_displacement"] == found["final_displacement"] == found["min_displacement"] == 0.5
+    assert found["lateral_1s"] == pytest.approx(0.5) and np.isnan(found["lateral_1s_bent"])
+    ahead = path.copy()[:, None]
+    ahead[..., 0] += 2.0
+    found = evaluate.plan_errors(ahead, np.zeros((3, 1)), path)
+    assert found["final_displacement"] == 2.0 and found["lateral_1s"] == pytest.approx(0.0)
+
+
+def test_probabilities_that_come_true_are_calibrated() -> None:
+    path = np.zeros((1000, PLAN_STEPS, 4))
+    path[:700, :, 1] = 1.0  # the first mode is right in 7 of 10 cases
+    poses = np.zeros((1000, 2, PLAN_STEPS, 4))
+    poses[:, 0, :, 1] = 1.0
+    sure = np.tile(np.log([0.7, 0.3]), (1000, 1))
+    assert evaluate.calibration_error(poses, sure, path) == pytest.approx(0.0, abs=1e-9)
+    assert evaluate.calibration_error(poses, np.tile(np.log([0.9, 0.1]), (1000, 1)), path) == pytest.approx(0.2)

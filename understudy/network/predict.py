@@ -1,0 +1,73 @@
+"""A trained network out of the lake, and what it says of samples, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from safetensors.torch import load as read_tensors
+from torch import Tensor
+
+from understudy.errors import UnknownName
+from understudy.geometry import Grid, lift_table
+from understudy.network.model import Network
+from understudy.network.samples import Batch, Samples
+from understudy.network.sizes import Size
+from understudy.records import Array, Ints, Rig
+from understudy.store import Entry, Lake
+
+_BATCH = 32
+
+
+def find(lake: Lake, name: str) -> Entry:
+    """The entry of the model whose name begins so; UnknownName where there is none, or more than one."""
+    entries = {entry.part: entry for entry in lake.entries(stage="train")}
+    found = [entry for part, entry in entries.items() if part.startswith(name)]
+    if len(found) != 1:
+        raise UnknownName("single model" if found else "model", name, entries)
+    return found[0]
+
+
+def load(lake: Lake, name: str) -> tuple[Network, dict[str, Any]]:
+    """The network of that name, ready to answer, and what its training told of it."""
+    entry = find(lake, name)
+    about = entry.about
+    told = about["network"]
+    grid = Grid(**{**told["grid"], "shape": tuple(told["grid"]["shape"])})
+    network = Network(msgspec.convert({**told, "grid": grid}, Size))
+    network.load_state_dict(read_tensors(lake.blob(entry, "model.safetensors").read_bytes()))
+    return network.eval(), about
+
+
+def inputs_of(batch: Batch, blind: bool = False) -> dict[str, Tensor]:
+    """What a network is given of a batch, beside the lift table."""
+    seen = np.zeros_like(batch.picture_valid) if blind else batch.picture_valid
+    state = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in batch.state.items()}
+    return {
+        "pictures": torch.from_numpy(batch.pictures),
+        "valid": torch.from_numpy(seen),
+        **{name: state[name] for name in ("past_poses", "speed", "yaw_rate", "command")},
+    }
+
+
+def table_of(rig: Rig, size: Size) -> tuple[Tensor, Tensor]:
+    """The lift table of a rig for a network."""
+    index, weight = lift_table(rig, size.grid, np.array(size.heights), size.features)
+    return torch.from_numpy(index), torch.from_numpy(weight).float()
+
+
+@torch.no_grad()
+def predict(
+    network: Network, samples: Samples, indices: Ints, blind: bool = False
+) -> Iterator[tuple[Ints, Batch, dict[str, Array]]]:
+    """What the network says of samples, in batches of one rig: their indices, what they are, the answers."""
+    for rig in np.unique(samples.rig_number[indices]):
+        own = indices[samples.rig_number[indices] == rig]
+        index, weight = table_of(samples.rigs[rig], network.size)
+        for start in range(0, len(own), _BATCH):
+            batch = samples.take(own[start : start + _BATCH])
+            said = network(**inputs_of(batch, blind), index=index, weight=weight)
+            yield own[start : start + _BATCH], batch, {name: value.numpy() for name, value in said.items()}
