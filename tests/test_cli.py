@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -29,6 +31,18 @@ HEAVY = (
 )
 
 
+def _leaves(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command that does something."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _leaves(command, *above, name)
+        else:
+            yield (*above, name)
+
+
+LEAVES = list(_leaves(main))
+
+
 def understudy(*words: str | Path, lake: Path | None = None) -> Result:
     more = ["--lake", str(lake)] if lake else []
     return CliRunner().invoke(main, [*map(str, words), *more])
@@ -38,7 +52,7 @@ def lines(result: Result) -> list[dict[str, object]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in main.commands)])
+@pytest.mark.parametrize("words", [["--help"], *([*words, "--help"] for words in LEAVES)])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys\nfrom understudy.cli import main\n"
@@ -49,9 +63,9 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", main.commands)
-def test_every_command_has_an_example_that_names_it(name: str) -> None:
-    assert f"  understudy {name}" in understudy(name, "--help").stdout.split("Example")[1]
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_every_command_has_an_example_that_names_it(words: tuple[str, ...]) -> None:
+    assert f"  understudy {' '.join(words)}" in understudy(*words, "--help").stdout.split("Example")[1]
 
 
 def test_a_mistyped_command_is_answered_with_the_right_one() -> None:

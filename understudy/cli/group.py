@@ -27,6 +27,7 @@ class _Group(click.Group):
     """Errors of ours are one line; a mistyped command is answered with the nearest one."""
 
     command_class = _Examples
+    group_class = type  # groups within it are of this kind too
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of the trip, not of the alphabet
