@@ -7,7 +7,6 @@ told. A model drives with a safety driver beside it, who takes over when it gets
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -52,6 +51,11 @@ class Tour:
     def name(self) -> str:
         """The drive's file: the scenario and who drove."""
         return re.sub(r"[^\w.~-]+", "_", self.drive)
+
+    @property
+    def pushed(self) -> bool:
+        """Whether the car is pushed off its path now and then: in three human drives of ten."""
+        return self.driver == "human" and bool(self.scenario.rng("pushed").random() < PUSHED_SHARE)
 
     @cached_property
     def drive(self) -> str:
@@ -143,8 +147,8 @@ def _renamed(drive: Drive, name: str) -> Drive:
 
 def _human(world: City, tour: Tour) -> None:
     """The world's own driver; in some drives pushed aside now and then, for the sake of the recovery."""
-    rng = np.random.default_rng(list(hashlib.sha256(f"pushes of {tour.name}".encode()).digest()[:8]))
-    next_s = float(rng.uniform(*_PUSH_EVERY_S)) if rng.random() < PUSHED_SHARE else np.inf
+    rng = tour.scenario.rng("pushes")
+    next_s = float(rng.uniform(*_PUSH_EVERY_S)) if tour.pushed else np.inf
     while not world.ended and world.t_s < tour.minutes * 60:
         if world.t_s >= next_s and 4.0 < world.ego.speed < 16.0 and open_road(world, 0, 35):
             aside = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.6, 1.2))  # m in one second

@@ -1,0 +1,116 @@
+"""The fleet: drives reach the lake whole or not at all, and the towns keep to their sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sumo")
+
+from understudy import fleet
+from understudy.errors import UnderstudyError
+from understudy.policies.constant_turn import ConstantTurn
+from understudy.records import Driver, Observation, Plan
+from understudy.store import Lake
+from understudy.worlds import towns
+from understudy.worlds.city import City
+from understudy.worlds.sumo import SumoError
+
+SHORT = {"minutes": 0.2, "cameras": False, "traffic": "light"}
+
+
+def test_one_drive_in_five_is_in_a_regression_town_and_none_in_the_gates() -> None:
+    sides = [towns.side(tour.scenario.town) for tour in fleet.tours(cars=20)]
+    assert sides.count("regression") == 4 and sides.count("train") == 16
+    with pytest.raises(UnderstudyError, match="belongs to the gate"):
+        fleet.tours(towns.towns_of("gate", count=1))
+
+
+def test_a_fleet_of_two_records_into_the_lake_and_a_second_run_drives_nothing(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    plan = fleet.tours(("grid:3",), cars=2, **SHORT)  # type: ignore[arg-type]
+    driven = []
+    report = fleet.fleet_drive(lake, plan, on_drive=driven.append)
+    assert len(report.made) == 2 and not report.failures and len(driven) == 2
+    drive = lake.drive(plan[0].drive)
+    assert drive.seconds == pytest.approx(12.0, abs=0.3)
+    assert drive.truth is not None and drive.truth.objects is not None and drive.map is not None
+    assert drive.places == ("grid:3",) and (drive["who_drives"] == Driver.HUMAN).all()
+    again = fleet.fleet_drive(lake, plan, on_drive=driven.append)
+    assert not again.made and len(driven) == 2
+
+
+def test_a_recording_with_cameras_comes_back_as_it_was_taken(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    plan = fleet.tours(("spider:1",), cars=1, **{**SHORT, "minutes": 0.05, "cameras": True})  # type: ignore[arg-type]
+    assert not fleet.fleet_drive(lake, plan).failures
+    drive = lake.drive(plan[0].drive)
+    assert [camera.name for camera in drive.cameras][:2] == ["front", "left"]
+    picture = drive.cameras[0].pictures.read(np.array([5]))[0]
+    assert picture.shape == (64, 128, 3) and picture.std() > 10
+
+
+def test_a_drive_that_fails_is_lost_whole_and_the_fleet_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = fleet.tours(("grid:3",), cars=3, **SHORT)  # type: ignore[arg-type]
+    advance, write = City.advance, fleet.write
+
+    def crashing(world: City, planned: Plan) -> None:
+        if world.scenario == plan[0].scenario and world.t_s > 5:
+            world.traffic.sumo._process.kill()
+        advance(world, planned)
+
+    def full(drive, path, *rest):  # type: ignore[no-untyped-def]
+        if path.stem == plan[1].name:
+            path.with_suffix(".part").write_bytes(b"half")
+            path.with_suffix(".part").unlink()
+            raise OSError(28, "No space left on device")
+        write(drive, path, *rest)
+
+    monkeypatch.setattr(City, "advance", crashing)
+    monkeypatch.setattr(fleet, "write", full)
+    lake = Lake(tmp_path / "lake")
+    report = fleet.fleet_drive(lake, plan)
+    assert len(report.made) == 1 and set(report.failures) == {plan[0].name, plan[1].name}
+    assert "SUMO is gone" in report.failures[plan[0].name] and "No space" in report.failures[plan[1].name]
+    assert [path.stem for path in (lake.root / fleet.FOLDER).iterdir()] == [plan[2].name]
+
+
+def test_sumo_errors_are_the_users_matter() -> None:
+    assert issubclass(SumoError, UnderstudyError)
+
+
+class _Straight(ConstantTurn):
+    """Full speed ahead, whatever comes."""
+
+    def plan(self, seen: Observation) -> Plan:
+        t = 0.5 * np.arange(1, 9)
+        return Plan.single(np.stack([9 * t, 0 * t, 0 * t, 0 * t + 9], -1)[None])
+
+
+def test_a_safety_driver_takes_over_from_a_dangerous_model() -> None:
+    tour = fleet.tours(("grid:3",), cars=1, **{**SHORT, "minutes": 0.7})[0]  # type: ignore[arg-type]
+    with City(("speed",)) as world:
+        world.begin(tour.scenario)
+        fleet._model(world, tour, _Straight())
+        drive = world.drive()
+    assert {Driver.MODEL, Driver.SAFETY} <= set(drive["who_drives"].tolist())
+    assert world.ended == "" and np.abs(drive["lane_offset"]).max() < 3.0
+
+
+def test_people_are_pushed_off_their_path_and_recover() -> None:
+    pushed = 0
+    for tour in fleet.tours(("organic:1",), cars=8, **{**SHORT, "minutes": 0.8})[:8]:  # type: ignore[arg-type]
+        if pushed or not tour.pushed:
+            continue
+        with City() as world:
+            world.begin(tour.scenario)
+            fleet._human(world, tour)
+            drive = world.drive()
+        rows = np.flatnonzero(drive["pushed"])
+        if len(rows):
+            pushed += 1
+            after = drive["lane_offset"][rows[0] : rows[0] + 80]
+            assert np.abs(after).max() > 0.3 and np.abs(after[-10:]).max() < 0.5
+    assert pushed

@@ -1,0 +1,340 @@
+"""The city as a world: it answers plans, replays exactly, tells detections and keeps the truth."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sumo")
+
+from understudy.errors import UnderstudyError, UnknownName
+from understudy.geometry import bicycle
+from understudy.records import Drive, Driver, Kind, Light, Plan
+from understudy.worlds.city import City
+from understudy.worlds.detect import Walls, chance, detect_lights, detect_objects, smooth
+from understudy.worlds.ego import TICK_S, Ego, Follower
+from understudy.worlds.events import KINDS
+from understudy.worlds.outcome import drive_with, judged
+from understudy.worlds.scenario import Scenario
+from understudy.worlds.sumo import Sumo, SumoError
+
+HERE = Scenario(town="grid:3", route="r2", traffic="everyday", seed=5)
+
+
+def driven_by_expert(scenario: Scenario, seconds: float = 30.0) -> Drive:
+    with City() as world:
+        world.begin(scenario)
+        while not world.ended and world.t_s < seconds:
+            world.advance(world.expert.plan())
+        return world.drive()
+
+
+def digest(scenario: Scenario) -> bytes:
+    drive = driven_by_expert(scenario, 10.0)
+    assert drive.objects is not None and drive.truth is not None and drive.truth.objects is not None
+    parts = [*drive.columns.values(), *drive.objects.columns.values(), *drive.truth.objects.columns.values()]
+    return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+
+
+@pytest.fixture(scope="module")
+def drive() -> Drive:
+    return driven_by_expert(HERE, 60.0)
+
+
+# The ego ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_ego_moves_as_the_bicycle_model_says() -> None:
+    ego = Ego(np.array([3.0, -2.0, 0.4]), 8.0, wheel=0.1)
+    before = ego.pose
+    ego.drive(0.0, 0.1)
+    assert np.allclose(ego.pose, bicycle(before, np.float64(8.0), np.float64(0.1), ego.vehicle.wheelbase, TICK_S))
+
+
+@pytest.mark.parametrize("radius", [12.0, -25.0, 1e9])
+def test_a_plan_along_an_arc_is_driven_along_that_arc(radius: float) -> None:
+    speed, t = 5.0, 0.5 * np.arange(1, 9)
+    ego = Ego(np.zeros(3), speed, wheel=float(np.arctan(2.8 / radius)))
+    for _ in range(15):
+        turn = speed * t / radius
+        arc = np.stack([radius * np.sin(turn), radius * (1 - np.cos(turn)), turn, np.full(8, speed)], -1)
+        follower = Follower(ego.pose, ego.speed, arc)
+        for tick in range(2):
+            ego.drive(*follower.control(ego, tick * TICK_S))
+    travelled = 30 * TICK_S * speed / radius
+    expected = np.array([radius * np.sin(travelled), radius * (1 - np.cos(travelled))])
+    assert np.hypot(*(ego.pose[:2] - expected)) < 0.4
+    assert abs(ego.speed - speed) < 0.1
+
+
+def test_a_plan_to_stop_stops_the_car_and_a_plan_of_nan_brakes() -> None:
+    for poses in (np.zeros((8, 4)), np.full((8, 4), np.nan)):
+        ego = Ego(np.zeros(3), 6.0)
+        for _ in range(40):
+            follower = Follower(ego.pose, ego.speed, poses)
+            ego.drive(*follower.control(ego, 0.0))
+        assert ego.speed < 0.05 and abs(ego.pose[1]) < 0.5
+
+
+# The world --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_expert_drives_well(drive: Drive) -> None:
+    outcome = judged(replace(drive, facts={**drive.facts, "completion": 1.0}))
+    assert drive.metres > 150
+    assert not outcome.at_fault
+    assert outcome.score > 0.9
+    assert np.abs(drive["lane_offset"]).max() < 1.2
+
+
+def test_the_same_scenario_replays_exactly_here_and_in_other_processes() -> None:
+    scenarios = [replace(HERE, event="tail", seed=seed) for seed in (1, 2)]
+    here = [digest(scenario) for scenario in scenarios]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        there = list(pool.map(digest, scenarios))
+    assert here == there
+    assert here[0] != here[1]
+
+
+def test_what_is_observed_in_the_loop_is_what_the_recorded_drive_says() -> None:
+    from understudy.observe import Observer
+
+    with City() as world:
+        seen = world.reset(HERE)
+        for _ in range(20):
+            seen = world.step(world.expert.plan())
+        whole = Observer(world.drive(), world.way.line).observe(np.array([40]), ("route", "objects"), (0.0,))
+    assert seen.objects is not None and whole.objects is not None
+    for name, values in whole.objects.items():
+        assert np.array_equal(seen.objects[name], values, equal_nan=True), name
+    assert seen.route is not None and whole.route is not None
+    assert np.allclose(seen.route, whole.route, atol=1e-6, equal_nan=True)
+    assert seen.speed == whole.speed and seen.light == whole.light
+
+
+def test_lights_are_what_sumo_says_they_are() -> None:
+    import struct
+
+    from understudy.worlds.sumo import _command, _text
+
+    with City() as world:
+        world.begin(HERE)
+        for _ in range(60):
+            world.advance(world.expert.plan())
+            for program in world.town.programs.values():
+                asked = _command(0xA2, struct.pack(">B", 0x20) + _text(program.id))
+                answer = world.traffic.sumo._talk(asked)
+                told = answer[answer.rindex(_text(program.id)) + len(_text(program.id)) + 5 :].decode()
+                colour = {"r": Light.RED, "y": Light.YELLOW, "g": Light.GREEN, "G": Light.GREEN}
+                assert [colour[c] for c in told] == list(program.at(np.array(world.sumo_s))), world.t_s
+
+
+def test_the_ego_is_seen_by_the_others() -> None:
+    """It stands in the road; whoever comes from behind stops, and nobody drives through it."""
+    stand = Plan.single(np.zeros((1, 8, 4)))
+    with City() as world:
+        world.begin(replace(HERE, traffic="dense", seed=3))
+        while not world.ended and world.t_s < 40:
+            world.advance(stand)
+        assert world.ended == ""
+        assert world.traffic.lost == 0
+
+
+def test_leaving_the_road_and_hitting_somebody_end_the_scenario() -> None:
+    off = np.zeros((1, 8, 4))
+    off[0, :, 0], off[0, :, 3] = 4.0 * np.arange(1, 9), 8.0  # straight on, wherever the street goes
+    with City() as world:
+        world.begin(replace(HERE, traffic="empty"))
+        while not world.ended:
+            world.advance(Plan.single(off))
+        assert world.ended in ("lost", "collision")
+        with pytest.raises(UnderstudyError, match="reset"):
+            world.advance(Plan.single(off))
+
+
+def test_unknown_words_are_answered_with_the_known_ones() -> None:
+    with City() as world:
+        for change in ({"traffic": "evryday"}, {"weather": "claer"}, {"event": "jaywaker"}):
+            with pytest.raises(UnknownName, match="did you mean"):
+                world.begin(replace(HERE, **change))
+
+
+def test_sumo_dies_with_its_world_and_its_death_is_told() -> None:
+    with City() as world:
+        world.begin(HERE)
+        world.traffic.sumo._process.kill()
+        with pytest.raises(SumoError, match="SUMO is gone"):
+            for _ in range(5):
+                world.advance(world.expert.plan())
+        pid = world.traffic.sumo._process.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def _hold_a_sumo() -> int:
+    world = City()
+    world.begin(HERE)
+    print(world.traffic.sumo._process.pid, flush=True)
+    time.sleep(60)
+    return 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_sumo_dies_with_a_killed_worker() -> None:
+    import signal
+    import subprocess
+    import sys
+
+    worker = subprocess.Popen(
+        [sys.executable, "-c", "from tests.test_worlds_city import _hold_a_sumo; _hold_a_sumo()"], stdout=subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    sumo = int(worker.stdout.readline())
+    os.kill(sumo, 0)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    worker.stdout.close()
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{sumo}/stat").read_text().split()[2]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("SUMO outlived its worker")
+
+
+# Detections -------------------------------------------------------------------------------------------------------------
+
+
+def _row(**columns: float) -> dict[str, np.ndarray]:
+    usual = {"track": 1, "kind": Kind.CAR, "x": 20.0, "y": 0.0, "yaw": 0.0, "length": 4.5, "width": 1.8, "height": 1.5,
+             "vx": 0.0, "vy": 0.0}  # fmt: skip
+    return {name: np.array([value]) for name, value in {**usual, **columns}.items()}
+
+
+def _seen(rows: dict[str, np.ndarray], instants: int = 200, walls: Walls | None = None) -> int:
+    """At how many of the instants the first row is detected."""
+    count = len(rows["x"])
+    many = {name: np.tile(values, instants) for name, values in rows.items()}
+    starts = np.arange(instants + 1) * count
+    none = walls or Walls(*(np.zeros(0) for _ in range(5)))
+    t = np.arange(instants) * 0.1
+    _, found = detect_objects(1, t, np.zeros((instants, 3)), starts, many, none, 4000.0)
+    return int((found["track"] == rows["track"][0]).sum())
+
+
+def test_what_is_near_is_seen_but_not_always_and_what_is_far_or_hidden_is_not() -> None:
+    assert 1900 < _seen(_row(), 2000) < 2000  # dropouts
+    assert _seen(_row(x=200.0)) == 0
+    house = Walls(np.array([10.0]), np.array([0.0]), np.array([0.0]), np.array([2.0]), np.array([8.0]))
+    assert _seen(_row(), walls=house) == 0
+    lorry = _row(track=2, x=12.0, length=8.0, width=2.5, height=3.4)
+    child = _row(kind=Kind.PEDESTRIAN, x=18.0, length=0.3, width=0.4, height=1.2)
+    assert _seen({name: np.append(child[name], lorry[name]) for name in child}) == 0
+
+
+def test_detections_are_noisy_around_the_truth(drive: Drive) -> None:
+    assert drive.objects is not None and drive.truth is not None and drive.truth.objects is not None
+    seen, true = drive.objects, drive.truth.objects
+    assert 0.3 < len(seen["x"]) / len(true["x"]) < 0.98
+    place = {(i, t): (x, y) for i, t, x, y in zip(true.instant, true["track"], true["x"], true["y"], strict=True)}
+    error = [np.hypot(x - place[i, t][0], y - place[i, t][1]) for i, t, x, y in zip(seen.instant, seen["track"], seen["x"], seen["y"], strict=True)]  # fmt: skip
+    assert 0.05 < np.mean(error) < 0.8
+
+
+def test_noise_is_a_function_of_who_and_when() -> None:
+    who, when = np.arange(1000), np.linspace(0, 50, 1000)
+    assert np.array_equal(chance(3, who, when, 1), chance(3, who, when, 1))
+    assert abs(chance(3, who, when, 1).mean() - 0.5) < 0.05
+    assert abs(np.corrcoef(chance(3, who, when, 1), chance(4, who, when, 1))[0, 1]) < 0.1
+    track = np.full(1000, 7)
+    assert abs(smooth(1, track, when, 1).std() - 1) < 0.35
+    assert np.abs(np.diff(smooth(1, track, when, 1))).max() < 0.5
+
+
+def test_a_light_is_seen_from_its_front_and_near_only() -> None:
+    heads, facing = np.array([[30.0, 0.0, 5.0]]), np.array([0.0])
+    red = np.full((1, 1), Light.RED, np.int8)
+    for pose, expected in (((0, 0, 0), Light.RED), ((-100, 0, 0), Light.UNKNOWN), ((60, 0, np.pi), Light.UNKNOWN)):
+        states = [detect_lights(2, np.array([t]), np.array([pose], float), heads, facing, red, 4000.0)[0, 0] for t in range(40)]
+        assert np.mean(np.array(states) == expected) > 0.9
+
+
+# Events -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "scenario"),
+    [
+        ("jaywalker", "grid:3/r0"), ("stopped_truck", "grid:3/r0"), ("debris", "mix:2/r2"), ("tailgater", "spider:1/r3"),
+        ("dead_traffic_light", "grid:3/r0"), ("blocked_junction", "grid:3/r0"), ("waiting_pedestrian", "grid:3/r0"),
+    ],
+)  # fmt: skip
+def test_an_event_happens_and_is_written_into_the_truth(kind: str, scenario: str) -> None:
+    town, route = scenario.split("/")
+    drive = driven_by_expert(Scenario(town=town, route=route, event=kind, seed=int(route[1:])), 60.0)
+    assert drive.truth is not None
+    assert [event.trigger for event in drive.truth.events] == [kind]
+    event = drive.truth.events[0]
+    assert event.drive == drive.id and 0 < event.end_ns - event.start_ns < 45e9
+    assert not judged(drive).at_fault
+
+
+def test_every_kind_of_event_names_the_triggers_that_should_catch_it() -> None:
+    from importlib.metadata import entry_points
+
+    known = {entry.name for entry in entry_points(group="understudy.trigger")}
+    assert len(KINDS) == 17 and sum(kind.kept for kind in KINDS.values()) == 5
+    for name, kind in KINDS.items():
+        assert kind.triggers and set(kind.triggers) <= known, name
+
+
+def test_dead_lights_are_off_in_the_truth() -> None:
+    drive = driven_by_expert(Scenario(town="grid:3", route="r0", event="dead_traffic_light", seed=0), 60.0)
+    assert drive.truth is not None and drive.truth.lights is not None
+    assert (drive.truth.lights.state == Light.OFF).any()
+
+
+# Policies ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_drives_the_city_by_the_protocol() -> None:
+    from understudy.policies.constant_turn import ConstantTurn
+    from understudy.policies.lane_follow import LaneFollow
+
+    came = {}
+    for policy in (ConstantTurn(), LaneFollow()):
+        with City(policy.needs, policy.history_s) as world:
+            world.who = Driver.MODEL
+            seen = world.reset(Scenario(town="grid:3", route="r1", traffic="empty", seed=1))
+            while not world.ended and world.t_s < 25.0:
+                seen = world.step(policy.plan(seen))
+            came[type(policy).__name__] = world.completion
+    assert came["ConstantTurn"] < 0.05 and came["LaneFollow"] > 0.1
+
+
+def test_a_scenario_driven_to_its_end_is_judged_once() -> None:
+    from understudy.policies.constant_turn import ConstantTurn
+
+    with City(ConstantTurn.needs) as world:
+        drive_with(world, ConstantTurn(), world.reset(Scenario(town="highway:1", route="r1", traffic="empty", seed=1)))
+        outcome = judged(world.drive())
+    assert outcome.ended in ("lost", "collision") and outcome.score < 0.5
+    assert outcome.subscores["drivable"] < 1.0
+
+
+def test_sumo_says_why_it_did_not_start(tmp_path: Path) -> None:
+    (tmp_path / "bad.net.xml").write_text("<net>")
+    (tmp_path / "town.rou.xml").write_text("<routes/>")
+    with pytest.raises(SumoError, match="starting SUMO"):
+        Sumo(tmp_path / "bad.net.xml", tmp_path / "town.rou.xml", 1)

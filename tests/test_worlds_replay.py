@@ -1,0 +1,141 @@
+"""A log as a world, and both worlds as Gymnasium environments."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sumo")
+gymnasium = pytest.importorskip("gymnasium")
+
+from gymnasium.utils.env_checker import check_env
+
+import understudy.worlds.gym  # noqa: F401 (registers the environments)
+from tests.towns import two_way_road
+from understudy.errors import DataError, UnderstudyError
+from understudy.plugins import make
+from understudy.records import NS, Drive, Kind, Objects, Plan
+from understudy.worlds.outcome import judged
+from understudy.worlds.replay import Replay
+
+
+def straight_log(leader_speed: float = 8.0, gap: float = 30.0, seconds: float = 12.0, behind: bool = False) -> Drive:
+    """Along a straight road at 8 m/s, somebody `gap` ahead (or behind) at a speed of their own."""
+    t = np.arange(round(seconds * 10) + 1) / 10
+    still = np.zeros(len(t))
+    x = 10.0 + (-gap if behind else gap) + leader_speed * t
+    other = {"track": still, "kind": still + Kind.CAR, "x": x, "y": still, "yaw": still, "length": still + 4.5,
+             "width": still + 1.8, "vx": still + leader_speed, "vy": still}  # fmt: skip
+    return Drive(
+        id="straight", t_ns=(t * NS).astype(np.int64),
+        columns={"x": 10.0 + 8.0 * t, "y": still, "yaw": still, "speed": still + 8.0, "yaw_rate": still, "accel": still},
+        objects=Objects(np.arange(len(t) + 1), other), map=two_way_road(400.0), route=("slow",),
+    )  # fmt: skip
+
+
+def going(speed: float) -> Plan:
+    t = 0.5 * np.arange(1, 9)
+    return Plan.single(np.stack([speed * t, 0 * t, 0 * t, 0 * t + speed], -1)[None])
+
+
+def test_a_replay_of_the_human_drives_what_the_human_drove() -> None:
+    log = straight_log()
+    world = Replay(log)
+    world.reset()
+    while not world.ended:
+        world.step(world.expert())
+    drive = world.drive()
+    assert world.ended in ("arrived", "log over") and world.completion > 0.98
+    assert np.abs(drive["x"] - log["x"][: len(drive)]).max() < 0.5
+    assert judged(drive).score > 0.95
+
+
+def test_the_others_of_a_replay_drive_as_recorded() -> None:
+    world = Replay(straight_log())
+    world.reset()
+    for _ in range(10):
+        world.step(going(2.0))
+    objects = world.drive().objects
+    assert objects is not None
+    assert np.allclose(objects["x"], 40.0 + 8.0 * np.arange(len(objects)) / 10)
+
+
+def test_running_into_the_leader_is_our_fault_and_being_run_into_is_not() -> None:
+    world = Replay(straight_log(leader_speed=2.0, gap=30.0))
+    world.reset()
+    while not world.ended:
+        world.step(going(8.0))
+    assert world.ended == "collision" and judged(world.drive()).at_fault
+    world = Replay(straight_log(gap=35.0, behind=True))
+    world.reset()
+    while not world.ended:
+        world.step(going(3.0))
+    assert world.ended == "collision" and not judged(world.drive()).at_fault
+
+
+def test_a_follower_that_reacts_does_not_run_into_us() -> None:
+    world = Replay(straight_log(gap=25.0, behind=True), reactive=True)
+    world.reset()
+    while not world.ended:
+        world.step(going(3.0))
+    assert world.ended == "log over"
+    objects = world.drive().objects
+    assert objects is not None
+    assert np.hypot(objects["vx"][-1], objects["vy"][-1]) >= 0 and objects["x"][-1] < world.ego.pose[0] - 3.0
+
+
+def test_another_seed_begins_slightly_elsewhere() -> None:
+    world = Replay(straight_log())
+    starts = []
+    for seed in (0, 1, 1, 2):
+        world.reset(seed)
+        starts.append(world.ego.pose)
+    assert np.array_equal(starts[0], [10.0, 0.0, 0.0]) and np.array_equal(starts[1], starts[2])
+    assert 0 < np.hypot(*(starts[1] - starts[0])[:2]) < 1.5 and not np.array_equal(starts[1], starts[3])
+
+
+def test_a_log_without_a_map_is_no_world(straight: Drive) -> None:
+    with pytest.raises(DataError, match="lacks objects, map"):
+        Replay(straight)
+    with pytest.raises(UnderstudyError, match="cannot begin"):
+        Replay(straight_log()).reset(start_s=100.0)
+
+
+@pytest.mark.parametrize("reader", ["scenarionet", "argoverse2"])
+def test_real_logs_are_worlds_and_quick_ones(reader: str, shared_data: Path) -> None:
+    root = shared_data / reader
+    read = make("reader", reader)
+    world = Replay(read.read(root, next(iter(read.scan(root)))), needs=())
+    world.reset()
+    began = time.process_time()
+    while not world.ended:
+        world.step(world.expert())
+    drive = world.drive()
+    assert world.completion > 0.95
+    # Ten times less than what benchmarks show, because tests share their machine.
+    assert drive.seconds / (time.process_time() - began) > 10
+
+
+def test_the_environments_pass_gymnasiums_own_check(shared_data: Path) -> None:
+    root = shared_data / "argoverse2"
+    key = next(iter(make("reader", "argoverse2").scan(root)))
+    arguments = {"City": {}, "Replay": {"reader": "argoverse2", "root": str(root), "key": key}}
+    for name, given in arguments.items():
+        env = gymnasium.make(f"understudy/{name}-v0", **given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check_env(env.unwrapped, skip_render_check=True)
+        env.close()
+
+
+def test_environments_come_as_a_vector() -> None:
+    env = gymnasium.make_vec("understudy/City-v0", num_envs=2, vectorization_mode="sync")
+    seen, _ = env.reset(seed=1)
+    assert seen["route"].shape == (2, 61, 2)
+    seen, reward, over, cut, _ = env.step(np.zeros(env.action_space.shape, np.float32))
+    assert reward.shape == (2,) and not over.any() and not cut.any()
+    env.close()
