@@ -24,7 +24,8 @@ REACH = 260.0  # m: solids beyond are not drawn
 SHADOW_REACH = 70.0
 FLOOR, BAY = 3.1, 2.7  # m from window to window
 _LAST_MOVER = int(Shape.EMERGENCY)
-_SIGNAL, _TREE, _CONIFER, _LAMP_POST = int(Shape.SIGNAL), int(Shape.TREE), int(Shape.CONIFER), int(Shape.LAMP_POST)
+_TREE, _CONIFER = int(Shape.TREE), int(Shape.CONIFER)
+_SIGNAL, _SIGN, _LAMP_POST = int(Shape.SIGNAL), int(Shape.SIGN), int(Shape.LAMP_POST)
 FACE = np.dtype(
     [
         ("colour", "f4", (3,)),  # light that it sends; through the air already if it has no texture
@@ -108,9 +109,10 @@ def _shadows(solids, pose, camera, screen, light):
         # Half the box's base in the camera's frame, forwards and to the left.
         turn = s.yaw - pose[2]
         c, w = np.cos(turn), np.sin(turn)
-        long = s.length * (0.025 if s.shape == _LAMP_POST else 0.5)
+        most = 0.08 if s.shape == _LAMP_POST or s.shape == _SIGN else 100.0  # they are posts, whatever is on top
+        long, wide = min(s.length / 2, most), min(s.width / 2, most)
         ahead = turned(rotation, (c * long, w * long, 0.0))
-        side = turned(rotation, (-w * s.width / 2, c * s.width / 2, 0.0))
+        side = turned(rotation, (-w * wide, c * wide, 0.0))
         base = turned(rotation, minus((x, y, 0.0), centre))
         if sunny:
             foot = 0.3 * top if s.shape == _TREE or s.shape == _CONIFER else s.z

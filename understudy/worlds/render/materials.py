@@ -62,7 +62,7 @@ MATERIALS: dict[str, Material] = {
     "bark": Material((0.30, 0.23, 0.17)),
     "leaves": Material((1.0, 1.0, 1.0), tinted=True, texture=LEAVES),
     "headlamp": Material((0.85, 0.87, 0.88), gloss=0.3, glow=(4.0, 3.7, 3.0), lamp=1.0),
-    "taillamp": Material((0.45, 0.03, 0.03), glow=_RED, lit_by=BRAKE, lamp=0.25),
+    "taillamp": Material((0.45, 0.03, 0.03), glow=_RED, lit_by=BRAKE, lamp=0.15),
     "left": Material((0.62, 0.36, 0.12), glow=_AMBER, lit_by=LEFT),
     "right": Material((0.62, 0.36, 0.12), glow=_AMBER, lit_by=RIGHT),
     "beacon": Material((0.10, 0.18, 0.60), glow=(0.04, 0.16, 4.0), lit_by=FLASH),

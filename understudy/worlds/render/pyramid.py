@@ -108,4 +108,4 @@ def noise_tile() -> Array:
     spectrum = np.fft.fft2(np.random.default_rng(1).normal(size=(NOISE_SIDE, NOISE_SIDE)))
     frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(NOISE_SIDE) * NOISE_SIDE] * 2))
     smooth = np.fft.ifft2(spectrum / np.maximum(frequency, 3.0) ** 1.2).real
-    return ((smooth - smooth.mean()) / smooth.std()).astype(np.float32)
+    return np.asarray((smooth - smooth.mean()) / smooth.std(), np.float32)

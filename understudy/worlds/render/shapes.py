@@ -350,7 +350,7 @@ _NEAR: dict[Shape, Callable[[], Template]] = {
     Shape.HOUSE: _house,
     Shape.TREE: _tree,
     Shape.CONIFER: _conifer,
-    Shape.BUSH: lambda: Template().blob((-0.3, 1.0), 0.5, "leaves", sides=6, rings=3),
+    Shape.BUSH: lambda: Template().blob((0.0, 1.0), 0.5, "leaves", sides=6, rings=3),
     Shape.POLE: lambda: _box("metal"),
     Shape.LAMP_POST: _lamp_post,
     Shape.SIGN: _sign,
