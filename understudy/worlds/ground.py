@@ -74,10 +74,15 @@ class Ground:
 
     def worn(self, ring: Floats) -> Ground:
         """The same ground with its paint almost gone inside a ring (P, 2): faded markings."""
-        inside = np.zeros_like(self.surface)
-        _Brush(inside, self.origin, self.cell).area(ring, Surface.ASPHALT)
-        gone = (inside > 0) & np.isin(self.surface, PAINT)
-        return replace(self, surface=np.where(gone, np.uint8(Surface.WORN), self.surface))
+        corners = (np.stack([ring.min(axis=0), ring.max(axis=0)]) - self.origin) / self.cell + [[-1.0], [2.0]]
+        low, high = np.clip(corners, 0, self.surface.shape[::-1]).astype(int)
+        block = (slice(low[1], high[1]), slice(low[0], high[0]))
+        inside = np.zeros_like(self.surface[block])
+        origin = (self.origin[0] + low[0] * self.cell, self.origin[1] + low[1] * self.cell)
+        _Brush(inside, origin, self.cell).area(ring, Surface.ASPHALT)
+        worn = self.surface.copy()
+        worn[block][(inside > 0) & np.isin(worn[block], PAINT)] = Surface.WORN
+        return replace(self, surface=worn)
 
 
 def rasterise(town: Map, cell: float = 0.1, margin: float = 40.0) -> Ground:
