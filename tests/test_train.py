@@ -93,7 +93,7 @@ def test_what_was_trained_is_not_trained_again(lake: Lake, dataset: str, model: 
 def test_killed_at_any_moment_it_goes_on_along_the_same_curve_to_the_same_weights(
     lake: Lake, dataset: str, model: str, elsewhere: Lake
 ) -> None:
-        killed = process(elsewhere, dataset, die_at=40)
+    killed = process(elsewhere, dataset, die_at=40)
     assert killed.wait(timeout=120) == -signal.SIGKILL
     checkpoint = next((elsewhere.root / "training").glob("*/checkpoint.safetensors"))
     assert checkpoint.is_file() and not elsewhere.entries(stage="train")
@@ -109,7 +109,7 @@ def test_another_seed_gives_other_weights(lake: Lake, dataset: str) -> None:
 
 
 def test_two_processes_learn_one_network(elsewhere: Lake, dataset: str) -> None:
-        with socket.socket() as door:
+    with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         port = str(door.getsockname()[1])
     group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
