@@ -20,7 +20,6 @@ FLOORS: dict[str, int] = {
         (
             "ingest",
             "sample",
-            "fleet",
             "shadow",
             "mine",
             "audit",
@@ -33,7 +32,7 @@ FLOORS: dict[str, int] = {
         ),
         6,
     ),
-    **dict.fromkeys(("turn", "study"), 7),
+    **dict.fromkeys(("fleet", "turn", "study"), 7),  # what knows the order of stages; a fleet records, then ingests
     **dict.fromkeys(("cli", "web"), 8),
 }
 # On one floor a room may lean on another only where listed here, with the reason.
@@ -43,6 +42,9 @@ SIDEWAYS = {
     ("observe", "maps"),
     ("store", "maps"),
     ("cli", "web"),
+    ("network", "labelers"),  # a network's heads answer what labelers say, channel by channel
+    ("network", "policies"),  # an exported model's card is what the onnx policy reads
+    ("dataset", "label"),  # a dataset is labels, frozen: it reads them as they were written
 }
 TORCH_ROOMS = {"network", "train"}
 ONLY = {"torch": TORCH_ROOMS, "ray": {"workers"}, "fastapi": {"web"}, "starlette": {"web"}}

@@ -1,0 +1,7 @@
+"""Worlds: what answers in closed loop. `city` is simulated traffic with cameras, `replay` a real log's tracks and map.
+
+    observation = world.reset(scenario)
+    while not world.ended:
+        observation = world.step(policy.plan(observation))
+    world.drive()  # what was driven, with the truth
+"""
