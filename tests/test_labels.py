@@ -13,7 +13,7 @@ from tests.conftest import steady_turn
 from understudy import label, plugins, sample
 from understudy.errors import ShapeError
 from understudy.geometry import Grid, compose, constant_turn, move
-from understudy.labelers import UNKNOWN, Label
+from understudy.labelers import UNKNOWN, Label, kept
 from understudy.labelers.bev import CHANNELS, DIRECTION_UNIT, VELOCITY_UNIT
 from understudy.labelers.light import NONE
 from understudy.records import Array, Drive, Driver, Floats, Kind, Lane, Light, Map, Objects, Truth
@@ -240,7 +240,7 @@ def test_labels_come_back_from_the_lake_as_they_were_made_and_once(tmp_path: Pat
         lake.put_drive(run.part(drive.id), drive)
     report = label.run(lake)
     assert report.made == (drive.id,) and not report.failures
-    stamps, found = label.read(lake, drive.id)
+    stamps, found = kept.read(lake, drive.id)
     instants = label.spaced(drive.t_ns, 0.5)
     np.testing.assert_array_equal(stamps, drive.t_ns[instants])
     assert sorted(found) == ["bev", "path"], "this drive knows no steering and no lights"

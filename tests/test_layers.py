@@ -41,6 +41,7 @@ SIDEWAYS = {
     ("metrics", "maps"),  # metrics and observations ask what a map answers
     ("observe", "maps"),
     ("store", "maps"),
+    ("network", "labelers"),  # the heads answer what labelers tell, in their words
     ("cli", "web"),
     ("network", "labelers"),  # a network's heads answer what labelers say, channel by channel
     ("network", "policies"),  # an exported model's card is what the onnx policy reads

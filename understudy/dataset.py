@@ -15,8 +15,9 @@ from functools import partial
 
 import numpy as np
 
-from understudy import label, workers
+from understudy import workers
 from understudy.errors import DataError, UnderstudyError
+from understudy.labelers import kept
 from understudy.network.samples import STAGE, STATE, write_rig
 from understudy.observe import Observer, rig_of
 from understudy.policies.onnx import resized
@@ -85,8 +86,8 @@ def run(
                 run.fail(outcome.name, outcome.error)
         about = [entry.about for part in parts if (entry := part.entry()) is not None]
         made = tuple(outcome.name for outcome in outcomes if not outcome.error)
-        kept = tuple(part.subject for part in parts if part not in todo)
-        report = workers.Report(made, kept, run.skipped, run.failures)
+        done = tuple(part.subject for part in parts if part not in todo)
+        report = workers.Report(made, done, run.skipped, run.failures)
         train, test = (
             tuple(sorted({place for one in about for place in one[side]})) for side in ("places", "test_places")
         )
@@ -125,7 +126,7 @@ def _freeze_one(
     part: Part,
 ) -> None:
     drive = lake.drive(part.subject, objects=False, lights=False, map=False, truth=False)
-    stamps, labels = label.read(lake, drive.id)
+    stamps, labels = kept.read(lake, drive.id)
     instants = np.searchsorted(drive.t_ns, stamps)
     places = _places(drive, instants)
     keep = ~np.isin(places, list(barred))
@@ -155,7 +156,7 @@ def _freeze_one(
             "history_s": settings.history_s,
             "size": settings.size,
             "split": "within drives" if settings.within_drives else "by place",
-            "grid": label.grid(lake, drive.id),
+            "grid": kept.grid(lake, drive.id),
         },
     )
 

@@ -1,7 +1,6 @@
 """Labels of every drive of the lake, as the table `labels`: a labeler is asked where the drive offers what it needs.
 
-A value is kept as the bytes of its array (C order); its type and shape are told in the part. What is unknown is nan, or
-labelers.UNKNOWN in int8; `valid` says whether anything is known at that instant.
+What is unknown is nan, or labelers.UNKNOWN in int8; how a label lies in the table is told in `labelers.kept`.
 """
 
 from __future__ import annotations
@@ -13,23 +12,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from understudy import plugins, workers
 from understudy.labelers import Label, Labeler
-from understudy.labelers.bev import Bev
+from understudy.labelers.kept import LABELS, table
 from understudy.records import NS, Drive, Ints
 from understudy.store import Lake, Part, code_version
 
-LABELS = pa.schema(
-    [
-        ("drive", pa.string()),
-        ("t_ns", pa.int64()),
-        ("labeler", pa.string()),
-        ("valid", pa.bool_()),
-        ("value", pa.binary()),
-    ]
-)
 _BATCH = 256  # instants labelled at once
 
 
@@ -107,35 +96,6 @@ def _label_one(lake: Lake, labelers: Mapping[str, Labeler], every_s: float, part
     drive = lake.drive(part.subject, cameras=False)
     instants, found = label(drive, labelers, every_s)
     kinds = {name: {"dtype": str(one.value.dtype), "shape": one.value.shape[1:]} for name, one in found.items()}
-    tables = [_table(drive.id, drive.t_ns[instants], name, one) for name, one in found.items()]
+    tables = [table(drive.id, drive.t_ns[instants], name, one) for name, one in found.items()]
     known = {name: int(one.valid.sum()) for name, one in found.items()}
     part.write({"labels": pa.concat_tables([LABELS.empty_table(), *tables])}, about={"kinds": kinds, "valid": known})
-
-
-def _table(drive: str, t_ns: Ints, name: str, one: Label) -> pa.Table:
-    count = len(t_ns)
-    values = [row.tobytes() for row in np.ascontiguousarray(one.value)]
-    return pa.table([[drive] * count, t_ns, [name] * count, one.valid, values], schema=LABELS)
-
-
-def read(lake: Lake, drive: str) -> tuple[Ints, dict[str, Label]]:
-    """The stamps that a drive has labels at, and its labels by labeler; nothing where it was not labelled."""
-    entries = lake.entries(stage="label", subject=drive)
-    if not entries:
-        return np.zeros(0, np.int64), {}
-    rows = lake.table("labels", [drive])
-    stamps: Ints = np.zeros(0, np.int64)
-    found = {}
-    for name, kind in entries[-1].about["kinds"].items():
-        mine = rows.filter(pc.equal(rows["labeler"], name))
-        stamps = mine["t_ns"].to_numpy()
-        data = b"".join(mine["value"].to_pylist())
-        found[name] = Label(np.frombuffer(data, kind["dtype"]).reshape(len(stamps), *kind["shape"]))
-    return stamps, found
-
-
-def grid(lake: Lake, drive: str) -> dict[str, Any]:
-    """The grid that the drive's surroundings were drawn on, as settings: the labeler's own where none was given."""
-    made = lake.record(lake.entries(stage="label", subject=drive)[-1].part)
-    told: dict[str, Any] = made["settings"]["settings"].get("bev", {}).get("grid", {})
-    return asdict(Bev().grid) | told

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from understudy.errors import UnderstudyError
 from understudy.network.model import Network
 from understudy.network.predict import load
-from understudy.policies.onnx import FORMAT
 from understudy.records import PLAN_STEPS
 from understudy.store import Lake
 
+FORMAT = "understudy-model/1"  # of the card, as policies/onnx.py reads it
 OPSET = 17
 _EXAMPLE = 2  # samples and cameras of the example that the graph is traced with; both stay free
 OUTPUTS = ("poses", "probability", "spread", "embedding", "bev", "light", "control")
@@ -87,10 +87,16 @@ def export(lake: Lake, model: str, to: Path, halves: bool = False) -> Path:
     if "path" not in about["labels"]:
         raise UnderstudyError(f"model {model} was never shown a path and cannot plan; it learned {about['labels']}")
     to.parent.mkdir(parents=True, exist_ok=True)
-    whole = _write(_Whole(network), _observation(network), to)
-    to.with_suffix(".json").write_text(json.dumps(card(network, about, whole), indent=1) + "\n", encoding="utf-8")
+    inputs = write(network, to, halves)
+    to.with_suffix(".json").write_text(json.dumps(card(network, about, inputs), indent=1) + "\n", encoding="utf-8")
+    return to
+
+
+def write(network: Network, to: Path, halves: bool = False) -> dict[str, list[int | str]]:
+    """Write the graphs of a network; gives the shapes of the inputs of the whole."""
+    given = _observation(network)
+    inputs = _write(_Whole(network), given, to)
     if halves:
-        given = _observation(network)
         table = {name: given[name] for name in ("lift_index", "lift_weight")}
         frame = {name: given[name][:, 0] for name in ("pictures", "picture_valid")}
         _write(_Encode(network), frame | table, to.with_suffix(".encode.onnx"), ("view", "glance"))
@@ -99,7 +105,7 @@ def export(lake: Lake, model: str, to: Path, halves: bool = False) -> Path:
         views = torch.stack([view] * len(network.size.history_s), dim=1)
         state = {name: given[name] for name in ("past_poses", "speed", "yaw_rate", "command")}
         _write(_Decide(network), {"views": views, "glance": glance} | state, to.with_suffix(".decide.onnx"))
-    return to
+    return inputs
 
 
 def card(network: Network, about: dict[str, Any], inputs: dict[str, list[int | str]]) -> dict[str, Any]:

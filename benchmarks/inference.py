@@ -1,0 +1,92 @@
+"""How long a network takes for one plan on one core: `python -m benchmarks.inference [SIZE]`.
+
+Six cameras, one instant, weights as they are drawn. By ONNX Runtime whole (both frames of the history encoded) and with
+the past kept (the newest frame encoded, then decided), and by eager torch with the past kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from understudy.network.export import write
+from understudy.network.model import Network
+from understudy.network.predict import table_of
+from understudy.network.sizes import size_of
+from understudy.worlds.rig import default_rig
+
+
+def main(name: str, repeats: int = 40) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    size, rig = size_of(name), default_rig()
+    network = Network(size).eval()
+    index, weight = table_of(rig, size)
+    frames, (width, height) = len(size.history_s), size.picture
+    pictures = np.random.default_rng(0).integers(0, 256, (1, frames, 6, height, width, 3), np.uint8)
+    valid = np.ones((1, frames, 6), bool)
+    state = {"past_poses": np.zeros((1, frames, 3)), "speed": np.ones((1, frames)), "yaw_rate": np.zeros((1, frames))}
+    state = {key: value.astype(np.float32) for key, value in state.items()} | {"command": np.ones(1, np.float32)}
+    table = {"lift_index": index.numpy(), "lift_weight": weight.numpy()}
+    newest = {"pictures": pictures[:, -1], "picture_valid": valid[:, -1]} | table
+    with tempfile.TemporaryDirectory() as place:
+        to = Path(place) / "net.onnx"
+        write(network, to, halves=True)
+        whole, encode, decide = (
+            session(to.with_suffix(suffix)) for suffix in (".onnx", ".encode.onnx", ".decide.onnx")
+        )
+        view, _ = encode.run(None, newest)
+        past = np.repeat(view[:, None], frames, axis=1)
+
+        def kept() -> None:
+            now, seen = encode.run(None, newest)
+            decide.run(["poses"], {"views": np.concatenate([past[:, 1:], now[:, None]], 1), "glance": seen} | state)
+
+        tensors = [torch.from_numpy(value) for value in newest.values()]
+        history = [torch.from_numpy(view)] * (frames - 1)
+        past_poses = torch.from_numpy(state["past_poses"])
+        own = [torch.from_numpy(state[key])[:, -1] for key in ("speed", "yaw_rate")]
+        command = torch.from_numpy(state["command"])
+
+        @torch.no_grad()
+        def eager() -> None:
+            now, seen = network.encode(*tensors)
+            network.decide([*history, now], seen, past_poses, *own, command)
+
+        told = {
+            "onnx_whole_ms": best(
+                lambda: whole.run(["poses"], {"pictures": pictures, "picture_valid": valid} | state | table), repeats
+            ),
+            "onnx_kept_ms": best(kept, repeats),
+            "onnx_encode_ms": best(lambda: encode.run(None, newest), repeats),
+            "eager_kept_ms": best(eager, repeats),
+        }
+    print(json.dumps({"size": name, "parameters": sum(p.numel() for p in network.parameters()), **told}))
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def best(work: Callable[[], object], repeats: int) -> float:
+    """The median of the faster half, in milliseconds: others share this machine."""
+    spent = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        spent.append(time.perf_counter() - began)
+    return round(float(np.median(np.sort(spent)[: repeats // 2])) * 1e3, 2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "nano")
