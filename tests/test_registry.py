@@ -1,0 +1,127 @@
+"""Who is champion, by which verdict; models by hash; what a model card says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.registry import Registry, model_card
+
+CARD = {
+    "format": "understudy-model/1",
+    "needs": ["speed"],
+    "parents": ["abc"],
+    "data": {"places": ["grid:3"], "clips": 20},
+    "settings": {"lr": 0.001},
+}
+
+
+def verdict(champion: str, candidate: str, outcome: str, clips: list[dict[str, Any]] | None = None) -> bytes:
+    told = {
+        "champion": champion,
+        "candidate": candidate,
+        "champion_hash": f"hash-of-{champion}",
+        "candidate_hash": f"hash-of-{candidate}",
+        "outcome": outcome,
+        "reasons": [{"kind": "better", "about": "events score", "text": "score on events better by 0.1", "p": 0.001}],
+        "clips": clips or [],
+    }
+    return json.dumps(told).encode()
+
+
+SPECS = {name: name for name in ("a", "b", "c")}
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """`a` reigns, and has lost to `b`."""
+    registry = Registry(tmp_path)
+    registry.add("a", "hash-of-a", "a")
+    registry.promote("a", why="the first")
+    registry.record(verdict("a", "b", "promote"), SPECS)
+    return registry
+
+
+def test_who_won_is_promoted_and_rolled_back(registry: Registry) -> None:
+    reign = registry.promote("model:b")
+    assert reign.verdict is not None and reign.why == "by verdict"
+    assert registry.spec("champion") == "b"
+    registry.rollback()
+    assert registry.spec("champion") == "a"
+    assert [one.model for one in registry.reigns()] == ["hash-of-a", "hash-of-b", "hash-of-a"]
+
+
+def test_nobody_is_promoted_without_a_verdict_or_a_reason(registry: Registry) -> None:
+    registry.record(verdict("a", "c", "undecided"), SPECS)
+    with pytest.raises(UnderstudyError, match="no verdict `promote` against the champion"):
+        registry.promote("c")
+    assert registry.promote("c", why="a demonstration").verdict is None
+    with pytest.raises(UnderstudyError, match="champion already"):
+        registry.promote("c", why="again")
+
+
+def test_a_verdict_counts_against_the_present_champion_only(registry: Registry) -> None:
+    registry.add("c", "hash-of-c", "c")
+    registry.promote("c", why="meanwhile")
+    with pytest.raises(UnderstudyError, match="no verdict"):
+        registry.promote("b")
+
+
+def test_the_first_champion_has_nobody_to_go_back_to(registry: Registry) -> None:
+    with pytest.raises(UnderstudyError, match="no earlier champion"):
+        registry.rollback()
+
+
+def test_an_empty_registry_knows_nobody(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "new")
+    assert registry.models() == [] and registry.binding() == frozenset()
+    with pytest.raises(UnderstudyError, match="no champion yet"):
+        registry.spec("champion")
+    with pytest.raises(UnknownName):
+        registry.model("model:x")
+    assert registry.spec("lane_follow") == "lane_follow"
+
+
+def test_a_verdict_is_kept_once(registry: Registry) -> None:
+    assert registry.record(verdict("a", "b", "promote"), SPECS) == registry.verdicts("hash-of-b")[0]["id"]
+    assert len(registry.verdicts("hash-of-b")) == 1
+
+
+def test_clips_that_a_champion_passed_reliably_bind_for_ever(registry: Registry) -> None:
+    passed = [{"clip": "clip:1", "champion": 5, "candidate": 5}, {"clip": "clip:2", "champion": 4, "candidate": 5}]
+    registry.record(verdict("a", "c", "refuse", passed), SPECS)
+    registry.record(verdict("a", "c", "refuse", [{**passed[0], "champion": 0}]), SPECS)
+    assert registry.binding() == {"clip:1"}
+
+
+def test_a_model_file_is_kept_by_its_contents(registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere" / "pilot.onnx"
+    path.parent.mkdir()
+    path.write_bytes(b"net")
+    path.with_suffix(".json").write_text(json.dumps(CARD))
+    model = registry.add("pilot-123456", "ff00", str(path))
+    path.unlink()
+    assert Path(model.spec).read_bytes() == b"net" and Path(model.spec).with_suffix(".json").is_file()
+    assert registry.spec("model:ff") == model.spec
+
+
+def test_the_card_tells_what_is_known(registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "b.onnx"
+    path.write_bytes(b"net")
+    path.with_suffix(".json").write_text(json.dumps(CARD))
+    registry.add("pilot", "ff00", str(path))
+    card = model_card(registry, "pilot")
+    for line in ("# pilot", "- Parents: `abc`", "- Places: `grid:3`", "- Clips: 20", "- lr: 0.001"):
+        assert line in card
+    assert "against `a`: **promote**" in model_card(registry, "b")
+    assert "challenged by `b`" in model_card(registry, "a")
+
+
+def test_a_file_that_is_no_registry_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "registry.db").write_bytes(b"not a database, but long enough to be taken for one" * 40)
+    with pytest.raises(DataError, match="reading the registry"):
+        Registry(tmp_path).models()

@@ -1,0 +1,249 @@
+"""Who may drive: models by hash with all that is known of them, every verdict, and who is champion.
+
+What changes lies in SQLite (`registry.db` in the lake), because promoting is a transaction; the models themselves lie
+beside it as files named by their contents (`models/HASH.onnx` and its card). A name such as `lane_follow` is an entry
+too: its hash is that of its code.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.store import digest
+from understudy.store.files import write_whole
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS models (hash TEXT PRIMARY KEY, name TEXT NOT NULL, spec TEXT NOT NULL, card TEXT NOT NULL,
+    added TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS verdicts (id TEXT PRIMARY KEY, champion TEXT NOT NULL, candidate TEXT NOT NULL,
+    outcome TEXT NOT NULL, verdict TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS reigns (seq INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL REFERENCES models (hash),
+    verdict TEXT REFERENCES verdicts (id), why TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS binding (clip TEXT PRIMARY KEY, champion TEXT NOT NULL, at TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as the registry knows it; `card` is the JSON beside the ONNX, empty for what is no file."""
+
+    hash: str
+    name: str
+    spec: str  # what a command is told to have it drive
+    card: Mapping[str, Any] = field(default_factory=dict)
+    added: str = ""
+
+
+@dataclass(frozen=True)
+class Reign:
+    """Who became champion, by which verdict or why without one."""
+
+    seq: int
+    model: str
+    verdict: str | None
+    why: str
+    at: str
+
+
+class Registry:
+    """The registry of a lake. Every method is one transaction; a lake without one is a registry with nothing in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # Models -----------------------------------------------------------------------------------------------------------
+
+    def add(self, name: str, hash: str, spec: str) -> Model:
+        """Remember who has driven. A model file is copied into the lake with its card, and is driven from there."""
+        card: dict[str, Any] = {}
+        if spec.endswith(".onnx"):
+            source, kept = Path(spec), self.root / "models" / f"{hash}.onnx"
+            told = source.with_suffix(".json").read_bytes()
+            card = json.loads(told)
+            if not kept.is_file():
+                write_whole(kept.with_suffix(".json"), told)
+                write_whole(kept, source.read_bytes())
+            spec = str(kept)
+        with self._open() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?)", (hash, name, spec, json.dumps(card), _now())
+            )
+        return self.model(hash)
+
+    def models(self) -> list[Model]:
+        """All models, in the order in which they came."""
+        with self._open() as db:
+            rows = db.execute("SELECT hash, name, spec, card, added FROM models ORDER BY added, hash").fetchall()
+        return [Model(hash, name, spec, json.loads(card), added) for hash, name, spec, card, added in rows]
+
+    def model(self, wanted: str) -> Model:
+        """The model of that hash or name (`model:` before it is allowed), or the only one whose hash begins so."""
+        wanted = wanted.removeprefix("model:")
+        known = self.models()
+        named = [one for one in known if wanted in (one.hash, one.name)]
+        found = named[-1:] or [one for one in known if one.hash.startswith(wanted)]
+        if len(found) != 1:
+            raise UnknownName("single model" if found else "model", wanted, (one.name for one in known))
+        return found[0]
+
+    def spec(self, given: str) -> str:
+        """What the gate is to be told for `champion`, `model:HASH`, or anything that names a driver by itself."""
+        if given == "champion":
+            if (reigns := self.reigns()) == []:
+                raise UnderstudyError("there is no champion yet; `understudy promote MODEL --why ...` names the first")
+            return self.model(reigns[-1].model).spec
+        return self.model(given).spec if given.startswith("model:") else given
+
+    # Verdicts ---------------------------------------------------------------------------------------------------------
+
+    def record(self, verdict: bytes, specs: Mapping[str, str]) -> str:
+        """Keep a verdict (as `gate.report.as_json` writes it) and both models, and bind the clips that its champion
+        has passed reliably; its identifier. `specs` say how to have each of the two drive, by name."""
+        told = json.loads(verdict)
+        for side in ("champion", "candidate"):
+            self.add(told[side], told[f"{side}_hash"], specs[told[side]])
+        id = digest(verdict)
+        row = (id, told["champion_hash"], told["candidate_hash"], told["outcome"], verdict.decode(), _now())
+        reliable = [clip["clip"] for clip in told["clips"] if clip["champion"] == 5]
+        with self._open() as db:
+            db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
+            db.executemany(
+                "INSERT OR IGNORE INTO binding VALUES (?, ?, ?)",
+                [(clip, told["champion_hash"], _now()) for clip in reliable],
+            )
+        return id
+
+    def verdicts(self, hash: str) -> list[dict[str, Any]]:
+        """The verdicts on a model, and those of candidates against it, oldest first."""
+        with self._open() as db:
+            rows = db.execute(
+                "SELECT id, at, verdict FROM verdicts WHERE ? IN (champion, candidate) ORDER BY at, id", (hash,)
+            ).fetchall()
+        return [{"id": id, "at": at, **json.loads(verdict)} for id, at, verdict in rows]
+
+    def binding(self) -> frozenset[str]:
+        """The clips that no candidate may fail: the set only grows."""
+        with self._open() as db:
+            return frozenset(clip for (clip,) in db.execute("SELECT clip FROM binding"))
+
+    # Champions --------------------------------------------------------------------------------------------------------
+
+    def reigns(self) -> list[Reign]:
+        """All champions, the present one last."""
+        with self._open() as db:
+            return [Reign(*row) for row in db.execute("SELECT * FROM reigns ORDER BY seq")]
+
+    def promote(self, wanted: str, why: str = "") -> Reign:
+        """Make a model champion. It takes a verdict `promote` against the present one, or a reason why not."""
+        model, reigns = self.model(wanted), self.reigns()
+        present = reigns[-1].model if reigns else None
+        if model.hash == present:
+            raise UnderstudyError(f"{model.name} is the champion already")
+        won = [
+            one["id"]
+            for one in self.verdicts(model.hash)
+            if one["outcome"] == "promote" and (one["champion_hash"], one["candidate_hash"]) == (present, model.hash)
+        ]
+        if not won and not why:
+            raise UnderstudyError(
+                f"{model.name} has no verdict `promote` against the champion: run `understudy gate champion {wanted}`, "
+                "or say why with --why"
+            )
+        return self._crown(model.hash, won[-1] if won else None, why or "by verdict")
+
+    def rollback(self, why: str = "rolled back") -> Reign:
+        """Make the champion before the present one champion again."""
+        reigns = self.reigns()
+        before = [one for one in reigns if one.model != reigns[-1].model]
+        if not before:
+            raise UnderstudyError("there is no earlier champion to go back to")
+        return self._crown(before[-1].model, None, why)
+
+    def _crown(self, hash: str, verdict: str | None, why: str) -> Reign:
+        with self._open() as db:
+            db.execute("INSERT INTO reigns (model, verdict, why, at) VALUES (?, ?, ?, ?)", (hash, verdict, why, _now()))
+        return self.reigns()[-1]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        path = self.root / "registry.db"
+        try:
+            db = sqlite3.connect(path, timeout=30.0)
+        except sqlite3.OperationalError as error:
+            raise DataError(f"opening the registry: {error}; {path}") from error
+        try:
+            db.executescript(_SCHEMA)
+            with db:
+                yield db
+        except sqlite3.DatabaseError as error:
+            raise DataError(f"reading the registry: {error}; {path}") from error
+        finally:
+            db.close()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+# The model card -------------------------------------------------------------------------------------------------------
+
+
+def model_card(registry: Registry, wanted: str) -> str:
+    """What is known of a model, in Markdown, under the headings of Mitchell et al. (2019), as far as they apply."""
+    model = registry.model(wanted)
+    card, verdicts = model.card, registry.verdicts(model.hash)
+    reigns = [one for one in registry.reigns() if one.model == model.hash]
+    data = card.get("data", {})
+    details = {
+        "Hash": f"`{model.hash}`",
+        "Runs as": f"`{Path(model.spec).name}`",
+        "Parents": _listed(card.get("parents", ())),
+        "Code": card.get("code", ""),
+        "Needs": _listed(card.get("needs", ())),
+        "Champion": "; ".join(f"since {one.at[:16]}, {one.why}" for one in reigns),
+    }
+    training = {"Places": _listed(data.get("places", ()))} | {
+        key.capitalize(): _told(value) for key, value in data.items() if key != "places"
+    }
+    sections = [
+        f"# {model.name}",
+        _section("Model details", details),
+        _section("Intended use", {"For": "driving in closed loop behind a gate; never on a road without a driver"}),
+        _section("Inputs and outputs", {side: _told(card[side]) for side in ("inputs", "outputs") if side in card}),
+        _section("Training data", training),
+        _section("Settings", {key: _told(value) for key, value in card.get("settings", {}).items()}),
+        _evaluation(model, verdicts),
+    ]
+    return "\n\n".join(part for part in sections if part) + "\n"
+
+
+def _section(title: str, facts: Mapping[str, str]) -> str:
+    lines = [f"- {name}: {value}" for name, value in facts.items() if value]
+    return "\n".join([f"## {title}", "", *lines]) if lines else ""
+
+
+def _evaluation(model: Model, verdicts: Iterable[Mapping[str, Any]]) -> str:
+    lines = []
+    for one in verdicts:
+        other = "champion" if one["candidate_hash"] == model.hash else "candidate"
+        role = "against" if other == "champion" else "challenged by"
+        reasons = "; ".join(reason["text"] for reason in one["reasons"])
+        lines.append(f"- {role} `{one[other]}`: **{one['outcome']}** ({one['at'][:16]}). {reasons}.")
+    return "\n".join(["## Evaluation", "", *lines]) if lines else ""
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _told(value: Any) -> str:
+    return f"`{json.dumps(value)}`" if isinstance(value, dict | list) else str(value)
