@@ -99,3 +99,14 @@ def test_plugins_are_listed_with_what_they_are() -> None:
     assert {"constant_turn", "lane_follow", "logged", "onnx"} <= {row["id"] for row in rows}
     assert all(row["about"] for row in rows)
     assert understudy("plugins", "polcy").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "words"),
+    [("torch", "train", ("train",)), ("sumo", "city", ("watch", "scenario:city/grid:1/r0/everyday/clear/none/0"))],
+)
+def test_a_missing_extra_is_one_line(module: str, extra: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    code = f"import sys\nsys.modules[{module!r}] = None\nfrom understudy.cli import main\nmain({list(words)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert f"needs the extra [{extra}]" in done.stderr and done.stderr.count("\n") == 1, done.stderr

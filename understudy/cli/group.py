@@ -10,6 +10,9 @@ import click
 
 from understudy.errors import UnderstudyError, hint
 
+# What is installed only for those who ask for it: the module that would be missing, and the extra that brings it.
+_EXTRAS = {"torch": "train", "safetensors": "train", "onnx": "train", "sumo": "city", "gymnasium": "city", "ray": "ray"}
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -44,6 +47,12 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except UnderstudyError as error:
             click.echo(f"understudy: {error}", err=True)
+            ctx.exit(1)
+        except ModuleNotFoundError as error:
+            extra = _EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            click.echo(f"understudy: this needs the extra [{extra}]: pip install 'understudy[{extra}]'", err=True)
             ctx.exit(1)
 
 

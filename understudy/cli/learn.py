@@ -1,0 +1,150 @@
+"""Labels, datasets, networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
+from understudy.cli.output import emit, number, open_lake, progress, reasons, tell_failures
+
+
+@main.command(
+    epilog="""understudy label
+    understudy label --set every_s=0.2 --set 'labelers=["path"]'"""
+)
+@set_option
+@processes_option
+@json_option
+@lake_option
+@click.pass_context
+def label(ctx: click.Context, assignments: tuple[str, ...], processes: int, as_json: bool, lake: Path | None) -> None:
+    """Label every drive from hindsight.
+
+    What was driven next, what lay around, what the light showed: the answers known afterwards, with their validity.
+    """
+    from understudy import label as stage
+    from understudy import settings
+
+    told = settings.fill(stage.Labels, settings.parse(assignments), prefix="label")
+    with progress("labelling") as tell:
+        report = stage.run(open_lake(lake), told, processes, tell)
+    row = {"id": "label", "labelled": len(report.made), "kept": len(report.kept), "skipped": len(report.skipped)}
+    emit([row], dict.fromkeys(("labelled", "kept", "skipped"), str), as_json, "")
+    for count, reason in reasons(report.skipped):
+        click.echo(f"{count} drives skipped, {reason}", err=True)
+    tell_failures("labelled", report.failures)
+    ctx.exit(1 if report.failures else 0)
+
+
+@main.command(
+    epilog="""understudy dataset
+    understudy dataset --set clips=true"""
+)
+@set_option
+@processes_option
+@json_option
+@lake_option
+@click.pass_context
+def dataset(ctx: click.Context, assignments: tuple[str, ...], processes: int, as_json: bool, lake: Path | None) -> None:
+    """Freeze labelled drives into a dataset.
+
+    It is named by what is in it, and split by place; places of regression clips stay out. With clips=true only what
+    lies in clips kept for training is taken.
+    """
+    from understudy import dataset as stage
+    from understudy import mine, settings
+
+    here = open_lake(lake)
+    told = settings.fill(stage.Dataset, settings.parse(assignments), prefix="dataset")
+    with progress("freezing") as tell:
+        frozen = stage.run(here, told, mine.read_clips(here), processes, tell)
+    row = {
+        "id": frozen.name, "samples": frozen.samples, "held_out": frozen.held_out,
+        "places": len(frozen.places), "test_places": len(frozen.test_places),
+    }  # fmt: skip
+    emit([row], dict.fromkeys(row, str), as_json, "")
+    for count, reason in reasons(frozen.report.skipped):
+        click.echo(f"{count} drives skipped, {reason}", err=True)
+    tell_failures("frozen", frozen.report.failures)
+    ctx.exit(1 if frozen.report.failures else 0)
+
+
+@main.command(
+    epilog="""understudy train 3f9a
+    understudy train 3f9a --set size=nano --set steps=2000"""
+)
+@click.argument("dataset", default="")
+@set_option
+@json_option
+@lake_option
+def train(dataset: str, assignments: tuple[str, ...], as_json: bool, lake: Path | None) -> None:
+    """Train a network on a DATASET.
+
+    Its name may be cut short, or left out where there is one only. Killed and run again, training goes on where it
+    was, to the same weights. Needs the extra [train].
+    """
+    from understudy import settings
+    from understudy import train as stage
+    from understudy.workers import Outcome
+
+    told = settings.fill(stage.Train, settings.parse(assignments), prefix="train")
+    with progress("training") as tell:
+
+        def log(values: Mapping[str, float]) -> None:
+            for _ in range(stage.LOG_EVERY):
+                tell(Outcome(f"step {values['step']:.0f}"), told.steps)
+
+        trained = stage.run(open_lake(lake), dataset, told, log)
+    row = {"id": trained.name, "steps": trained.steps, "new": trained.new, "instants_per_s": trained.instants_per_s}
+    emit([row], {"id": str, "steps": str, "new": str, "instants_per_s": number(0)}, as_json, "")
+
+
+@main.command(epilog="understudy export 9c41 pilot.onnx")
+@click.argument("model")
+@click.argument("to", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+@lake_option
+def export(model: str, to: Path, as_json: bool, lake: Path | None) -> None:
+    """Write a trained MODEL as ONNX, with its card.
+
+    What `understudy shadow` runs without torch. Needs the extra [train].
+    """
+    from understudy.network.export import export as write
+
+    path = write(open_lake(lake), model, to)
+    emit([{"id": model, "file": str(path)}], {"file": str}, as_json, "")
+
+
+@main.command(epilog="understudy evaluate 9c41")
+@click.argument("model")
+@click.option("--dataset", default="", help="Another dataset than the one it learned from.")
+@click.option(
+    "--side", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Which samples."
+)
+@json_option
+@lake_option
+def evaluate(model: str, dataset: str, side: str, as_json: bool, lake: Path | None) -> None:
+    """Hold a MODEL against held-out samples.
+
+    Intersection over union of its bird's-eye view, displacement of its plans under both names, calibration of their
+    probabilities. A look at learning: what counts is closed loop. Needs the extra [train].
+    """
+    from understudy.evaluate import run
+
+    found = run(open_lake(lake), model, dataset, side)
+    rows = [
+        {"id": name, "value": value}
+        for name, value in [
+            *((f"IoU {name}", value) for name, value in found.iou.items()),
+            *((f"plan {name}", value) for name, value in found.plan.items()),
+            *((f"control {name}", value) for name, value in found.control.items()),
+            ("calibration error", found.calibration),
+            ("lights told right", found.light),
+        ]
+        if value == value
+    ]
+    emit(rows, {"id": str, "value": number(3)}, as_json, "nothing could be compared")
+    click.echo(f"{found.samples} samples, {found.split}", err=True)
