@@ -32,8 +32,9 @@ from understudy.train import run as train
 STEPS = 40
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> None:
+    """Sums come out the same only if as many threads make them."""
     torch.set_num_threads(1)
 
 
