@@ -106,6 +106,7 @@ class City:
         self.town: Town = towns.town(scenario.town)
         self.way: Way = way(self.town, scenario)
         self.ended = ""
+        self.bumped, self._touching = 0, False  # times that somebody drove into the standing ego
         self.who = Driver.HUMAN
         self.pushed = False
         self._push, self._push_until_s = 0.0, 0.0
@@ -198,8 +199,15 @@ class City:
             pose = np.broadcast_to(np.array([x, y, ego.pose[2]]), other.shape)
             sizes = (np.full(len(near), ego.vehicle.length), np.full(len(near), ego.vehicle.width))
             if bool(np.any(overlap(pose, *sizes, other, crowd.length[near], crowd.width[near]))):
-                self.ended = "collision"
-                return
+                # Who drives into a car that stands ends nothing: it was not the ego's doing, and it happens to SUMO's
+                # vehicles in junctions, whose bodies are wider than the paths that SUMO keeps apart.
+                self.bumped += ego.speed < 0.5 and not self._touching
+                self._touching = True
+                if ego.speed >= 0.5:
+                    self.ended = "collision"
+                    return
+            else:
+                self._touching = False
         if self.way.s >= self.way.goal:
             self.ended = "arrived"
         elif abs(self.beside) > _LOST_M:
@@ -290,7 +298,7 @@ class City:
     def _facts(self) -> dict[str, Any]:
         return {
             "scenario": str(self.scenario), "town": self.town.id, "side": self.town.side, "weather": self.scenario.weather,
-            "ended": self.ended, "completion": round(self.completion, 4), "lane_lost": self.traffic.lost,
+            "ended": self.ended, "completion": round(self.completion, 4), "bumped": self.bumped,
         }  # fmt: skip
 
     @property

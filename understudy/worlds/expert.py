@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from understudy.geometry import seen_from
-from understudy.records import PLAN_STEP_S, PLAN_STEPS, Floats, Plan
+from understudy.records import PLAN_STEP_S, PLAN_STEPS, Floats, Kind, Plan
 from understudy.worlds.detect import chance, smooth
 from understudy.worlds.traffic import ACTORS
 
@@ -116,7 +116,8 @@ class Expert:
         meets = np.abs(d - world.events.shift(s)) < (across + ego.vehicle.width) / 2 + margin
         meets &= s + half / 2 > world.way.s - ego.vehicle.rear_overhang + 1.0
         # The well-behaved are left to SUMO, who knows their right of way, until they are close and in the way.
-        together = (_TIMES <= 0.5) & (gap < 1.6 * max(ego.speed, 1.0))
+        walks = (who.kind == Kind.PEDESTRIAN)[:, None]
+        together = (_TIMES <= np.where(walks, 1.0, 0.5)) & (gap < 1.6 * max(ego.speed, 1.0))
         meets &= np.where(unruly, gap < ego.speed * _TIMES + ego.speed**2 / 5 + 5.0, together)
         gap = np.where(meets, gap, np.inf).min(axis=1)
         nearest = int(np.argmin(gap))
@@ -125,6 +126,9 @@ class Expert:
         along = float(np.cos(turn[nearest, 0]) * who.speed[nearest])
         closing, room = max(ego.speed - along, 0.0), max(float(gap[nearest]) - 1.5, 0.1)
         needed = closing**2 / (2 * room)
+        if unruly[nearest, 0] and along > 1.0:  # somebody to follow, whom SUMO does not know: IDM
+            wanted = 2.0 + 1.2 * ego.speed + ego.speed * (ego.speed - along) / (2 * np.sqrt(1.7 * 2.6))
+            return float(1.7 * (1 - (max(wanted, 2.0) / max(float(gap[nearest]), 0.3)) ** 2))
         if needed > (1.0 if unruly[nearest, 0] else 3.0):
             return -needed
         return -2.0 if gap[nearest] < 1.5 and ego.speed < 4.0 and along <= ego.speed else np.inf

@@ -237,7 +237,7 @@ def _types() -> str:
             )
     ego = Vehicle()
     rows.append(
-        f'<vType id="ego" vClass="passenger" length="{ego.length}" width="{ego.width}" accel="1.7" decel="2.6" emergencyDecel="8" '
+        f'<vType id="ego" vClass="passenger" length="{ego.length}" width="{ego.width}" accel="1.7" decel="2.6" emergencyDecel="8" apparentDecel="7" '
         'speedFactor="1.6" speedDev="0" sigma="0" tau="1.5" minGap="3.0" carFollowModel="IDM" jmTimegapMinor="2.5"/>'
     )
     return "".join(rows)

@@ -23,8 +23,8 @@ from understudy.worlds.traffic import Crowd
 if TYPE_CHECKING:
     from understudy.worlds.city import City
 
-TAIL_S = (22.0, 40.0)  # between one event and the next of `tail`
-_PATIENCE_S = 45.0  # how long a script of `tail` may wait for its moment
+TAIL_S = (12.0, 24.0)  # between one event and the next of `tail`
+_PATIENCE_S = 30.0  # how long a script of `tail` may wait for its moment
 _BEFORE_S = 4.0  # nothing happens in the first seconds
 
 Script = Callable[["City", np.random.Generator], Iterator[Actors | None]]
@@ -140,6 +140,8 @@ class Events:
     def _finish(self, run: _Running, now: float) -> None:
         if np.isfinite(run.first_s):
             self._over.append(run)
+        else:
+            self._order.insert(0, run.kind)  # its moment did not come: later
         self._running, self.passing = None, None
         once = self._world.scenario.event != "tail" and np.isfinite(run.first_s)
         self._next_s = np.inf if once else now + float(self._rng.uniform(*TAIL_S))

@@ -117,11 +117,12 @@ def _edge(a, b):
 def _fill(index, edges, plane, block, width, screen):
     """Samples of a block (columns from, to, rows from, to) that the quad covers and nothing nearer does."""
     ab, bc, cd, da = edges
-    for r in range(block[2], block[3]):
-        first, last = r * width + block[0], r * width + block[1]
-        u, v = screen.u[first:last], screen.v[first:last]
-        depth, face = screen.inverse_depth[first:last], screen.face[first:last]
-        for k in range(len(u)):  # slices and no branch: so that this loop is vectorised
+    u, v, depth, face = screen.u, screen.v, screen.inverse_depth, screen.face
+    c0, c1, r0, r1 = block
+    for r in range(r0, r1):
+        first = np.uint64(r * width + c0)  # unsigned (never counted from the end) and no branch: vectorised
+        for c in range(c1 - c0):
+            k = first + np.uint64(c)
             x, y = u[k], v[k]
             near = plane[0] * x + plane[1] * y + plane[2]
             inside = (
