@@ -1,0 +1,124 @@
+"""Does the gate keep its word? Faults planted into the city's own driver, labels swapped at random, routes saved.
+
+    python benchmarks/gate.py faults LAKE [--processes 2] [--only late,speeding]
+    python benchmarks/gate.py swaps LAKE CHAMPION CANDIDATE [--routes 48]
+    python benchmarks/gate.py speed LAKE
+
+`faults` has the driver with each fault challenge the driver without, on the suites where the fault can show, and prints
+verdict and reason. `swaps` takes the routes that two *different* drivers have driven already (in a gate before), swaps
+who is who on each route at random 2,000 times, and counts promotions; and it tells how many routes pairing saves.
+`speed` times `lane_follow` against `constant_turn`, which must be refused early. Routes are kept in LAKE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from understudy.evidence import Share, flip_test, holm, pairing_gain, per_look, routes_needed
+from understudy.gate.run import run
+from understudy.gate.suites import suite
+from understudy.gate.verdict import Gate, Verdict
+from understudy.records import Floats
+from understudy.store import Lake
+
+# The suites where each fault can show, how many routes, and what the gate must say.
+FAULTS: dict[str, tuple[Gate, str]] = {
+    "drifting": (Gate(suites=("everyday",)), "all lane_distance"),
+    "speeding": (Gate(suites=("everyday",)), "all speed_limit"),
+    "fog_freezer": (Gate(suites=("weather",), routes=96), "weather driving_score"),
+    "late": (Gate(suites=("events",), routes=102), "collision"),
+    "red_runner": (Gate(suites=("lights",), routes=192), "red_light"),
+    "leaked": (Gate(suites=("everyday",)), "grid:1"),
+}
+REPEATS = 2000
+
+
+def faults(lake: Lake, processes: int, only: list[str]) -> None:
+    for name, (gate, wanted) in FAULTS.items():
+        if only and name not in only:
+            continue
+        began = time.perf_counter()
+        verdict = run(lake, "human", f"human:{name}", gate, processes=processes)
+        met = sum(route.reds for one in verdict.pairs.values() for route in one.champion)
+        said = [reason.about for reason in verdict.reasons]
+        right = verdict.outcome == "refuse" and wanted in said
+        print(
+            f"{name:12} {verdict.outcome:9} {'right' if right else 'WRONG'} reason, {verdict.routes} pairs, "
+            f"{met} reds met, {time.perf_counter() - began:.0f} s: " + "; ".join(r.text for r in verdict.reasons),
+            flush=True,
+        )
+
+
+def swaps(lake: Lake, champion: str, candidate: str, routes: int, processes: int) -> None:
+    gate = Gate(routes=routes)
+    verdict = run(lake, champion, candidate, gate, processes=processes)
+    print(f"{candidate} against {champion}: {verdict.outcome} after {verdict.routes} pairs")
+    for reason in verdict.reasons:
+        print(f"    {reason.text} (p = {reason.p:.2g})" if reason.p is not None else f"    {reason.text}")
+    for name, pairs in verdict.pairs.items():
+        for measure in gate.margins:
+            a, b = pairs.measure(measure)
+            spread = float(np.std(b - a, ddof=1))
+            print(
+                f"{name:10} {measure:14} difference {np.nanmean(b - a):+.3f}, deviation {spread:.3f}, "
+                f"pairing gain {pairing_gain(a, b):.2f}, routes to prove 0.05: {routes_needed(spread, 0.05)} pairs, "
+                f"{round(routes_needed(spread, 0.05) * pairing_gain(a, b))} of each unpaired"
+            )
+    print(f"promoted with labels swapped: {_swapped(verdict, gate)}")
+
+
+def _swapped(verdict: Verdict, gate: Gate) -> Share:
+    """How often a driver is *claimed better* at any look; what a promotion needs beside that makes it rarer still."""
+    suites = [{m: np.subtract(*reversed(one.measure(m))) for m in gate.margins} for one in verdict.pairs.values()]
+    random = np.random.default_rng(0)
+    hits = 0
+    for _ in range(REPEATS):
+        flipped = []
+        for one in suites:
+            flips = random.choice([-1.0, 1.0], len(one["score"]))
+            flipped.append({measure: d * flips for measure, d in one.items()})
+        hits += any(_claimed(flipped, look / gate.blocks, gate) for look in range(1, gate.blocks + 1))
+    return Share(hits, REPEATS)
+
+
+def _claimed(suites: list[dict[str, Floats]], share: float, gate: Gate) -> bool:
+    """Whether anything is proven better from this share of the routes of every suite."""
+    seen = [{measure: d[: round(share * len(d))] for measure, d in one.items()} for one in suites]
+    seen.append({measure: np.concatenate([one[measure] for one in seen]) for measure in gate.margins})
+    p = {f"{i} {measure}": flip_test(d) for i, one in enumerate(seen) for measure, d in one.items()}
+    return min(holm(p).values()) <= per_look(gate.alpha, gate.blocks)
+
+
+def speed(lake: Lake, processes: int) -> None:
+    suite("everyday", 48)  # the towns are built once, and then lie in a cache
+    began = time.perf_counter()
+    verdict = run(lake, "lane_follow", "constant_turn", processes=processes)
+    print(f"constant_turn against lane_follow: {verdict.outcome} after {verdict.routes} pairs in ", end="")
+    print(f"{time.perf_counter() - began:.1f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("faults", "swaps", "speed"))
+    parser.add_argument("lake", type=Path)
+    parser.add_argument("who", nargs="*")
+    parser.add_argument("--processes", type=int, default=0)
+    parser.add_argument("--routes", type=int, default=48)
+    parser.add_argument("--only", default="")
+    told = parser.parse_args()
+    told.lake.mkdir(parents=True, exist_ok=True)
+    lake = Lake(told.lake)
+    if told.what == "faults":
+        faults(lake, told.processes, [name for name in told.only.split(",") if name])
+    elif told.what == "swaps":
+        swaps(lake, *(told.who or ["lane_follow", "human"]), told.routes, told.processes)
+    else:
+        speed(lake, told.processes)
+
+
+if __name__ == "__main__":
+    main()

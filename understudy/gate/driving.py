@@ -1,0 +1,94 @@
+"""One scenario driven by one entrant, whatever the entrant does: it may crash, dawdle or talk nonsense, and loses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+
+from understudy.errors import DataError, PolicyError, UnderstudyError, UnknownName
+from understudy.gate.entrants import Entrant
+from understudy.gate.route import Route, score_route
+from understudy.gate.world import Log, Planner, World
+from understudy.records import Observation, Plan
+from understudy.store import Lake
+from understudy.worlds.city import City
+from understudy.worlds.replay import Replay
+from understudy.worlds.scenario import Scenario
+
+PLAN_LIMIT_S = 2.0  # of computing for one plan; a car plans every 0.2 s, but on a machine of its own
+_FINE = 3  # decimals, m and rad: a plan must not hang on the last bit of a sum
+
+T = TypeVar("T")
+
+
+class Lost(UnderstudyError):
+    """The entrant has lost the route: it cannot be driven on."""
+
+
+@contextmanager
+def opened(scenario: Scenario, entrant: Entrant, lake: Lake) -> Iterator[World]:
+    """The world of a scenario, showing what the entrant needs to see."""
+    driver = entrant.driver
+    if scenario.world == "replay":
+        if "pictures" in driver.needs:
+            raise DataError(f"{entrant.id} needs pictures, and a replay has none")
+        log = lake.drive(scenario.town, cameras=False, truth=False)
+        yield Log(Replay(log, scenario.traffic == "reactive", driver.needs, driver.history_s))
+    elif scenario.world == "city":
+        with City(driver.needs, driver.history_s, entrant.rig) as world:
+            yield world
+    else:
+        raise UnknownName("world", scenario.world, ["city", "replay"])
+
+
+def drive_route(lake: Lake, identifier: str, entrant: Entrant, seconds: float) -> Route:
+    """The route that an entrant drives in a scenario within a time limit, and what it is worth.
+
+    Raises UnderstudyError where the world cannot begin the scenario: that is nobody's loss.
+    """
+    scenario = Scenario.parse(identifier)
+    with opened(scenario, entrant, lake) as world:
+        trouble = drive_on(world, entrant, world.reset(scenario), seconds)
+        return score_route(
+            world.drive(), entrant.id, identifier, ended=world.ended, completion=world.completion, trouble=trouble
+        )
+
+
+def drive_on(world: World, entrant: Entrant, seen: Observation, seconds: float) -> str:
+    """Let an entrant drive for so long, or until the world ends; why it lost, or nothing."""
+    try:
+        planner = _survived(lambda: entrant.driver.begin(world))
+        for _ in range(round(seconds / world.PLAN_S)):
+            if world.ended:
+                break
+            seen = world.step(_asked(planner, seen))
+    except Lost as lost:
+        return str(lost)
+    return ""
+
+
+def _asked(planner: Planner, seen: Observation) -> Plan:
+    """The plan of a policy that may be faulty; raises Lost."""
+    began = time.process_time()
+    plan = _survived(lambda: planner(seen))
+    if (took := time.process_time() - began) > PLAN_LIMIT_S:
+        raise Lost(f"too slow: {took:.1f} s for a plan, at most {PLAN_LIMIT_S:g}")
+    if not isinstance(plan, Plan) or len(plan) != 1:
+        raise Lost(f"wrong shape: {f'{len(plan)} plans' if isinstance(plan, Plan) else type(plan).__name__} for one")
+    poses = plan.likeliest
+    if not np.isfinite(poses).all():
+        raise Lost("nan in its plan")
+    return Plan.single(np.round(poses, _FINE))
+
+
+def _survived(act: Callable[[], T]) -> T:
+    try:
+        return act()
+    except PolicyError as error:
+        raise Lost(f"wrong shape: {error}") from error
+    except Exception as error:  # an entrant may raise anything, and the gate goes on
+        raise Lost(f"crashed: {type(error).__name__}: {error}") from error

@@ -1,0 +1,63 @@
+"""Who may drive through the gate: a policy by name, a model by file, or the driver that the world has of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from understudy import policies
+from understudy.errors import SettingsError
+from understudy.gate.faults import fault
+from understudy.gate.world import Driver, Expert, Planning
+from understudy.records import Rig
+from understudy.store import code_version, digest
+from understudy.worlds.rig import default_rig
+
+HUMAN = "human"  # the world's own driver; `human:late` is the same with a fault that is known
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One who wants to drive, small enough to travel to workers: each process makes its own driver of it."""
+
+    spec: str
+    settings: tuple[tuple[str, Any], ...]
+    id: str  # the name that tables and pages know it by
+    hash: str  # what it is: its model file, or its code and settings
+    module: str  # where its code lives
+
+    @property
+    def driver(self) -> Driver:
+        return _driver(self.spec, self.settings)
+
+    @property
+    def rig(self) -> Rig | None:
+        """The cameras that it must be given."""
+        driver = self.driver
+        if "pictures" not in driver.needs:
+            return None
+        size = driver.card.get("cameras", {}).get("size") if isinstance(driver, Planning) else None
+        return default_rig(*size) if size else default_rig()
+
+
+def entrant(spec: str, settings: Mapping[str, Any] | None = None) -> Entrant:
+    """Who `lane_follow`, `module:Class`, `some/model.onnx`, `human` or `human:late` is."""
+    told = tuple(sorted((settings or {}).items()))
+    if spec.partition(":")[0] == HUMAN:
+        if told:
+            raise SettingsError(f"{spec} has no settings, got {told[0][0]!r}")
+        module = type(_driver(spec, told)).__module__
+        return Entrant(spec, told, spec, digest([spec, code_version([module])]), module)
+    named = policies.named(spec, settings)
+    contents = named.contents or digest([spec, told, code_version([named.module])])
+    return Entrant(spec, told, named.id, contents, named.module)
+
+
+@cache
+def _driver(spec: str, settings: tuple[tuple[str, Any], ...]) -> Driver:
+    kind, _, name = spec.partition(":")
+    if kind == HUMAN:
+        return fault(name) if name else Expert()
+    return Planning(policies.named(spec, dict(settings)).policy)

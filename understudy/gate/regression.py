@@ -1,0 +1,98 @@
+"""Clips on which somebody failed once. A champion that passes one reliably binds all who come after it.
+
+A clip is driven from five slightly shifted starts, 0.2 s apart. Where it comes from a scenario, the scenario is driven
+again: the world's own driver brings the car to the start, hands over, and the entrant drives to the clip's end. Where
+it comes from a log, the plan made at each start is judged in the log, with all others driving as they were recorded.
+
+A clip binds once a champion has passed it from 5 of 5; a candidate fails it at 2 or fewer. Were every clip to bind that
+a champion passed once, chance alone would refuse every candidate as the suite grows: of 200 clips that each of two
+equal drivers passes nine times in ten, 20 would fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy import metrics
+from understudy.errors import UnderstudyError
+from understudy.gate.driving import drive_on, opened
+from understudy.gate.entrants import Entrant
+from understudy.gate.route import route_subscores, window_scores
+from understudy.gate.world import Expert, Planning
+from understudy.observe import Observer
+from understudy.records import NS, Clip, Drive, Floats
+from understudy.store import Lake
+from understudy.worlds.scenario import Scenario
+
+STARTS = 5
+APART_S = 0.2
+FAILS_AT = 2  # of 5
+LEAST_PROGRESS = 0.2  # nuPlan's "making progress": to stand is not to pass
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """How many of the five starts each has passed, and whether the clip binds."""
+
+    clip: str
+    champion: int
+    candidate: int
+    bound: bool  # by an earlier champion
+
+    @property
+    def binds(self) -> bool:
+        return self.bound or self.champion == STARTS
+
+    @property
+    def failed(self) -> bool:
+        return self.candidate <= FAILS_AT
+
+
+def passes(lake: Lake, clip: Clip, entrant: Entrant) -> int:
+    """From how many of the five starts an entrant passes a clip of a drive of the lake."""
+    drive = lake.drive(clip.drive)
+    begin_s = (clip.start_ns - int(drive.t_ns[0])) / NS
+    shifts = APART_S * np.arange(-(STARTS // 2), STARTS // 2 + 1.0)
+    scenario = str(drive.facts.get("scenario", ""))
+    if scenario.startswith("scenario:"):
+        ends_s = (clip.end_ns - int(drive.t_ns[0])) / NS
+        return sum(_drives(lake, scenario, max(begin_s + shift, 0.0), ends_s, entrant) for shift in shifts)
+    if not isinstance(entrant.driver, Planning):
+        raise UnderstudyError(f"{entrant.id} has no plan for {drive.id}, which is a log: it drives worlds only")
+    return _plans(drive, begin_s + shifts, entrant.driver)
+
+
+def _drives(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: Entrant) -> bool:
+    found = Scenario.parse(scenario)
+    with opened(found, entrant, lake) as world:
+        seen = world.reset(found)
+        steps = round(start_s / world.PLAN_S)
+        expert = Expert().begin(world)
+        for _ in range(steps):
+            if world.ended:
+                return True  # there is nothing left to fail
+            seen = world.step(expert(seen))
+        if drive_on(world, entrant, seen, end_s - start_s):
+            return False
+        drive = world.drive()
+    handover = int(np.searchsorted(drive.t_s, steps * world.PLAN_S - 1e-6))
+    driven = drive.slice(min(handover, len(drive) - 1), len(drive))
+    subscores = route_subscores(window_scores(metrics.Scene.of(driven)))
+    return passed(subscores) and not (world.ended == "collision" and not np.isfinite(subscores["no_collision"]))
+
+
+def _plans(drive: Drive, starts_s: Floats, driver: Planning) -> int:
+    instants = np.clip(np.searchsorted(drive.t_s, starts_s - 1e-6), 0, len(drive) - 1)
+    plan = driver.policy.plan(Observer(drive).observe(instants, driver.needs, driver.history_s))
+    found = metrics.score(metrics.Scene.of(drive), instants, plan.likeliest)
+    return sum(passed({name: float(found[name][i]) for name in metrics.SUBSCORES}) for i in range(len(instants)))
+
+
+def passed(subscores: Mapping[str, float]) -> bool:
+    """Nothing hit, nowhere off the road, no red light run, and not left standing; nothing known is no pass."""
+    multipliers = [subscores[name] for name in metrics.MULTIPLIERS if np.isfinite(subscores[name])]
+    progress = subscores["progress"]
+    return bool(multipliers) and min(multipliers) == 1 and not progress < LEAST_PROGRESS

@@ -1,0 +1,266 @@
+"""The stage: both drive what is not in the lake yet, block by block, until the pairs decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from understudy import workers
+from understudy.errors import UnderstudyError
+from understudy.gate.driving import drive_route
+from understudy.gate.entrants import Entrant, entrant
+from understudy.gate.regression import ClipResult, passes
+from understudy.gate.route import COLUMNS, Route
+from understudy.gate.suites import Suite, leaked, suite
+from understudy.gate.verdict import (
+    BASE,
+    Gate,
+    Outcome,
+    Pairs,
+    Reason,
+    Verdict,
+    decide,
+    gather,
+)
+from understudy.records import Clip
+from understudy.store import Lake, Part, Run, code_version
+from understudy.store.tables import read_part
+
+Told = Callable[[workers.Outcome, int], None]
+
+
+def run(
+    lake: Lake,
+    champion: str,
+    candidate: str,
+    gate: Gate | None = None,
+    *,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    binding: Collection[str] = (),
+    processes: int = 0,
+    on_route: Told | None = None,
+) -> Verdict:
+    """Whether `candidate` may take the place of `champion`; both are names, `module:Class`, model files, or `human`.
+
+    `binding` are the clips that an earlier champion has passed reliably. `settings` are by policy. What
+    either has driven before, as the same code and model, is in the lake and is not driven again; so a gate that was
+    interrupted goes on where it was, and comes to the same verdict.
+    """
+    gate = gate or Gate()
+    told = settings or {}
+    both = entrant(champion, told.get(champion)), entrant(candidate, told.get(candidate))
+    drives = lake.drives() if "replay" in gate.suites else []
+    suites = [suite(name, gate.routes, drives) for name in gate.suites]
+    trained = both[1].driver.places
+    replayed = {place for drive in drives for place in drive["places"]} & set(trained)
+    if leaks := [*leaked(trained), *sorted(replayed)]:
+        return _verdict(both, gate, {}, (), {}, "refuse", tuple(_leak(place) for place in leaks))
+    with ExitStack() as stack:
+        course = _Course(lake, both, processes, on_route, stack)
+        clips = course.clips(regression_clips(lake), binding)
+        pairs: dict[str, Pairs] = {}
+        outcome, reasons = decide(gather(pairs, gate), gate, clips, whole_block=False)  # a clip may decide by itself
+        for block, (some, whole) in product(range(gate.blocks), _looks(suites)):
+            if outcome != "undecided":
+                break
+            course.drive(some, block, gate.blocks)
+            pairs = course.pairs(suites)
+            outcome, reasons = decide(gather(pairs, gate), gate, clips, whole)
+        return _verdict(both, gate, pairs, clips, course.void, outcome, reasons)
+
+
+def _looks(suites: Sequence[Suite]) -> list[tuple[list[Suite], bool]]:
+    """Within a block everyday driving comes first, with a look of its own at which a candidate can only be refused."""
+    first = [one for one in suites if one.name == BASE]
+    return [(first, False), (list(suites), True)] if first and len(suites) > 1 else [(list(suites), True)]
+
+
+def _leak(place: str) -> Reason:
+    return Reason("leak", place, f"was trained on {place}, a place of the gate")
+
+
+def _verdict(
+    both: tuple[Entrant, Entrant],
+    gate: Gate,
+    pairs: Mapping[str, Pairs],
+    clips: tuple[ClipResult, ...],
+    void: Mapping[str, str],
+    outcome: Outcome,
+    reasons: tuple[Reason, ...],
+) -> Verdict:
+    return Verdict(
+        champion=both[0].id,
+        candidate=both[1].id,
+        champion_hash=both[0].hash,
+        candidate_hash=both[1].hash,
+        outcome=outcome,
+        reasons=reasons,
+        evidence=gather(pairs, gate),
+        pairs=pairs,
+        clips=clips,
+        void=dict(void),
+        settings=gate,
+        code=_code(["understudy.gate.run"]),
+    )
+
+
+def _code(modules: Iterable[str]) -> str:
+    return code_version(["understudy.store", *modules])
+
+
+def regression_clips(lake: Lake) -> list[Clip]:
+    """The clips that mining kept for the regression suite."""
+    rows = lake.table("clips").to_pylist() if "clips" in lake.tables() else []
+    names = ("id", "drive", "start_ns", "end_ns", "place", "side")
+    return [Clip(events=(), **{name: row[name] for name in names}) for row in rows if row["side"] == "regression"]
+
+
+class _Course:
+    """Where two entrants drive: routes and clips by hash, made now or taken from the lake."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        both: tuple[Entrant, Entrant],
+        processes: int,
+        on_route: Told | None,
+        stack: ExitStack,
+    ) -> None:
+        self.lake, self.both, self.processes, self.on_route = lake, both, processes, on_route
+        self.void: dict[str, str] = {}
+        self.driven: dict[tuple[str, str], Route] = {}  # by entrant and scenario
+        self.runs: dict[str, Run] = {}
+        for one in both:
+            if one.id not in self.runs:
+                code = _code(["understudy.gate.driving", one.module])
+                run = lake.run("gate", one.id, {"entrant": one.id}, code, replaces="drive")
+                self.runs[one.id] = stack.enter_context(run)
+
+    def drive(self, suites: Iterable[Suite], block: int, of: int) -> None:
+        """Have both drive a block of every suite."""
+        todo: list[tuple[Part, Entrant, str, float]] = []
+        for one in suites:
+            for scenario in one.block(block, of):
+                for who in dict.fromkeys(self.both):
+                    if (who.id, scenario) in self.driven or scenario in self.void:
+                        continue
+                    part = self.runs[who.id].part(scenario.removeprefix("scenario:"), [who.hash, f"{one.seconds:g} s"])
+                    if (found := read_route(self.lake, part)) is not None:
+                        self.driven[who.id, scenario] = found
+                    else:
+                        todo.append((part, who, scenario, one.seconds))
+        outcomes = workers.map_drives(
+            partial(_drive_one, self.lake),
+            todo,
+            self.processes,
+            on_result=self.on_route and (lambda outcome: self.on_route(outcome, len(todo))),
+            describe=_name_of,
+        )
+        for (part, who, scenario, _), outcome in zip(todo, outcomes, strict=True):
+            found = read_route(self.lake, part)
+            if found is None and outcome.error and not outcome.trace:  # its process died
+                found = lost(who.id, scenario, f"crashed: {outcome.error}")
+                write_route(part, found)
+            if found is None:
+                self.void[scenario] = outcome.value or outcome.error
+                self.runs[who.id].fail(part.subject, self.void[scenario])
+            else:
+                self.driven[who.id, scenario] = found
+
+    def pairs(self, suites: Iterable[Suite]) -> dict[str, Pairs]:
+        """What both have driven of every suite, in its order."""
+        found = {}
+        for one in suites:
+            sides = [
+                [self.driven.get((who.id, scenario)) for scenario in one.scenarios if scenario not in self.void]
+                for who in self.both
+            ]
+            done = [pair for pair in zip(*sides, strict=True) if None not in pair]
+            if done:
+                found[one.name] = Pairs(*(tuple(side) for side in zip(*done, strict=True)))
+        return found
+
+    def clips(self, clips: Sequence[Clip], binding: Collection[str]) -> tuple[ClipResult, ...]:
+        """How both fare on the regression suite."""
+        drives = {drive["id"]: drive["part"] for drive in self.lake.drives()} if clips else {}
+        todo: list[tuple[Part, Entrant, Clip]] = []
+        parts: dict[tuple[str, str], Part] = {}
+        for clip in clips:
+            for who in dict.fromkeys(self.both):
+                part = self.runs[who.id].part(clip.id, [who.hash, drives[clip.drive]])
+                parts[who.id, clip.id] = part
+                if not part.done:
+                    todo.append((part, who, clip))
+        outcomes = workers.map_drives(
+            partial(_pass_one, self.lake),
+            todo,
+            self.processes,
+            on_result=self.on_route and (lambda outcome: self.on_route(outcome, len(todo))),
+            describe=_clip_of,
+        )
+        for (part, who, _), outcome in zip(todo, outcomes, strict=True):
+            if outcome.error:
+                self.runs[who.id].fail(part.subject, outcome.error)
+        found = []
+        for clip in clips:
+            entries = [parts[who.id, clip.id].entry() for who in self.both]
+            if all(entry is not None for entry in entries):
+                champion, candidate = (int(entry.about["passes"]) for entry in entries if entry is not None)
+                found.append(ClipResult(clip.id, champion, candidate, clip.id in binding))
+        return tuple(found)
+
+
+def _drive_one(lake: Lake, item: tuple[Part, Entrant, str, float]) -> str:
+    """Drive a route and keep it; what kept the world from beginning it, or nothing."""
+    part, who, scenario, seconds = item
+    try:
+        write_route(part, drive_route(lake, scenario, who, seconds))
+    except UnderstudyError as error:
+        return str(error)
+    return ""
+
+
+def _pass_one(lake: Lake, item: tuple[Part, Entrant, Clip]) -> None:
+    part, who, clip = item
+    part.write({}, about={"passes": passes(lake, clip, who), "clip": clip.id})
+
+
+def _name_of(item: tuple[Part, Entrant, str, float]) -> str:
+    return f"{item[1].id} {item[2]}"
+
+
+def _clip_of(item: tuple[Part, Entrant, Clip]) -> str:
+    return f"{item[1].id} {item[2].id}"
+
+
+# Routes in the lake ---------------------------------------------------------------------------------------------------
+
+
+def write_route(part: Part, route: Route) -> None:
+    part.write({"routes": pa.Table.from_pylist([asdict(route)])})
+
+
+def read_route(lake: Lake, part: Part) -> Route | None:
+    """The route that a part holds, once it is done; what is null in the table is nan again."""
+    entry = part.entry()
+    if entry is None:
+        return None
+    row = read_part(lake.root, entry, "routes", COLUMNS).to_pylist()[0]
+    return Route(
+        **{name: np.nan if value is None else value for name, value in row.items()} | {"path": tuple(row["path"])}
+    )
+
+
+def lost(who: str, scenario: str, trouble: str) -> Route:
+    """A route of which nothing is left but why."""
+    unknown: dict[str, Any] = {name: np.nan for name in COLUMNS if Route.__dataclass_fields__[name].type == "float"}
+    counts = {name: 0 for name in COLUMNS if Route.__dataclass_fields__[name].type == "int"}
+    zero = {"seconds": 0.0, "metres": 0.0, "completion": 0.0, "score": 0.0, "driving_score": 0.0, "outside": 0.0}
+    return Route(**(unknown | counts | zero), entrant=who, scenario=scenario, ended="", trouble=trouble, path=())

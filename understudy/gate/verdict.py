@@ -1,0 +1,289 @@
+"""What the pairs prove, and the verdict. Pure: routes in, verdict out; nothing is driven and nothing is read here.
+
+Promotion needs all of: something proven better, everyday driving proven not worse than a margin, distance to the lane's
+centre and speed proven within theirs, no binding clip failed, nothing proven worse. Refusal needs one thing proven.
+`docs/gate.md` has the levels and why they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from understudy import metrics
+from understudy.errors import SettingsError
+from understudy.evidence import Paired, flip_test, holm, per_look, sign_test
+from understudy.gate.regression import ClipResult
+from understudy.gate.route import Route
+from understudy.gate.suites import STANDARD
+from understudy.records import Array, Floats
+
+Outcome = Literal["promote", "refuse", "undecided"]
+ALL = "all"  # suites together
+BASE = "everyday"  # the suite on which the candidate must be proven not worse
+INFRACTIONS = ("collision", "red_light", "off_road", "lost")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Settings of `understudy gate`."""
+
+    suites: tuple[str, ...] = STANDARD
+    routes: int = 48  # in each suite, at most
+    blocks: int = 4  # in which they are added; there is a look at the end of each
+    alpha: float = 0.05  # of promoting one that is not better; and of refusing one that is not worse, for each family
+    margin: float = 0.02  # of the score that may be lost
+    driving_margin: float = 0.05  # of CARLA's driving score
+    lane_margin: float = 0.1  # m, mean distance to the lane's centre
+    speed_margin: float = 0.02  # of the speed limit's sub-score
+
+    def __post_init__(self) -> None:
+        if not self.suites or self.blocks < 1 or self.routes < self.blocks:
+            raise SettingsError(
+                f"gate wants a suite, a block, and a route for each block; got {len(self.suites)} suites, "
+                f"{self.blocks} blocks, {self.routes} routes"
+            )
+
+    @property
+    def claims(self) -> int:
+        """How many measures of suites there are in all: two of each, and two of all together."""
+        return len(self.margins) * (len(self.suites) + (len(self.suites) > 1))
+
+    @property
+    def margins(self) -> dict[str, float]:
+        """Of the two measures of every suite."""
+        return {"score": self.margin, "driving_score": self.driving_margin}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Routes of one suite that both have driven, in the same order."""
+
+    champion: tuple[Route, ...]
+    candidate: tuple[Route, ...]
+
+    def both(self, name: str) -> tuple[Floats, Floats]:
+        """A column of each."""
+        a, b = ([getattr(route, name) for route in side] for side in (self.champion, self.candidate))
+        return np.array(a, float), np.array(b, float)
+
+    def scores(self) -> tuple[Floats, Floats]:
+        """The scores of each, of those sub-scores only that are known for both; 0 for a lost route."""
+        columns = {name: self.both(name) for name in metrics.SUBSCORES}
+        lost = [np.array([bool(route.trouble) for route in side], bool) for side in (self.champion, self.candidate)]
+        neither = ~lost[0] & ~lost[1]
+        found = []
+        for side in (0, 1):
+            own = {
+                name: np.where(np.isfinite(pair[1 - side]) | ~neither, pair[side], np.nan)
+                for name, pair in columns.items()
+            }
+            found.append(np.where(lost[side], 0.0, metrics.combine(own)["score"]))
+        return found[0], found[1]
+
+    def measure(self, name: str) -> tuple[Floats, Floats]:
+        return self.scores() if name == "score" else self.both(name)
+
+    def infraction(self, name: str) -> tuple[Array, Array]:
+        """Which routes of each show it."""
+        a, b = (np.array([_shows(route, name) for route in side], bool) for side in (self.champion, self.candidate))
+        return a, b
+
+
+def _shows(route: Route, infraction: str) -> bool:
+    if infraction == "collision":
+        return route.collision_pedestrian + route.collision_vehicle + route.collision_static > 0
+    if infraction == "red_light":
+        return route.red_light > 0
+    return route.outside > 0 if infraction == "off_road" else bool(route.trouble)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One measure on one suite (or on all routes, for a guard): means, paired differences, margin.
+
+    Differences are candidate minus champion, for a guard of distance the other way round: above 0 is better.
+    """
+
+    suite: str
+    measure: str
+    margin: float
+    champion: float
+    candidate: float
+    paired: Paired
+    worse: float  # p of being not worse than the margin
+    not_worse: float  # p of being worse by the margin or more
+
+    @classmethod
+    def of(cls, suite: str, measure: str, margin: float, a: Floats, b: Floats, sign: float = 1.0) -> Finding:
+        d = sign * (b - a)
+        return cls(
+            suite,
+            measure,
+            margin,
+            _mean(a),
+            _mean(b),
+            Paired.of(d, f"{suite} {measure}"),
+            flip_test(-d - margin),
+            flip_test(d + margin),
+        )
+
+    @property
+    def key(self) -> str:
+        return f"{self.suite} {self.measure}"
+
+
+@dataclass(frozen=True)
+class Infraction:
+    """On how many routes each showed it, and how many of those the other did not."""
+
+    name: str
+    champion: int
+    candidate: int
+    only_champion: int
+    only_candidate: int
+    worse: float  # p of the sign test
+
+    @classmethod
+    def of(cls, name: str, a: Array, b: Array) -> Infraction:
+        only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+        return cls(name, int(a.sum()), int(b.sum()), only_a, only_b, sign_test(only_b, only_a))
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why the verdict is what it is: `kind` is for programs, `text` for people."""
+
+    kind: str  # leak, clip, worse, infraction, better, not_worse, unproven
+    about: str  # the suite and measure, the infraction, the clip, the place
+    text: str
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that has been found so far."""
+
+    findings: tuple[Finding, ...]
+    guards: tuple[Finding, ...]
+    infractions: tuple[Infraction, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's answer, with its reasons as data."""
+
+    champion: str
+    candidate: str
+    champion_hash: str
+    candidate_hash: str
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    evidence: Evidence
+    pairs: Mapping[str, Pairs]
+    clips: tuple[ClipResult, ...] = ()
+    void: Mapping[str, str] = field(default_factory=dict)  # scenarios that could not begin, and why
+    settings: Gate = Gate()
+    code: str = ""
+
+    @property
+    def routes(self) -> int:
+        return sum(len(one.champion) for one in self.pairs.values())
+
+
+def gather(pairs: Mapping[str, Pairs], gate: Gate) -> Evidence:
+    """What the routes driven so far say: of every suite, and of all of them together."""
+    every = Pairs(
+        tuple(route for one in pairs.values() for route in one.champion),
+        tuple(route for one in pairs.values() for route in one.candidate),
+    )
+    suites = {**pairs, ALL: every} if len(pairs) > 1 else pairs
+    findings = tuple(
+        Finding.of(suite, measure, margin, *found.measure(measure))
+        for suite, found in suites.items()
+        for measure, margin in gate.margins.items()
+    )
+    guards = (
+        Finding.of(ALL, "lane_distance", gate.lane_margin, *every.both("lane_distance"), sign=-1.0),
+        Finding.of(ALL, "speed_limit", gate.speed_margin, *every.both("speed_limit")),
+    )
+    infractions = tuple(Infraction.of(name, *every.infraction(name)) for name in INFRACTIONS)
+    return Evidence(findings, guards, infractions)
+
+
+def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = ()) -> list[Reason]:
+    """What is proven against the candidate, at one of the 2 x blocks looks at which that is asked."""
+    level = per_look(gate.alpha, 2 * gate.blocks)
+    reasons = [
+        Reason("clip", clip.clip, f"fails the clip {clip.clip}: {clip.candidate} of 5 starts; it binds")
+        for clip in clips
+        if clip.binds and clip.failed
+    ]
+    measured = {one.key: one for one in (*evidence.findings, *evidence.guards)}
+    planned = gate.claims + len(evidence.guards)
+    unasked = {f"unasked {n}": 1.0 for n in range(planned - len(measured))}
+    adjusted = holm({key: one.worse for key, one in measured.items()} | unasked)
+    for key, one in measured.items():
+        if adjusted[key] <= level:
+            reasons.append(Reason("worse", key, _worse(one), adjusted[key]))
+    adjusted = holm({one.name: one.worse for one in evidence.infractions})
+    for infraction in evidence.infractions:
+        if adjusted[infraction.name] <= level:
+            text = (
+                f"{infraction.name.replace('_', ' ')} on {infraction.candidate} routes, where the champion has "
+                f"{infraction.champion}"
+            )
+            reasons.append(Reason("infraction", infraction.name, text, adjusted[infraction.name]))
+    return reasons
+
+
+def merits(evidence: Evidence, gate: Gate) -> tuple[list[Reason], list[Reason]]:
+    """What is proven for the candidate at the end of a block, and what is wanting for a promotion."""
+    level = per_look(gate.alpha, gate.blocks)
+    unasked = {f"unasked {n}": 1.0 for n in range(gate.claims - len(evidence.findings))}
+    adjusted = holm({one.key: one.paired.better for one in evidence.findings} | unasked)
+    proven = [
+        Reason("better", one.key, f"{_named(one)} better by {one.paired.mean:.3f}", adjusted[one.key])
+        for one in evidence.findings
+        if adjusted[one.key] <= level
+    ]
+    wanting = [] if proven else [Reason("unproven", "better", "not proven better in any suite")]
+    everyday = [one for one in evidence.findings if one.suite == BASE or BASE not in gate.suites]
+    for one in (*everyday, *evidence.guards):
+        if one.not_worse <= level:
+            proven.append(Reason("not_worse", one.key, f"{_named(one)} not worse by {one.margin:g}", one.not_worse))
+        else:
+            text = f"{_named(one)} not proven to be within {one.margin:g} of the champion"
+            wanting.append(Reason("unproven", one.key, text, one.not_worse))
+    return proven, wanting
+
+
+def decide(
+    evidence: Evidence, gate: Gate, clips: Sequence[ClipResult], whole_block: bool
+) -> tuple[Outcome, tuple[Reason, ...]]:
+    """The answer at a look; a promotion is possible only where all suites have their block."""
+    if against := faults(evidence, gate, clips):
+        return "refuse", tuple(against)
+    proven, wanting = merits(evidence, gate)
+    if whole_block and not wanting:
+        return "promote", tuple(proven)
+    return "undecided", tuple(wanting)
+
+
+def _worse(one: Finding) -> str:
+    apart = abs(one.candidate - one.champion)
+    if one.measure == "lane_distance":
+        return f"drives {apart:.2f} m further from the lane's centre; {one.margin:g} m are allowed"
+    return f"{_named(one)} worse by {apart:.3f}; {one.margin:g} is allowed"
+
+
+def _named(one: Finding) -> str:
+    return f"{one.measure.replace('_', ' ')} on {one.suite}"
+
+
+def _mean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
