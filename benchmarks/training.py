@@ -1,4 +1,4 @@
-"""What the network learns from real pictures, and how fast: `python -m benchmarks.training tub|pandaset|speed LAKE`.
+"""What the network learns from real pictures, and how fast: `python -m benchmarks.training WHAT LAKE`.
 
 `tub` learns to steer from 800 pictures of a donkeycar and is judged on the other 200, a contiguous end: a look at
 learning, not a gate. `pandaset` learns 80 instants of six real cameras by heart: proof that the lift is right on a real
@@ -85,6 +85,29 @@ def pandaset(lake: Lake, steps: int, seed: int) -> None:
     print(json.dumps({"pandaset": trained.name, "steps": steps, "samples": found.samples, **found.iou}))
 
 
+def city(lake: Lake, steps: int, seed: int) -> None:
+    """The drives that `understudy fleet drive` recorded into the lake: judged on towns never seen, beside a network
+    that is shown black pictures."""
+    label.run(lake)
+    frozen = freeze(lake, Dataset(held_out=0.3))
+    for name, settings in (
+        ("nano", Train(steps=steps, seed=seed)),
+        ("blind", Train(steps=steps, seed=seed, blind=True)),
+    ):
+        trained = train(lake, frozen.name, settings, _tell)
+        found = evaluate.run(lake, trained.name)
+        told = {
+            "samples": frozen.samples,
+            "held_out": frozen.held_out,
+            "towns": [*frozen.places, "|", *frozen.test_places],
+        }
+        print(
+            json.dumps(
+                {"city": name, "steps": steps, "instants_per_s": trained.instants_per_s, **told, **asdict(found)}
+            )
+        )
+
+
 def speed(lake: Lake, steps: int, seed: int) -> None:
     """Instants a second from the dataset, and from one batch in memory, turn and turn about."""
     samples = Samples(lake, "")
@@ -119,9 +142,11 @@ def _tell(line: object) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("tub", "pandaset", "speed"))
+    parser.add_argument("what", choices=("tub", "pandaset", "city", "speed"))
     parser.add_argument("lake", type=Path)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    {"tub": tub, "pandaset": pandaset, "speed": speed}[given.what](Lake(given.lake), given.steps, given.seed)
+    {"tub": tub, "pandaset": pandaset, "city": city, "speed": speed}[given.what](
+        Lake(given.lake), given.steps, given.seed
+    )
