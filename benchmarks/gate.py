@@ -29,7 +29,7 @@ from understudy.store import Lake
 FAULTS: dict[str, tuple[Gate, str]] = {
     "drifting": (Gate(suites=("everyday",)), "all lane_distance"),
     "speeding": (Gate(suites=("everyday",)), "all speed_limit"),
-    "fog_freezer": (Gate(suites=("weather",), routes=96), "weather driving_score"),
+    "fog_freezer": (Gate(suites=("fog",)), "fog driving_score"),
     "late": (Gate(suites=("events",), routes=102), "collision"),
     "red_runner": (Gate(suites=("lights",), routes=192), "red_light"),
     "leaked": (Gate(suites=("everyday",)), "grid:1"),

@@ -117,7 +117,7 @@ def test_a_lost_route_is_worth_nothing_and_says_why() -> None:
 # Suites ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*suites.STANDARD, "cut_in"])
+@pytest.mark.parametrize("name", [*suites.STANDARD, "cut_in", "fog"])
 def test_suites_lie_in_gate_towns_and_grow_by_appending(name: str) -> None:
     short, long = suites.suite(name, 8), suites.suite(name, 20)
     assert long.scenarios[:8] == short.scenarios and len(set(long.scenarios)) == 20

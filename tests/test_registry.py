@@ -106,7 +106,8 @@ def test_a_model_file_is_kept_by_its_contents(registry: Registry, tmp_path: Path
     model = registry.add("pilot-123456", "ff00", str(path))
     path.unlink()
     assert Path(model.spec).read_bytes() == b"net" and Path(model.spec).with_suffix(".json").is_file()
-    assert registry.spec("model:ff") == model.spec
+    assert registry.spec("model:ff") == model.spec and Path(model.spec).name == "pilot.onnx"
+    assert registry.add("pilot-123456", "ff00", model.spec) == model
 
 
 def test_the_card_tells_what_is_known(registry: Registry, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Who may drive: models by hash with all that is known of them, every verdict, and who is champion.
 
 What changes lies in SQLite (`registry.db` in the lake), because promoting is a transaction; the models themselves lie
-beside it as files named by their contents (`models/HASH.onnx` and its card). A name such as `lane_follow` is an entry
+beside it by their contents, under the names that they came with (`models/HASH/pilot.onnx` and its card). A name such as `lane_follow` is an entry
 too: its hash is that of its code.
 """
 
@@ -65,13 +65,14 @@ class Registry:
         """Remember who has driven. A model file is copied into the lake with its card, and is driven from there."""
         card: dict[str, Any] = {}
         if spec.endswith(".onnx"):
-            source, kept = Path(spec), self.root / "models" / f"{hash}.onnx"
+            source = Path(spec)
+            spec = f"models/{hash}/{source.name}"
+            kept = self.root / spec
             told = source.with_suffix(".json").read_bytes()
             card = json.loads(told)
             if not kept.is_file():
                 write_whole(kept.with_suffix(".json"), told)
                 write_whole(kept, source.read_bytes())
-            spec = str(kept)
         with self._open() as db:
             db.execute(
                 "INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?)", (hash, name, spec, json.dumps(card), _now())
@@ -82,7 +83,10 @@ class Registry:
         """All models, in the order in which they came."""
         with self._open() as db:
             rows = db.execute("SELECT hash, name, spec, card, added FROM models ORDER BY added, hash").fetchall()
-        return [Model(hash, name, spec, json.loads(card), added) for hash, name, spec, card, added in rows]
+        return [
+            Model(hash, name, str(self.root / spec) if spec.endswith(".onnx") else spec, json.loads(card), added)
+            for hash, name, spec, card, added in rows
+        ]
 
     def model(self, wanted: str) -> Model:
         """The model of that hash or name (`model:` before it is allowed), or the only one whose hash begins so."""

@@ -4,7 +4,7 @@ everyday    ordinary traffic in clear weather: here the candidate may not be wor
 lights      routes through towns with lights, long enough to meet some red ones
 events      every kind of rare event in turn
 weather     every weather but clear in turn, dirty lenses among them
-KIND        one kind of event, as `understudy.worlds.events` names it
+KIND        one kind of event, or one weather: `cut_in`, `fog`
 replay      the recorded drives of the lake that have objects and a map, from slightly shifted starts
 """
 
@@ -51,15 +51,15 @@ def suite(name: str, routes: int, drives: Iterable[Mapping[str, Any]] = ()) -> S
         return _replayed(routes, [drive for drive in drives if set(_REPLAYABLE) <= set(drive["offers"])])
     if name == "lights":
         return _made(name, routes, _LIGHTS_METRES, _LIGHTS_SECONDS, _LIT)
-    if name in ("everyday", "events", "weather", *KINDS):
+    if name in ("everyday", "events", "weather", *KINDS, *_WEATHERS):
         return _made(name, routes, _METRES, _SECONDS, tuple(TOWN_KINDS))
-    raise UnknownName("suite", name, [*STANDARD, "replay", *KINDS])
+    raise UnknownName("suite", name, [*STANDARD, "replay", *KINDS, *_WEATHERS])
 
 
 def _made(name: str, routes: int, metres: int, seconds: float, kinds: tuple[str, ...]) -> Suite:
     places = towns.towns_of(SIDE, kinds, _TOWNS)
     happens = {"events": tuple(KINDS), **{kind: (kind,) for kind in KINDS}}.get(name, ("none",))
-    weathers = _WEATHERS if name == "weather" else ("clear",)
+    weathers = {"weather": _WEATHERS, **{one: (one,) for one in _WEATHERS}}.get(name, ("clear",))
     scenarios = tuple(
         str(
             Scenario(
