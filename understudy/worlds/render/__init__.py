@@ -18,12 +18,12 @@ import numpy as np
 
 from understudy.errors import ShapeError
 from understudy.records import Array, Floats, Rig
-from understudy.worlds.render.draw import canvas, visible
+from understudy.worlds.render.draw import PLACED, canvas, visible
 from understudy.worlds.render.lens import lens
 from understudy.worlds.render.look import look
 from understudy.worlds.render.pyramid import pyramid
 from understudy.worlds.render.raster import Screen
-from understudy.worlds.render.shade import pictures
+from understudy.worlds.render.shade import pictures, surroundings
 from understudy.worlds.render.shapes import TEMPLATES
 from understudy.worlds.scene import SOLID, Scene
 
@@ -71,7 +71,7 @@ class Renderer:
         out = np.empty((len(self._lens.direction), 3), np.uint8)
         counts = np.zeros((len(self._sizes), len(moving)), np.int32)
         pictures(
-            self._fixed, moving, np.asarray(pose, float), seed & 0xFFFFFFFF,
+            self._fixed, moving, self._room(moving), np.asarray(pose, float), seed & 0xFFFFFFFF,
             self._lens, self._look, self._pyramid, TEMPLATES, self._canvas, out, counts,
         )  # fmt: skip
         first = self._lens.camera["pixel"]
@@ -81,20 +81,24 @@ class Renderer:
     def measure(self, pose: Floats, moving: Array, camera: int) -> tuple[Array, Array]:
         """Depth along the camera's axis (H, W) in metres, infinite for ground and sky, and the row in `moving` (H, W)
         of the solid seen, -1 for ground and sky, -2 for fixed ones; at one sample of each pixel."""
+        moving = _checked(moving)
         width, height = self._sizes[camera]
         lens_, canvas_, n = self._lens, self._canvas, 4 * width * height
         one = lens_.camera[camera]
         u, v = lens_.ray[:, one["sample"] : one["sample"] + n]
         depth, face, faces = canvas_.inverse_depth[:n], canvas_.face[:n], canvas_.faces
         screen = Screen(u, v, lens_.column[camera], lens_.row[camera], depth, face)
-        visible(
-            one, screen, self._fixed, _checked(moving), np.asarray(pose, float), self._pyramid.origin,
-            self._look, TEMPLATES, faces,
-        )  # fmt: skip
+        placed, sun = surroundings(
+            self._fixed, moving, self._room(moving), np.asarray(pose, float), lens_, self._look, self._pyramid.origin
+        )
+        visible(one, screen, placed, sun, self._look, TEMPLATES, faces)
         depth, face = (samples.reshape(2 * height, 2 * width)[::2, ::2] for samples in (depth, face))
         owner = np.where(faces["owner"][face] < 0, -2, faces["owner"][face])
         with np.errstate(divide="ignore"):
             return np.where(face < 0, np.inf, 1 / depth), np.where(face < 0, -1, owner)
+
+    def _room(self, moving: Array) -> Array:
+        return np.empty(len(self._fixed) + len(moving), PLACED)
 
 
 def _checked(solids: Array) -> Array:

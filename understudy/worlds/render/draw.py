@@ -15,12 +15,14 @@ from understudy.worlds.render.look import FOG_STEP
 from understudy.worlds.render.materials import LEAVES, PLAIN, SHOPS, STRIPES
 from understudy.worlds.render.pyramid import NOISE_SIDE
 from understudy.worlds.render.raster import dot, kernel, minus, quad, turned
+from understudy.worlds.render.shapes import LEVELS
 from understudy.worlds.scene import Shape
 
 NOTHING, SUN_SHADOW, CONTACT_SHADOW = -1, -2, -3  # what a sample shows when it shows no face
 FACES = 32_000  # a camera's most
-FAR, DOT = 32.0, 13.0  # pixels: below which a solid is drawn from its simpler templates
+FAR, DOT, SPECK = 32.0, 13.0, 4.5  # pixels: below which a solid is drawn from its simpler templates
 REACH = 260.0  # m: solids beyond are not drawn
+SMALLEST = 1.0  # pixels: nor are smaller ones
 SHADOW_REACH = 70.0
 FLOOR, BAY = 3.1, 2.7  # m from window to window
 _LAST_MOVER = int(Shape.EMERGENCY)
@@ -35,6 +37,29 @@ FACE = np.dtype(
         ("spread", "f4"),  # how much wider along it a pixel is than across the view
         ("along", "f4", (4,)),  # metres along it are depth * (along[:3] ray) + along[3]
         ("up", "f4", (4,)),  # and metres up from its solid's base
+    ]
+)
+
+PLACED = np.dtype(
+    [
+        ("owner", "i8"),  # row among the moving solids, -1 for fixed ones
+        ("shape", "i8"),
+        ("bits", "i8"),  # what shines
+        ("x", "f8"),  # of its base in the ego frame
+        ("y", "f8"),
+        ("z", "f8"),
+        ("cos", "f8"),  # of its heading in the ego frame
+        ("sin", "f8"),
+        ("length", "f8"),
+        ("width", "f8"),
+        ("height", "f8"),
+        ("ball", "f8"),  # radius of a ball around it
+        ("shade", "?"),  # whether it may cast a shadow
+        ("red", "f8"),
+        ("green", "f8"),
+        ("blue", "f8"),
+        ("lit", "f8"),  # by lamps
+        ("seed", "i8"),
     ]
 )
 
@@ -59,15 +84,41 @@ def canvas(pixels: int) -> Canvas:
 
 
 @kernel
-def visible(camera, screen, fixed, moving, pose, origin, look, templates, faces):
-    """Which face each of a camera's samples shows."""
+def place(solids, moving, pose, origin, look, focal, placed, n):
+    """The solids that any camera may see, as PLACED from the n-th on. Returns how many there are now."""
+    light = look.light[0]
+    cos, sin = np.cos(pose[2]), np.sin(pose[2])
+    for i in range(len(solids)):
+        s = solids[i]
+        dx, dy = s.x - pose[0], s.y - pose[1]
+        far = np.sqrt(dx * dx + dy * dy)
+        ball = 0.55 * np.sqrt(s.length * s.length + s.width * s.width + s.height * s.height)
+        if far > REACH or 2 * ball * focal < SMALLEST * far:
+            continue
+        t = placed[n]
+        t.owner, t.shape = i if moving else -1, s.shape
+        t.bits = 1 << s.state if s.shape == _SIGNAL else s.state
+        t.x, t.y, t.z = cos * dx + sin * dy, cos * dy - sin * dx, s.z
+        t.cos, t.sin = np.cos(s.yaw - pose[2]), np.sin(s.yaw - pose[2])
+        t.length, t.width, t.height, t.ball = s.length, s.width, s.height, ball
+        t.shade = far < SHADOW_REACH and s.shape != _SIGNAL
+        t.red, t.green, t.blue = s.red * s.red, s.green * s.green, s.blue * s.blue  # nearly linear light
+        t.seed = (np.int64(s.x * 7.0) * 73856093 ^ np.int64(s.y * 7.0) * 19349663) & 0x7FFFFFFF
+        t.lit = 0.0
+        if light.lamps > 0:
+            beam = headlight(t.x - min(s.length / 2, 3.0), t.y, s.z + s.height / 2)
+            t.lit = light.lamps * (lamplight(look.lamplight, s.x - origin[0], s.y - origin[1]) + 0.8 * beam)
+        n += 1
+    return n
+
+
+@kernel
+def visible(camera, screen, placed, sun, look, templates, faces):
+    """Which face each of a camera's samples shows; `sun` is the direction towards it in the ego frame."""
     screen.inverse_depth[:] = 0.0
     screen.face[:] = NOTHING
-    used = 0
-    for solids in (fixed, moving):
-        _shadows(solids, pose, camera, screen, look.light[0])
-    for solids, first in ((moving, 0), (fixed, -1)):
-        used = _draw(solids, first, used, pose, origin, camera, screen, look, templates, faces)
+    _shadows(placed, sun, camera, screen, look.light[0])
+    _draw(placed, sun, camera, screen, look, templates, faces)
 
 
 @kernel
@@ -86,34 +137,28 @@ def _outside(at, ball, camera):
 
 
 @kernel
-def _shadows(solids, pose, camera, screen, light):
+def _shadows(placed, sun, camera, screen, light):
     """The sun's shadows of solids, and the darkness below vehicles, as areas of the ground."""
     rotation = camera.rotation
     centre = camera.centre[0], camera.centre[1], camera.centre[2]
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    sun = light.toward_sun
-    sun_x, sun_y = cos * sun[0] + sin * sun[1], cos * sun[1] - sin * sun[0]  # ego frame
-    sunny = light.sun[0] > 0.01 and sun[2] > 0.03
-    for i in range(len(solids)):
-        s = solids[i]
-        dx, dy = s.x - pose[0], s.y - pose[1]
-        if dx * dx + dy * dy > SHADOW_REACH * SHADOW_REACH or s.shape == _SIGNAL:
+    sun_x, sun_y, sun_z = sun
+    sunny = light.sun[0] > 0.01 and sun_z > 0.03
+    for i in range(len(placed)):
+        s = placed[i]
+        if not s.shade:
             continue
-        x, y = cos * dx + sin * dy, cos * dy - sin * dx
         top = s.z + s.height
-        reach = min(1 / sun[2], 60.0 / top) if sunny else 0.0  # metres of shadow per metre of height
-        ball = 0.55 * np.sqrt(s.length * s.length + s.width * s.width) + top * reach / 2
-        middle = turned(rotation, minus((x - sun_x * reach * top / 2, y - sun_y * reach * top / 2, 0.0), centre))
-        if _outside(middle, ball, camera):
+        reach = min(1 / sun_z, 60.0 / top) if sunny else 0.0  # metres of shadow per metre of height
+        middle = s.x - sun_x * reach * top / 2, s.y - sun_y * reach * top / 2, 0.0
+        if _outside(turned(rotation, minus(middle, centre)), s.ball + top * reach / 2, camera):
             continue
         # Half the box's base in the camera's frame, forwards and to the left.
-        turn = s.yaw - pose[2]
-        c, w = np.cos(turn), np.sin(turn)
         most = 0.08 if s.shape == _LAMP_POST or s.shape == _SIGN else 100.0  # they are posts, whatever is on top
         long, wide = min(s.length / 2, most), min(s.width / 2, most)
+        c, w = s.cos, s.sin
         ahead = turned(rotation, (c * long, w * long, 0.0))
         side = turned(rotation, (-w * wide, c * wide, 0.0))
-        base = turned(rotation, minus((x, y, 0.0), centre))
+        base = turned(rotation, minus((s.x, s.y, 0.0), centre))
         if sunny:
             foot = 0.3 * top if s.shape == _TREE or s.shape == _CONIFER else s.z
             low = turned(rotation, (-sun_x * reach * foot, -sun_y * reach * foot, 0.0))
@@ -180,60 +225,46 @@ def lamplight(table, x, y):
 
 
 @kernel
-def _draw(solids, first, used, pose, origin, camera, screen, look, templates, faces):
-    """All solids that a camera may see. Returns how many faces are in use now."""
+def _draw(placed, sun, camera, screen, look, templates, faces):
+    """All solids that a camera may see."""
     start, quads, planes, code = templates
-    light, material, clear, lamps = look.light[0], look.material, look.clear, look.lamplight
+    light, material, clear = look.light[0], look.material, look.clear
     rotation = camera.rotation
     centre = camera.centre[0], camera.centre[1], camera.centre[2]
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    for i in range(len(solids)):
-        s = solids[i]
-        dx, dy = s.x - pose[0], s.y - pose[1]
-        if dx * dx + dy * dy > REACH * REACH:
-            continue
-        x, y = cos * dx + sin * dy, cos * dy - sin * dx  # ego frame
-        ball = 0.55 * np.sqrt(s.length * s.length + s.width * s.width + s.height * s.height)
-        middle = turned(rotation, minus((x, y, s.z + s.height / 2), centre))
-        pixels = 2 * ball * camera.focal / max(middle[2], ball)
-        if pixels < 0.6 or _outside(middle, ball, camera):
+    used = 0
+    for i in range(len(placed)):
+        s = placed[i]
+        middle = turned(rotation, minus((s.x, s.y, s.z + s.height / 2), centre))
+        pixels = 2 * s.ball * camera.focal / max(middle[2], s.ball)
+        if pixels < SMALLEST or _outside(middle, s.ball, camera):
             continue
         # The unit box's axes in the camera's frame.
-        turn = s.yaw - pose[2]
-        c, w = np.cos(turn), np.sin(turn)
-        base = turned(rotation, minus((x, y, s.z), centre))
+        c, w = s.cos, s.sin
+        base = turned(rotation, minus((s.x, s.y, s.z), centre))
         ahead = turned(rotation, (c * s.length, w * s.length, 0.0))
         side = turned(rotation, (-w * s.width, c * s.width, 0.0))
         up = turned(rotation, (0.0, 0.0, s.height))
-        bits = 1 << s.state if s.shape == _SIGNAL else np.int64(s.state)
-        lit = 0.0
-        if light.lamps > 0:
-            lit = lamplight(lamps, s.x - origin[0], s.y - origin[1])
-            lit += 0.8 * headlight(x - min(s.length / 2, 3.0), y, s.z + s.height / 2)
-        template = 3 * s.shape + (2 if pixels < DOT else 1 if pixels < FAR else 0)
+        template = LEVELS * s.shape + (pixels < FAR) + (pixels < DOT) + (pixels < SPECK)
         # The camera in the unit box: whichever way the box is stretched, it stays on its side of each face.
-        eye = minus(centre, (x, y, s.z))
+        eye = minus(centre, (s.x, s.y, s.z))
         eye = (c * eye[0] + w * eye[1]) / s.length, (c * eye[1] - w * eye[0]) / s.width, eye[2] / s.height
         for q in range(start[template], start[template + 1]):
             if planes[q, 0] * eye[0] + planes[q, 1] * eye[1] + planes[q, 2] * eye[2] <= planes[q, 3]:
                 continue
             if used == len(faces):
-                return used
-            p0, p1 = _place(base, ahead, side, up, quads, q, 0), _place(base, ahead, side, up, quads, q, 1)
-            p2, p3 = _place(base, ahead, side, up, quads, q, 2), _place(base, ahead, side, up, quads, q, 3)
+                return
+            p0, p1 = _corner_of(base, ahead, side, up, quads, q, 0), _corner_of(base, ahead, side, up, quads, q, 1)
+            p2, p3 = _corner_of(base, ahead, side, up, quads, q, 2), _corner_of(base, ahead, side, up, quads, q, 3)
             plane = quad(used, 0.0, p0, p1, p2, p3, camera, screen)
             if plane[2] == 0.0 and plane[0] == 0.0 and plane[1] == 0.0:
                 continue
-            f = faces[used]
-            f.owner = i if first == 0 else -1
             view = (p0[0] + p2[0]) / 2, (p0[1] + p2[1]) / 2, (p0[2] + p2[2]) / 2
-            _paint(f, s, material[code[q]], bits, lit * light.lamps, view, plane, camera, pose, light, clear)
+            _paint(faces[used], s, material[code[q]], view, plane, camera, sun, light, clear)
             used += 1
-    return used
 
 
 @kernel
-def _place(base, ahead, side, up, quads, q, j):
+def _corner_of(base, ahead, side, up, quads, q, j):
     """A corner of a template's quad in the camera's frame."""
     x, y, z = quads[q, j, 0], quads[q, j, 1], quads[q, j, 2]
     return (
@@ -244,7 +275,7 @@ def _place(base, ahead, side, up, quads, q, j):
 
 
 @kernel
-def _paint(f, s, material, bits, lit, view, plane, camera, pose, light, clear):
+def _paint(f, s, material, view, plane, camera, sun, light, clear):
     """The light that a face sends: diffuse, mirrored sky, its own glow; and where its texture lies.
 
     `view` is from the camera to its middle, `plane` as `quad` gave it.
@@ -255,9 +286,7 @@ def _paint(f, s, material, bits, lit, view, plane, camera, pose, light, clear):
     ex = rotation[0, 0] * normal[0] + rotation[1, 0] * normal[1] + rotation[2, 0] * normal[2]  # ego frame
     ey = rotation[0, 1] * normal[0] + rotation[1, 1] * normal[1] + rotation[2, 1] * normal[2]
     up = rotation[0, 2] * normal[0] + rotation[1, 2] * normal[1] + rotation[2, 2] * normal[2]
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    sun = light.toward_sun
-    to_sun = max(ex * (cos * sun[0] + sin * sun[1]) + ey * (cos * sun[1] - sin * sun[0]) + up * sun[2], 0.0)
+    to_sun = max(dot((ex, ey, up), sun), 0.0)
     far = np.sqrt(dot(view, view))
     steep = min(-dot(view, normal) / far, 1.0)
     view_up = (rotation[0, 2] * view[0] + rotation[1, 2] * view[1] + rotation[2, 2] * view[2]) / far
@@ -265,16 +294,16 @@ def _paint(f, s, material, bits, lit, view, plane, camera, pose, light, clear):
     gloss = material.gloss * (0.5 + 0.5 * (1 - steep) * (1 - steep))
     sky = min(max(mirrored_up * 1.5 + 0.2, 0.0), 1.0)
     dim = 0.25 if mirrored_up < -0.1 else 1.0  # it mirrors the ground
-    shining = 1.0 if bits & material.lit_by else material.lamp * light.lamps
+    shining = 1.0 if s.bits & material.lit_by else material.lamp * light.lamps
     air = transmittance(far, clear) if material.texture == PLAIN else 1.0
     for k in range(3):
         paint = (s.red, s.green, s.blue)[k]
-        albedo = material.albedo[k] * (paint * paint if material.tinted > 0 else 1.0)
-        incoming = light.ambient[k] * (0.66 + 0.34 * up) + light.sun[k] * to_sun + lit * (0.35 + 0.65 * steep)
+        albedo = material.albedo[k] * (paint if material.tinted > 0 else 1.0)
+        incoming = light.ambient[k] * (0.66 + 0.34 * up) + light.sun[k] * to_sun + s.lit * (0.35 + 0.65 * steep)
         mirrored = dim * light.horizon[k] * (1 - sky) + light.zenith[k] * sky
         sent = albedo * incoming * (1 - gloss) + gloss * mirrored + material.glow[k] * shining
         f.colour[k] = sent * air + light.horizon[k] * (1 - air)
-    f.texture = material.texture
+    f.owner, f.texture = s.owner, material.texture
     f.spread = 1.0 / max(steep, 0.05)
     if material.texture == PLAIN:
         return
@@ -283,10 +312,9 @@ def _paint(f, s, material, bits, lit, view, plane, camera, pose, light, clear):
     for k in range(3):
         f.along[k] = rotation[k, 0] * tx + rotation[k, 1] * ty
         f.up[k] = rotation[k, 2]
-    dx, dy = s.x - pose[0], s.y - pose[1]
-    f.along[3] = (camera.centre[0] - cos * dx - sin * dy) * tx + (camera.centre[1] - cos * dy + sin * dx) * ty
+    f.along[3] = (camera.centre[0] - s.x) * tx + (camera.centre[1] - s.y) * ty
     f.up[3] = camera.centre[2] - s.z
-    f.seed = (np.int64(s.x * 7.0) * 73856093 ^ np.int64(s.y * 7.0) * 19349663) & 0x7FFFFFFF
+    f.seed = s.seed
 
 
 @kernel

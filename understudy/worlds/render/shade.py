@@ -13,6 +13,7 @@ from understudy.worlds.render.draw import (
     SUN_SHADOW,
     headlight,
     lamplight,
+    place,
     textured,
     transmittance,
     visible,
@@ -38,9 +39,22 @@ class Patches(NamedTuple):
 
 
 @kernel
-def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, out, counts):
+def surroundings(fixed, moving, placed, pose, lens, look, origin):
+    """The solids around the ego, and the direction towards the sun, both in its frame."""
+    focal = lens.camera[0].focal
+    for c in range(len(lens.camera)):
+        focal = max(focal, lens.camera[c].focal)
+    n = place(moving, True, pose, origin, look, focal, placed, 0)
+    n = place(fixed, False, pose, origin, look, focal, placed, n)
+    cos, sin, sun = np.cos(pose[2]), np.sin(pose[2]), look.light[0].toward_sun
+    return placed[:n], (cos * sun[0] + sin * sun[1], cos * sun[1] - sin * sun[0], sun[2])
+
+
+@kernel
+def pictures(fixed, moving, placed, pose, seed, lens, look, pyramid, templates, canvas, out, counts):
     """All cameras of an instant into `out` (pixels, 3); samples that show each moving solid into `counts` (C, N)."""
     light = look.light[0]
+    placed, sun = surroundings(fixed, moving, placed, pose, lens, look, pyramid.origin)
     for c in range(len(lens.camera)):
         camera = lens.camera[c]
         width, height = camera.width, camera.height
@@ -57,7 +71,7 @@ def pictures(fixed, moving, pose, seed, lens, look, pyramid, templates, canvas, 
         )
         patches = Patches(lens.spot[p:q], lens.taps[p:q], lens.level[p:q], lens.distance[p:q])
         open_, shown, mirror = canvas.open[:n], canvas.light[:n], canvas.mirror[:n]
-        visible(camera, screen, fixed, moving, pose, pyramid.origin, look, templates, canvas.faces)
+        visible(camera, screen, placed, sun, look, templates, canvas.faces)
         _solids(camera, screen, canvas.faces, light, look.clear, look.tile, shown, open_, counts[c])
         _ground(pose, patches, pyramid, light, look.clear, look.lamplight, open_, shown, mirror)
         _sky(pose, lens.direction[p:q], lens.distance[p:q], light, look.clear, look.tile, open_, shown)

@@ -1,7 +1,8 @@
 """What each shape is made of: a few frusta per thing.
 
 A template lies in a unit box (x and y in -0.5..0.5, z in 0..1) and is stretched to each solid's length, width and
-height. A shape has up to three templates, for near by, for afar, and for when it is but a dot.
+height. A shape has up to four templates: for near by, for afar, for when it is a dot of a few
+pixels, and for when it is a speck.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 from understudy.records import Array
 from understudy.worlds.render.template import Template, ordered
 from understudy.worlds.scene import Shape
+
+LEVELS = 4  # of detail
 
 _ALL, _NARROWER = (-0.5, 0.5), (-0.46, 0.46)
 
@@ -379,12 +382,23 @@ _DOT: dict[Shape, Callable[[], Template]] = {
     Shape.CONIFER: lambda: _crown(0.15, 0.42, 0.05),
     Shape.BUSH: lambda: _crown(0.0, 0.45, 0.3),
 }
+_SPECK: dict[Shape, Callable[[], Template]] = {
+    Shape.CAR: lambda: _box("paint"),
+    Shape.VAN: lambda: _box("paint"),
+    Shape.TRUCK: lambda: _box("white"),
+    Shape.BUS: lambda: _box("paint"),
+    Shape.EMERGENCY: lambda: _box("paint"),
+    Shape.PEDESTRIAN: lambda: _box("cloth"),
+    Shape.TREE: lambda: _crown(0.0, 0.36, 0.30),
+    Shape.CONIFER: lambda: _crown(0.0, 0.36, 0.05),
+    Shape.LAMP_POST: lambda: Template().frustum((-0.02, 0.02), (-0.2, 0.2), (0.0, 0.98), "metal"),
+}
 
 
 class Templates(NamedTuple):
-    """All templates in flat arrays. Shape s has 3s, 3s + 1 and 3s + 2; template t has quads `start[t]:start[t + 1]`."""
+    """All templates in flat arrays: LEVELS a shape, one shape after the other; t has quads `start[t]:start[t + 1]`."""
 
-    start: Array  # (3S + 1,) int32
+    start: Array  # (LEVELS * S + 1,) int32
     quad: Array  # (Q, 4, 3) float32
     plane: Array  # (Q, 4) float32 outward normal and offset, of the unit box
     material: Array  # (Q,) uint8
@@ -395,7 +409,8 @@ def _flat() -> Templates:
     for shape in Shape:
         near = _NEAR[shape]
         far = _FAR.get(shape, near)
-        every += [near(), far(), _DOT.get(shape, far)()]
+        dot = _DOT.get(shape, far)
+        every += [near(), far(), dot(), _SPECK.get(shape, dot)()]
     start = np.cumsum([0] + [len(template.quads) for template in every])
     quads = np.concatenate([np.stack(template.quads) for template in every])
     codes = np.concatenate([template.codes for template in every])
