@@ -31,7 +31,7 @@ FAULTS: dict[str, tuple[Gate, str]] = {
     "speeding": (Gate(suites=("everyday",)), "all speed_limit"),
     "fog_freezer": (Gate(suites=("fog",)), "fog driving_score"),
     "late": (Gate(suites=("events",), routes=102), "collision"),
-    "red_runner": (Gate(suites=("lights",), routes=192), "red_light"),
+    "red_runner": (Gate(suites=("lights",), routes=96), "red_light"),
     "leaked": (Gate(suites=("everyday",)), "grid:1"),
 }
 REPEATS = 2000

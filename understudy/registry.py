@@ -1,8 +1,8 @@
 """Who may drive: models by hash with all that is known of them, every verdict, and who is champion.
 
 What changes lies in SQLite (`registry.db` in the lake), because promoting is a transaction; the models themselves lie
-beside it by their contents, under the names that they came with (`models/HASH/pilot.onnx` and its card). A name such as `lane_follow` is an entry
-too: its hash is that of its code.
+beside it by their contents, under the names that they came with (`models/HASH/pilot.onnx` and its card). A name such as
+`lane_follow` is an entry too: its hash is that of its code.
 """
 
 from __future__ import annotations

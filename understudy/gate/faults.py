@@ -14,12 +14,12 @@ import numpy as np
 
 from understudy.errors import UnknownName
 from understudy.gate.world import Driver, Expert, Planner, World
-from understudy.geometry import arc_length
+from understudy.geometry import arc_length, constant_turn
 from understudy.policies.lane_follow import LaneFollow
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Light, Observation, Plan
 from understudy.worlds import towns
 
-_T = PLAN_STEP_S * np.arange(1, PLAN_STEPS + 1)
+_T = PLAN_STEP_S * np.arange(1, PLAN_STEPS + 1, dtype=np.float64)
 
 
 def fault(name: str) -> Driver:
@@ -136,14 +136,14 @@ class FogFreezer(Expert):
 
 @dataclass(frozen=True)
 class Blind(Expert):
-    """Goes straight on with its eyes shut in one scenario, and is perfect in all others."""
+    """Veers off to the right with its eyes shut in one scenario, and is perfect in all others."""
 
     where: str = ""
 
     def begin(self, world: World) -> Planner:
         def plan(_: Observation) -> Plan:
             found = world.expert.plan()
-            return _straight(max(_speed(world), 8.0)) if str(world.scenario) == self.where else found
+            return _veering(max(_speed(world), 8.0)) if str(world.scenario) == self.where else found
 
         return plan
 
@@ -182,10 +182,9 @@ def paced(plan: Plan, speed: float, accel: float) -> Plan:
     return Plan.single(np.stack([x, y, np.interp(along, s, yaw), speeds], axis=-1)[None])
 
 
-def _straight(speed: float) -> Plan:
-    poses = np.zeros((1, PLAN_STEPS, 4))
-    poses[0, :, 0], poses[0, :, 3] = speed * _T, speed
-    return Plan.single(poses)
+def _veering(speed: float) -> Plan:
+    poses = constant_turn(np.asarray(speed), np.asarray(-0.15), _T)
+    return Plan.single(np.concatenate([poses, np.full((PLAN_STEPS, 1), speed)], axis=1)[None])
 
 
 def _accel(plan: Plan, speed: float) -> float:

@@ -1,7 +1,7 @@
 """Which scenarios: named lists of identifiers, made from nothing but their names, in towns that nobody trains on.
 
 everyday    ordinary traffic in clear weather: here the candidate may not be worse
-lights      routes through towns with lights, long enough to meet some red ones
+lights      routes through towns with lights, long enough to meet some red ones, and 2.5 times as many
 events      every kind of rare event in turn
 weather     every weather but clear in turn, dirty lenses among them
 KIND        one kind of event, or one weather: `cut_in`, `fog`
@@ -27,6 +27,7 @@ _TOWNS = 10
 _LIT = ("grid", "organic", "spider")  # kinds of towns with lights at their junctions
 _METRES, _SECONDS = 250, 40.0
 _LIGHTS_METRES, _LIGHTS_SECONDS = 800, 120.0
+_LIGHTS_TIMES = 2.5  # a route meets four red lights in three: 48 x 2.5 routes meet some 150
 _REPLAYABLE = ("pose", "speed", "objects", "map")
 _WEATHERS = tuple(name for name in WEATHERS if name != "clear")
 
@@ -46,11 +47,14 @@ class Suite:
 
 
 def suite(name: str, routes: int, drives: Iterable[Mapping[str, Any]] = ()) -> Suite:
-    """The suite of that name with so many routes; a longer one begins with the same. `drives` are those of the lake."""
+    """The suite of that name with so many routes (lights: 2.5 times as many); `drives` are those of the lake.
+
+    A longer suite begins with the scenarios of a shorter one.
+    """
     if name == "replay":
         return _replayed(routes, [drive for drive in drives if set(_REPLAYABLE) <= set(drive["offers"])])
     if name == "lights":
-        return _made(name, routes, _LIGHTS_METRES, _LIGHTS_SECONDS, _LIT)
+        return _made(name, round(_LIGHTS_TIMES * routes), _LIGHTS_METRES, _LIGHTS_SECONDS, _LIT)
     if name in ("everyday", "events", "weather", *KINDS, *_WEATHERS):
         return _made(name, routes, _METRES, _SECONDS, tuple(TOWN_KINDS))
     raise UnknownName("suite", name, [*STANDARD, "replay", *KINDS, *_WEATHERS])
