@@ -120,9 +120,14 @@ def show(identifier: str | None, as_json: bool, lake: Path | None) -> None:
 
     Of all kept clips, or of what an IDENTIFIER names.
 
-    An identifier is a DRIVE, a stretch of one (DRIVE/12.0:18.0), clip:... or event:...; a drive's name may be cut short
-    where no other begins alike.
+    An identifier is a DRIVE, a stretch of one (DRIVE/12.0:18.0), clip:... or event:..., or a model:... whose card is
+    printed. A drive's name may be cut short where no other begins alike.
     """
+    if identifier is not None and identifier.startswith("model:"):
+        from understudy.registry import Registry, model_card
+
+        click.echo(model_card(Registry(open_lake(lake).root), identifier))
+        return
     from understudy.web.show import show as write
 
     path = write(open_lake(lake), identifier)
