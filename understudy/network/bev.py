@@ -35,9 +35,9 @@ def lift(maps: Tensor, index: Tensor, weight: Tensor, size: Size) -> Tensor:
 
 def _weighted_sum(flat: Tensor, places: Tensor, shares: Tensor) -> Tensor:
     """Rows (n, m) from the rows of `flat` (p, m) at `places` (n, k), weighted by `shares` (n, k)."""
-    if torch.onnx.is_in_onnx_export():  # the same as Gather and ReduceSum, which every runtime knows
+    if torch.onnx.is_in_onnx_export():  # Gather and MatMul, which every runtime knows
         found = flat.index_select(0, places.reshape(-1)).reshape(places.shape[0], places.shape[1], -1)
-        return (found * shares[..., None]).sum(dim=1)
+        return (shares[:, None] @ found)[:, 0]
     return F.embedding_bag(places, flat, per_sample_weights=shares, mode="sum")
 
 
