@@ -190,7 +190,7 @@ def test_equals_stay_undecided_and_hear_what_is_wanting() -> None:
 
 
 def test_who_is_worse_on_everyday_driving_is_refused_before_the_others_are_driven() -> None:
-    outcome, reasons = decided(pairs_of(noisy(0.95, 10), noisy(0.6, 10, 1)))
+    outcome, reasons = decided(pairs_of(noisy(0.95, 12), noisy(0.6, 12, 1)))
     assert outcome == "refuse" and "worse everyday score" in reasons
 
 
