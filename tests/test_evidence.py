@@ -1,0 +1,111 @@
+"""What pairs prove: closed forms first, then error rates by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from understudy.evidence import (
+    Paired,
+    Share,
+    bootstrap,
+    flip_test,
+    holm,
+    pairing_gain,
+    per_look,
+    routes_needed,
+    sign_test,
+)
+
+
+def test_eight_wins_of_eight_are_one_chance_in_256() -> None:
+    assert sign_test(8, 0) == 1 / 256
+    assert sign_test(0, 0) == 1.0
+    assert sign_test(3, 1) == 5 / 16
+
+
+def test_flips_of_equal_sizes_are_the_sign_test() -> None:
+    assert flip_test(np.array([1.0] * 7 + [-1.0])) == sign_test(7, 1)
+
+
+def test_flips_look_at_sizes_too() -> None:
+    """+3 -1 -1: of the eight signings only +++ (5), +-+ and ++- (3) and this one (1) come to 1 or more."""
+    assert flip_test(np.array([3.0, -1.0, -1.0])) == 4 / 8
+
+
+def test_nothing_is_proven_by_nothing() -> None:
+    assert flip_test(np.zeros(30)) == 1.0
+    assert flip_test(np.array([np.nan])) == 1.0
+
+
+def test_a_margin_is_added_to_the_differences() -> None:
+    d = np.full(20, -0.01)
+    assert flip_test(d) == 1.0
+    assert flip_test(d + 0.02) < 1e-3
+
+
+@given(arrays(float, st.integers(1, 12), elements=st.floats(-1, 1)))
+def test_better_and_worse_cannot_both_be_unlikely(d: np.ndarray) -> None:
+    assert flip_test(d) + flip_test(-d) >= 1.0 - 1e-12
+
+
+def test_the_interval_of_many_is_the_normal_one() -> None:
+    values = np.random.default_rng(1).normal(0.3, 1.0, 400)
+    low, high = bootstrap(values, "many")
+    assert np.allclose([low, high], values.mean() + np.array([-1.96, 1.96]) * values.std(ddof=1) / 20, atol=0.01)
+    assert bootstrap(values, "many") == (low, high)
+    assert np.isnan(bootstrap(np.array([1.0]), "one")).all()
+
+
+def test_pairs_that_are_half_unknown_are_left_out() -> None:
+    found = Paired.of(np.array([0.2, -0.1, 0.001, np.nan]), "some")
+    assert (found.n, found.wins, found.losses, found.ties) == (3, 1, 1, 1)
+
+
+def test_holm_asks_the_smallest_of_all_and_the_next_of_the_rest() -> None:
+    adjusted = holm({"a": 0.01, "b": 0.02, "c": 0.5})
+    assert adjusted == pytest.approx({"a": 0.03, "b": 0.04, "c": 0.5})
+    assert holm({"a": 0.04, "b": 0.001}) == pytest.approx({"a": 0.04, "b": 0.002})
+    assert holm({"a": 0.02, "b": 0.021})["b"] == 0.04, "never below a smaller one's"
+
+
+def test_shares_of_the_level_add_up() -> None:
+    assert per_look(0.05, 4) * 4 == pytest.approx(0.05)
+
+
+def test_looking_at_block_ends_promotes_an_equal_one_no_more_than_one_time_in_twenty() -> None:
+    """Two suites, four looks, skewed differences whose labels are swapped at random: how often is anything claimed?"""
+    random = np.random.default_rng(5)
+    repeats, looks, block = 1000, 4, 10
+    sizes = random.exponential(0.02, (2, looks * block))  # most routes differ a little,
+    sizes[random.random(sizes.shape) < 0.15] = 0.9  # some are lost by one of the two
+    claimed = 0
+    for _ in range(repeats):
+        d = sizes * random.choice([-1.0, 1.0], sizes.shape)
+        claimed += any(
+            min(holm({str(s): flip_test(row[: look * block]) for s, row in enumerate(d)}).values())
+            <= per_look(0.05, looks)
+            for look in range(1, looks + 1)
+        )
+    assert 0.01 < claimed / repeats <= 0.05
+
+
+def test_pairs_that_share_their_luck_need_fewer_routes() -> None:
+    """Routes vary by 0.3, drivers beyond that by 0.1: r = 0.9, ten times the routes unpaired."""
+    random = np.random.default_rng(2)
+    route = random.normal(0, 0.3, 200_000)
+    a, b = (route + random.normal(0, 0.1, len(route)) for _ in range(2))
+    assert pairing_gain(a, b) == pytest.approx(1 / (1 - 0.9), rel=0.02)
+    assert pairing_gain(a, a) == np.inf
+
+
+def test_the_number_of_routes_that_the_formula_asks_for_has_the_power_it_says() -> None:
+    n = routes_needed(deviation=0.2, effect=0.1)
+    assert n == 25
+    random = np.random.default_rng(3)
+    proven = sum(flip_test(random.normal(0.1, 0.2, n)) <= 0.05 for _ in range(500))
+    low, high = Share(proven, 500).interval
+    assert low - 0.03 < 0.8 < high + 0.03
