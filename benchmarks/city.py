@@ -79,7 +79,9 @@ def drivers(out: Path, km: float, driver: str, processes: int) -> None:
     where = towns.towns_of("gate", count=12)
     metres, number = sum(row["metres"] for row in done), len(done)
     while metres < km * 1000 and number < 400:
-        block = [Scenario(town=where[n % 12], route=f"r{n}", seed=n) for n in range(number, number + 4 * max(processes, 1))]
+        block = [
+            Scenario(town=where[n % 12], route=f"r{n}", seed=n) for n in range(number, number + 4 * max(processes, 1))
+        ]
         with out.open("a") as file:
             for outcome in workers.map_drives(partial(one, driver), block, processes):
                 row = outcome.value or {"scenario": outcome.name, "ended": outcome.error, "metres": 0.0}

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("sumo")
-
 from understudy import fleet
 from understudy.errors import UnderstudyError
 from understudy.policies.constant_turn import ConstantTurn
@@ -52,7 +50,9 @@ def test_a_recording_with_cameras_comes_back_as_it_was_taken(tmp_path: Path) -> 
     assert picture.shape == (64, 128, 3) and picture.std() > 10
 
 
-def test_a_drive_that_fails_is_lost_whole_and_the_fleet_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drive_that_fails_is_lost_whole_and_the_fleet_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = fleet.tours(("grid:3",), cars=3, **SHORT)  # type: ignore[arg-type]
     advance, write = City.advance, fleet.write
 

@@ -6,12 +6,9 @@ import time
 import warnings
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
-
-pytest.importorskip("sumo")
-gymnasium = pytest.importorskip("gymnasium")
-
 from gymnasium.utils.env_checker import check_env
 
 import understudy.worlds.gym  # noqa: F401 (registers the environments)
@@ -32,7 +29,8 @@ def straight_log(leader_speed: float = 8.0, gap: float = 30.0, seconds: float = 
              "width": still + 1.8, "vx": still + leader_speed, "vy": still}  # fmt: skip
     return Drive(
         id="straight", t_ns=(t * NS).astype(np.int64),
-        columns={"x": 10.0 + 8.0 * t, "y": still, "yaw": still, "speed": still + 8.0, "yaw_rate": still, "accel": still},
+        columns={"x": 10.0 + 8.0 * t, "y": still, "yaw": still, "speed": still + 8.0, "yaw_rate": still,
+                 "accel": still},
         objects=Objects(np.arange(len(t) + 1), other), map=two_way_road(400.0), route=("slow",),
     )  # fmt: skip
 

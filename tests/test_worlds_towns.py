@@ -10,8 +10,6 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("sumo")
-
 from understudy.errors import UnderstudyError, UnknownName
 from understudy.worlds import towns
 from understudy.worlds.scenario import Scenario
@@ -35,7 +33,9 @@ def test_an_identifier_reads_as_documented() -> None:
     assert (scenario.number, scenario.metres) == (12, 800)
 
 
-@pytest.mark.parametrize("bad", ["", "scenario:city/organic:3", "scenario:city/grid:1/x/everyday/clear/none/7", "a/b/r1/d/e/f/-1"])
+@pytest.mark.parametrize(
+    "bad", ["", "scenario:city/organic:3", "scenario:city/grid:1/x/everyday/clear/none/7", "a/b/r1/d/e/f/-1"]
+)
 def test_what_is_no_scenario_is_answered_in_a_line(bad: str) -> None:
     with pytest.raises(UnderstudyError, match="expected"):
         Scenario.parse(bad)
@@ -51,7 +51,11 @@ def test_a_town_is_on_one_side_whatever_else_is_asked(kind: str, number: int) ->
 def test_train_regression_and_gate_share_no_town() -> None:
     chosen = {side: set(towns.towns_of(side, count=60)) for side in towns.SIDES}
     assert all(len(names) == 60 for names in chosen.values())
-    assert not chosen["train"] & chosen["regression"] | chosen["train"] & chosen["gate"] | chosen["regression"] & chosen["gate"]
+    assert (
+        not chosen["train"] & chosen["regression"]
+        | chosen["train"] & chosen["gate"]
+        | chosen["regression"] & chosen["gate"]
+    )
 
 
 def test_three_towns_in_five_are_for_training() -> None:
@@ -121,7 +125,9 @@ OSM = """<osm version="0.6"><bounds minlat="0" minlon="0" maxlat="0.004" maxlon=
 
 def test_a_map_of_openstreetmap_is_a_town_known_by_what_it_holds(tmp_path: Path) -> None:
     places = [(0.0005, 0.0005), (0.0005, 0.0030), (0.0030, 0.0030), (0.0030, 0.0005)]
-    nodes = "".join(f'<node id="{i}" lat="{lat}" lon="{lon}" version="1"/>' for i, (lat, lon) in enumerate(places, start=1))
+    nodes = "".join(
+        f'<node id="{i}" lat="{lat}" lon="{lon}" version="1"/>' for i, (lat, lon) in enumerate(places, start=1)
+    )
     (tmp_path / "a.osm").write_text(OSM.format(nodes=nodes))
     (tmp_path / "b.osm").write_text(OSM.format(nodes=nodes))
     town = towns.town(f"osm:{tmp_path / 'a.osm'}", tmp_path / "cache")

@@ -48,6 +48,7 @@ from understudy.worlds.way import Way, way
 DEPART_S = 20.0  # the town comes to life before the ego enters it
 _STUCK_S = 150.0
 _LOST_M = 25.0
+_ASTRAY_M = 1.5  # to the side of its lane's centre: most of the car is in another
 
 
 class City:
@@ -162,7 +163,7 @@ class City:
         traffic, ego = self.traffic, self.ego
         self.beside = self.way.follow(ego.pose[0], ego.pose[1])
         front = self.way.s + ego.vehicle.length - ego.vehicle.rear_overhang
-        traffic.place(ego.pose, self.way.lane_at(front))
+        traffic.place(ego.pose, self.way.lane_at(front), astray=abs(self.beside) > _ASTRAY_M)
         self.events.before()
         moving = traffic.step()
         parked = traffic.parked(ego.pose[0], ego.pose[1])
@@ -177,8 +178,8 @@ class City:
         wheel = ego.wheel / MAX_WHEEL
         self._rows.append((
             self.t_s, *ego.pose, ego.speed, ego.accel, ego.yaw_rate, wheel, ego.wheel, max(ego.accel, 0.0) / 3.0,
-            max(-ego.accel, 0.0) / 8.0, float(self.who), float(self.pushed), way_.command_at(way_.s), way_.limit_at(way_.s),
-            self.beside,
+            max(-ego.accel, 0.0) / 8.0, float(self.who), float(self.pushed), way_.command_at(way_.s),
+            way_.limit_at(way_.s), self.beside,
         ))  # fmt: skip
         self._crowds.append(self.crowd)
         if self._cameras is not None:
@@ -297,9 +298,14 @@ class City:
 
     def _facts(self) -> dict[str, Any]:
         return {
-            "scenario": str(self.scenario), "town": self.town.id, "side": self.town.side, "weather": self.scenario.weather,
-            "ended": self.ended, "completion": round(self.completion, 4), "bumped": self.bumped,
-        }  # fmt: skip
+            "scenario": str(self.scenario),
+            "town": self.town.id,
+            "side": self.town.side,
+            "weather": self.scenario.weather,
+            "ended": self.ended,
+            "completion": round(self.completion, 4),
+            "bumped": self.bumped,
+        }
 
     @property
     def _walls(self) -> Walls:

@@ -51,7 +51,8 @@ def detect_objects(
     reach = np.minimum(_RANGE[truth["kind"]], visibility)
     near_end = np.clip((distance / reach - 0.6) / 0.4, 0, 1)  # detection fades towards the end of the range
     dropped = chance(seed, track, t / _DROPOUT_S, 1) < _DROPOUT + 0.5 * near_end**2
-    shown = _shown(starts, poses, *(truth[c] for c in ("x", "y", "yaw", "length", "width", "height")), *walls)
+    boxes = (truth[c] for c in ("x", "y", "yaw", "length", "width", "height"))
+    shown = _shown(starts, poses, *boxes, *walls)  # type: ignore[call-arg]
     kept = (distance < reach) & ~dropped & (shown > 0)
     rows = np.flatnonzero(kept)
     t, track, distance, ego = t[rows], track[rows], distance[rows], ego[rows]

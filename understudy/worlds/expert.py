@@ -78,7 +78,7 @@ class Expert:
         wish = world.traffic.wish
         if -2.0 < wish < -0.5 and self._inattentive():
             wish = -0.3
-        room = world.way.speed_at(np.array([world.way.s + 0.6 * ego.speed]))[0] - ego.speed
+        room = float(world.way.speed_at(np.array(world.way.s + 0.6 * ego.speed))) - ego.speed
         free = max(0.8 * room, -3.5) if room < 0 else 1.2 * room
         return min(
             max(min(wish, free, self._hazard(), world.events.brake()), -_BRAKE), _ACCEL if ego.speed > 3 else 1.4
@@ -117,7 +117,7 @@ class Expert:
         meets &= s + half / 2 > world.way.s - ego.vehicle.rear_overhang + 1.0
         # The well-behaved are left to SUMO, who knows their right of way, until they are close and in the way.
         walks = (who.kind == Kind.PEDESTRIAN)[:, None]
-        together = (_TIMES <= np.where(walks, 1.0, 0.5)) & (gap < 1.6 * max(ego.speed, 1.0))
+        together = (np.where(walks, 1.0, 0.5) >= _TIMES) & (gap < 1.6 * max(ego.speed, 1.0))
         meets &= np.where(unruly, gap < ego.speed * _TIMES + ego.speed**2 / 5 + 5.0, together)
         gap = np.where(meets, gap, np.inf).min(axis=1)
         nearest = int(np.argmin(gap))

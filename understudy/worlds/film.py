@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from understudy.worlds.replay import Replay
 
 _SIZE, _SCALE = 384, 4.8  # pixels of the view from above, and of a metre
-_COLOUR = {Kind.PEDESTRIAN: (240, 150, 40), Kind.BICYCLE: (240, 210, 60), Kind.CONE: (255, 90, 0), Kind.DEBRIS: (160, 90, 40),
-           Kind.BARRIER: (255, 60, 60), Kind.EMERGENCY: (60, 110, 255)}  # fmt: skip
+_COLOUR = {
+    Kind.PEDESTRIAN: (240, 150, 40),
+    Kind.BICYCLE: (240, 210, 60),
+    Kind.CONE: (255, 90, 0),
+    Kind.DEBRIS: (160, 90, 40),
+    Kind.BARRIER: (255, 60, 60),
+    Kind.EMERGENCY: (60, 110, 255),
+}
 _LAMP = {Light.RED: (255, 40, 30), Light.YELLOW: (255, 200, 0), Light.GREEN: (40, 220, 90), Light.OFF: (90, 90, 90)}
 
 
@@ -97,7 +103,9 @@ def _road(draw: ImageDraw.ImageDraw, known: Map, pose: Floats) -> None:
             draw.polygon(_pixels(ring, pose), fill=(110, 110, 112))
     for marking in known.markings:
         if near(marking.points):
-            draw.line(_pixels(marking.points, pose), fill=(150, 150, 150) if marking.style == "dashed" else (205, 205, 205))
+            draw.line(
+                _pixels(marking.points, pose), fill=(150, 150, 150) if marking.style == "dashed" else (205, 205, 205)
+            )
 
 
 def _pixels(points: Floats, pose: Floats) -> list[tuple[float, float]]:

@@ -51,7 +51,9 @@ class _Driving(gymnasium.Env[Seen, Array]):
             "route": spaces.Box(-_FAR, _FAR, (_ROUTE, 2), np.float32),
             "light": spaces.Discrete(5),
             "light_distance": spaces.Box(-_FAR, _FAR, (1,), np.float32),  # 200 for none
-            "objects": spaces.Box(-_FAR, _FAR, (_OBJECTS, 8), np.float32),  # x y yaw length width vx vy kind, zero-padded
+            "objects": spaces.Box(
+                -_FAR, _FAR, (_OBJECTS, 8), np.float32
+            ),  # x y yaw length width vx vy kind, zero-padded
         }
         if pictures:
             parts["pictures"] = spaces.Box(0, 255, (pictures, 64, 128, 3), np.uint8)
@@ -94,7 +96,10 @@ class _Driving(gymnasium.Env[Seen, Array]):
         }
         if seen.pictures:
             told["pictures"] = np.stack([stack[0, -1] for stack in seen.pictures])
-        return {name: np.clip(v, -_FAR, _FAR) if isinstance(v, np.ndarray) and v.dtype == np.float32 else v for name, v in told.items()}
+        return {
+            name: np.clip(v, -_FAR, _FAR) if isinstance(v, np.ndarray) and v.dtype == np.float32 else v
+            for name, v in told.items()
+        }
 
     def render(self) -> Any:
         from understudy.worlds.film import from_above

@@ -56,7 +56,9 @@ def judged(drive: Drive) -> Outcome:
     nothing = dict.fromkeys(SUBSCORES, float("nan"))
     completion, ended = float(facts["completion"]), str(facts["ended"])
     if last < 0:
-        return Outcome(str(facts["scenario"]), ended, completion, ended == "collision", drive.metres, drive.seconds, 0.0, nothing)
+        return Outcome(
+            str(facts["scenario"]), ended, completion, ended == "collision", drive.metres, drive.seconds, 0.0, nothing
+        )
     instants = np.unique(np.append(np.arange(0, last, _EVERY), last))
     found = score(Scene.of(drive), instants, driven(drive, instants))
     means = {name: _mean(found[name]) for name in SUBSCORES}

@@ -75,7 +75,9 @@ class Replay:
         """Begin; seed 0 exactly where the log's car was, others slightly beside it, turned, and faster or slower."""
         self._first = self._now = round(start_s / TICK_S)
         if not 0 <= self._first < self._count - 1:
-            raise UnderstudyError(f"drive {self._log.id} lasts {self._log.seconds:.1f} s: it cannot begin at {start_s} s")
+            raise UnderstudyError(
+                f"drive {self._log.id} lasts {self._log.seconds:.1f} s: it cannot begin at {start_s} s"
+            )
         rng = np.random.default_rng(seed)
         shift = rng.normal(0, [0.2, 0.2, 0.01]) if seed else np.zeros(3)
         speed = float(self._speed[self._now] * (1 + (rng.normal(0, 0.04) if seed else 0.0)))
@@ -119,7 +121,16 @@ class Replay:
         d = way.follow(ego.pose[0], ego.pose[1])
         self._furthest = max(self._furthest, way.s)
         self._rows.append(
-            (*ego.pose, ego.speed, ego.accel, ego.yaw_rate, ego.wheel / MAX_WHEEL, way.limit_at(way.s), d, way.command_at(way.s))
+            (
+                *ego.pose,
+                ego.speed,
+                ego.accel,
+                ego.yaw_rate,
+                ego.wheel / MAX_WHEEL,
+                way.limit_at(way.s),
+                d,
+                way.command_at(way.s),
+            )
         )
         self._crowds.append(self._others.there())
         if self._touches():
@@ -205,7 +216,9 @@ class _Others:
                 values = np.unwrap(values) if name == "yaw" else values
                 column[k, inside] = np.interp(t_ns[inside] - t_ns[0], stamps - t_ns[0], values)
             for name in ("length", "width"):
-                self._fixed[name][k] = float(np.nanmedian(rows[name][mine])) if np.isfinite(rows[name][mine]).any() else np.nan
+                self._fixed[name][k] = (
+                    float(np.nanmedian(rows[name][mine])) if np.isfinite(rows[name][mine]).any() else np.nan
+                )
             self._fixed["track"][k], self._fixed["kind"][k] = tracks[k], np.bincount(rows["kind"][mine]).argmax()
             steps = np.hypot(np.diff(self._columns["x"][k, inside]), np.diff(self._columns["y"][k, inside]))
             self._along[k, inside] = np.concatenate([[0.0], np.cumsum(steps)])[: inside.sum()]
@@ -231,7 +244,11 @@ class _Others:
         held = np.where(np.isfinite(gap), (wanted / np.maximum(gap, 0.1)) ** 2, 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             # They would do what they did; only somebody in front makes them slower, and then they may catch up.
-            pace = np.where(held > 0.9, speed + np.clip(_ACCEL * (1 - held), -6, _ACCEL) * TICK_S, np.minimum(speed + _ACCEL * TICK_S, logged))
+            pace = np.where(
+                held > 0.9,
+                speed + np.clip(_ACCEL * (1 - held), -6, _ACCEL) * TICK_S,
+                np.minimum(speed + _ACCEL * TICK_S, logged),
+            )
             share = np.where(logged > 0.3, np.clip(pace / logged, 0, 1), 1.0)
         react = self._motor & there
         self._delayed = np.where(react, self._delayed + (1 - share), self._delayed)
@@ -244,7 +261,10 @@ class _Others:
         high = np.minimum(low + 1, self._along.shape[1] - 1)
         share = np.clip(at - low, 0, 1)
         rows = np.arange(len(low))
-        return {name: c[rows, low] * (1 - share) + np.where(share > 0, c[rows, high], 0.0) * share for name, c in self._columns.items()}
+        return {
+            name: c[rows, low] * (1 - share) + np.where(share > 0, c[rows, high], 0.0) * share
+            for name, c in self._columns.items()
+        }
 
     def there(self) -> dict[str, Array]:
         """OBJECT_COLUMNS of those who are there now."""
@@ -269,7 +289,9 @@ def _leaders(
     gap = ahead - half[None] - half[:-1, None]
     with np.errstate(invalid="ignore"):
         same = np.cos(yaw[None] - here["yaw"][:, None]) > 0.3
-        meets = (ahead > 0.5) & (np.abs(left) < (wide[None] + wide[:-1, None]) * 0.9) & same & (gap < 60) & there[:, None]
+        meets = (
+            (ahead > 0.5) & (np.abs(left) < (wide[None] + wide[:-1, None]) * 0.9) & same & (gap < 60) & there[:, None]
+        )
     gap = np.where(meets, gap, np.inf)
     nearest = np.argmin(gap, axis=1)
     rows = np.arange(len(nearest))

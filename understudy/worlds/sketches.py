@@ -57,7 +57,8 @@ def _generated(options: list[str], number: int) -> Sketch:
     """What netgenerate draws, without its dead ends (nobody could leave one without a U-turn)."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [BIN / "netgenerate", *options, "--seed", str(number), "--plain-output-prefix", f"{folder}/t", "--no-warnings"],
+            [BIN / "netgenerate", *options, "--seed", str(number), "--plain-output-prefix", f"{folder}/t",
+             "--no-warnings"],
             capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:

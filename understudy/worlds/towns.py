@@ -133,8 +133,8 @@ def written(sketch: Sketch) -> tuple[str, str]:
         rows = "".join(f'<lane index="{i}" {lane}/>' for i, lane in enumerate(lanes))
         spread = "center" if street.kind != "street" else "right"
         edges.append(
-            f'<edge id="e{index}" from="{street.start}" to="{street.end}" numLanes="{len(lanes)}" speed="{street.speed}" '
-            f'priority="{_priority(street)}" spreadType="{spread}" shape="{shape}">{rows}</edge>'
+            f'<edge id="e{index}" from="{street.start}" to="{street.end}" numLanes="{len(lanes)}" '
+            f'speed="{street.speed}" priority="{_priority(street)}" spreadType="{spread}" shape="{shape}">{rows}</edge>'
         )
         if street.ring:
             rings.setdefault(street.ring, []).append((index, street.start))

@@ -54,13 +54,17 @@ BODIES: dict[str, Body] = {
     "saloon": Body(Kind.CAR, Shape.CAR, 4.7, 1.85, 1.45, 0.30, 'vClass="passenger" accel="2.6" decel="4.0"'),
     "estate": Body(Kind.CAR, Shape.VAN, 5.0, 1.95, 1.8, 0.14, 'vClass="passenger" accel="2.2" decel="3.8"'),
     "van": Body(Kind.CAR, Shape.VAN, 5.6, 2.0, 2.4, 0.08, 'vClass="passenger" accel="1.9" decel="3.6"'),
-    "lorry": Body(Kind.TRUCK, Shape.TRUCK, 8.5, 2.45, 3.4, 0.07, 'vClass="truck" accel="1.1" decel="3.0" maxSpeed="24"'),
+    "lorry": Body(Kind.TRUCK, Shape.TRUCK, 8.5, 2.45, 3.4, 0.07,
+                  'vClass="truck" accel="1.1" decel="3.0" maxSpeed="24"'),
     "bus": Body(Kind.BUS, Shape.BUS, 12.0, 2.55, 3.1, 0.04, 'vClass="bus" accel="1.1" decel="3.0" maxSpeed="22"'),
-    "motorcycle": Body(Kind.MOTORCYCLE, Shape.MOTORCYCLE, 2.2, 0.85, 1.6, 0.03, 'vClass="motorcycle" accel="3.2" decel="4.5"'),
-    "bicycle": Body(Kind.BICYCLE, Shape.BICYCLE, 1.8, 0.65, 1.75, 0.10, 'vClass="bicycle" accel="1.0" decel="2.5" maxSpeed="6.2"'),
+    "motorcycle": Body(Kind.MOTORCYCLE, Shape.MOTORCYCLE, 2.2, 0.85, 1.6, 0.03,
+                       'vClass="motorcycle" accel="3.2" decel="4.5"'),
+    "bicycle": Body(Kind.BICYCLE, Shape.BICYCLE, 1.8, 0.65, 1.75, 0.10,
+                    'vClass="bicycle" accel="1.0" decel="2.5" maxSpeed="6.2"'),
     "pedestrian": Body(Kind.PEDESTRIAN, Shape.PEDESTRIAN, 0.4, 0.55, 1.75, 0.0, 'vClass="pedestrian"'),
     "child": Body(Kind.PEDESTRIAN, Shape.PEDESTRIAN, 0.35, 0.45, 1.2, 0.0, 'vClass="pedestrian"'),
-    "emergency": Body(Kind.EMERGENCY, Shape.EMERGENCY, 5.6, 2.1, 2.5, 0.0, 'vClass="emergency" accel="3.0" decel="4.5"'),
+    "emergency": Body(Kind.EMERGENCY, Shape.EMERGENCY, 5.6, 2.1, 2.5, 0.0,
+                      'vClass="emergency" accel="3.0" decel="4.5"'),
     "cone": Body(Kind.CONE, Shape.CONE, 0.4, 0.4, 0.75, 0.0, ""),
     "barrier": Body(Kind.BARRIER, Shape.BARRIER, 0.3, 1.6, 1.0, 0.0, ""),
     "debris": Body(Kind.DEBRIS, Shape.DEBRIS, 0.9, 0.7, 0.45, 0.0, ""),
@@ -89,10 +93,10 @@ class Crowd(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Sequence[Crowd]) -> Crowd:
-        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return cls._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
     def take(self, rows: Array) -> Crowd:
-        return Crowd(*(column[rows] for column in self))
+        return Crowd._make(column[rows] for column in self)
 
     @property
     def length(self) -> Floats:
@@ -143,7 +147,7 @@ class Demand:
 def demand(
     town: Town, level: str, rng: np.random.Generator, ego: Sequence[str], seconds: float, depart_s: float, speed: float
 ) -> Demand:
-    """The population of a town at a level of traffic, and the ego on its edges, entering after `depart_s` at a speed."""
+    """The population of a town at a level of traffic, and the ego on its edges, entering at `depart_s`."""
     if level not in LEVELS:
         raise UnknownName("level of traffic", level, LEVELS)
     vehicles, people, parking = LEVELS[level]
@@ -178,7 +182,8 @@ def demand(
     entry = f'departLane="{ego[0].rpartition("_")[2]}" departPos="9" departSpeed="{speed:.2f}" arrivalPos="max"'
     edges = _edges(ego)
     rows.append(
-        f'<vehicle id="{name(EGO)}" type="ego" depart="{depart_s:.1f}" {entry}><route edges="{" ".join(edges)}"/></vehicle>'
+        f'<vehicle id="{name(EGO)}" type="ego" depart="{depart_s:.1f}" {entry}>'
+        f'<route edges="{" ".join(edges)}"/></vehicle>'
     )
     return Demand(f"<routes>{chr(10).join(rows)}</routes>", body, _parked(town, rng, parking))
 
@@ -233,11 +238,13 @@ def _types() -> str:
             rows.append(f'<vType id="{sort}" {body.sumo} {size} speedFactor="normc(1,0.15,0.6,1.4)"/>')
         elif body.sumo:
             rows.append(
-                f'<vType id="{sort}" {body.sumo} {size} speedFactor="normc(1,0.07,0.8,1.15)" sigma="0.3" minGap="2.5" tau="1.2"/>'
+                f'<vType id="{sort}" {body.sumo} {size} speedFactor="normc(1,0.07,0.8,1.15)" '
+                'sigma="0.3" minGap="2.5" tau="1.2"/>'
             )
     ego = Vehicle()
     rows.append(
-        f'<vType id="ego" vClass="passenger" length="{ego.length}" width="{ego.width}" accel="1.7" decel="2.6" emergencyDecel="8" apparentDecel="7" '
+        f'<vType id="ego" vClass="passenger" length="{ego.length}" width="{ego.width}" accel="1.7" '
+        'decel="2.6" emergencyDecel="8" apparentDecel="7" '
         'speedFactor="1.6" speedDev="0" sigma="0" tau="1.5" minGap="3.0" carFollowModel="IDM" jmTimegapMinor="2.5"/>'
     )
     return "".join(rows)
@@ -292,11 +299,11 @@ class Traffic:
         """Let a vehicle far away be of another sort from now on."""
         self._body[track] = _NAMES.index(sort)
 
-    def place(self, pose: Floats, lane: str) -> None:
-        """Tell SUMO where the ego's rear axle is and which lane its front bumper is taken to be in."""
+    def place(self, pose: Floats, lane: str, astray: bool) -> None:
+        """Tell SUMO where the ego's rear axle is, which lane its front bumper is in, and whether it has left it."""
         x, y = pose[0] + self._front * np.cos(pose[2]), pose[1] + self._front * np.sin(pose[2])
         edge, _, index = lane.rpartition("_")
-        self.sumo.move(name(EGO), edge, int(index), float(x), float(y), float(np.degrees(np.pi / 2 - pose[2])))
+        self.sumo.move(name(EGO), edge, int(index), float(x), float(y), float(np.degrees(np.pi / 2 - pose[2])), astray)
 
     def step(self) -> Crowd:
         """Simulate one step; everybody near the ego, without it, sorted by track."""

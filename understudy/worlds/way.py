@@ -84,7 +84,7 @@ class Way:
         step = np.diff(self.line.s)
         for i in range(len(step) - 1, -1, -1):
             speed[i] = min(speed[i], math.sqrt(speed[i + 1] ** 2 + 2 * _SLOWING * step[i]))
-        return speed
+        return np.asarray(speed)
 
     def lane_at(self, s: float) -> str:
         lane: int = self.line.lane[self._index(s)]

@@ -102,7 +102,7 @@ class Events:
         self.glare_s = (np.inf, -np.inf)  # from when to when the sun blinds, and
         self.glare_azimuth = 0.0  # where it stands
 
-    # For the world, every tick ------------------------------------------------------------------------------------------
+    # For the world, every tick -------------------------------------------------------------------------------------
 
     def before(self) -> None:
         """Begin what is due, before SUMO takes its step."""
@@ -160,7 +160,7 @@ class Events:
             state[rows[:, None], columns] = Light.OFF
         return state
 
-    # For the driver -----------------------------------------------------------------------------------------------------
+    # For the driver ------------------------------------------------------------------------------------------------
 
     def shift(self, s: Floats) -> Floats:
         """How far to the left of the lane's centre one has to drive at `s` along the way."""

@@ -147,7 +147,7 @@ def red_light_runner(world: City, rng: np.random.Generator) -> Iterator[Actors |
 
 
 def _across(world: City, stop: float):  # type: ignore[no-untyped-def]
-    """A line (P, 2) through the next junction across the ego's way, and where on it they meet; None if there is none."""
+    """A line (P, 2) across the ego's way in the next junction, and where on it they meet; None if there is none."""
     way, lane = world.way, world.town.lane
     inside = way.beside(np.arange(stop + 3.0, stop + 22.0, 1.0), 0.0)
     own = set(way.lanes)

@@ -80,7 +80,7 @@ def open_road(world: City, start: float, end: float, bend: float = 0.12) -> bool
 
 
 def on_way(world: City, ahead: float, behind: float = 0.0, width: float = 1.6, centre: float = 0.0) -> Array:
-    """Rows of the crowd that move along the way within `width` of `centre`, from `behind` to `ahead` of the ego's axle."""
+    """Rows of the crowd that move along the way within `width` of `centre`, from `behind` to `ahead` of the ego."""
     crowd = world.crowd
     s, d, heading = world.way.project(np.stack([crowd.x, crowd.y], -1), ahead + 10)
     s = s - world.way.s
@@ -100,7 +100,7 @@ def leader(world: City, ahead: float) -> int | None:
 
 @dataclass(slots=True)
 class Passing:
-    """Something in the ego's lane between `start` and `end` (along the way) that is passed `left` metres to its left."""
+    """Something in the ego's lane from `start` to `end` (along the way), passed `left` metres to its left."""
 
     start: float
     end: float
