@@ -120,7 +120,8 @@ def main() -> None:
             drive = lake.drive(id)
             observer = Observer(drive)
             cuts = range(0, len(drive), BATCH)
-            seen += [observer.observe(np.arange(cut, min(cut + BATCH, len(drive))), ("pictures",), (0.0,)) for cut in cuts]
+            batches = [np.arange(cut, min(cut + BATCH, len(drive))) for cut in cuts]
+            seen += [observer.observe(batch, ("pictures",), (0.0,)) for batch in batches]
 
         def plan(*names: str) -> Callable[[], None]:
             return lambda: [policies[name].plan(batch) for name in names for batch in seen] and None
@@ -139,7 +140,8 @@ def main() -> None:
                 }
             )
         instants = sum(len(lake.drive(id, columns=())) for id in ids)
-    print(f"{len(ids)} drives, {instants} instants, {len(CAMERAS)} cameras of {SIZE[0]} x {SIZE[1]}; medians of {REPEATS}")
+    width, height = SIZE
+    print(f"{len(ids)} drives, {instants} instants, {len(CAMERAS)} cameras of {width} x {height}; medians of {REPEATS}")
     for name in rounds[0]:
         print(f"{name:12} {median(one[name] for one in rounds):7.2f} s")
     whole = median(one["one"] / (one["read"] + one["decode"] + one["plan"]) for one in rounds)

@@ -55,7 +55,8 @@ class Comma2k19:
         segment = folder.drive_folder(Path(root), key)
         with folder.reading(f"segment {key} as comma2k19's", segment):
             route = segment.resolve().parent.name
-            name = folder.drive_id("comma2k19", f"{route.split('|')[-1]}-{segment.resolve().name}", self.fingerprint(root, key))
+            started = route.split("|")[-1]  # the dongle before it is a random number
+            name = folder.drive_id("comma2k19", f"{started}-{segment.resolve().name}", self.fingerprint(root, key))
             return self._drive(name, segment, VEHICLES.get(route.split("|")[0].split("_")[0], Vehicle()))
 
     def _drive(self, name: str, segment: Path, vehicle: Vehicle) -> Drive:
