@@ -39,9 +39,7 @@ def fill(cls: type[T], settings: Mapping[str, Any], prefix: str = "") -> T:
         missing = [
             f.name
             for f in dataclasses.fields(cls)  # type: ignore[arg-type]
-            if f.name not in values
-            and f.default is dataclasses.MISSING
-            and f.default_factory is dataclasses.MISSING
+            if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         ]
         raise SettingsError(f"{prefix or cls.__name__} needs a value for {', '.join(missing) or error}") from error
 
