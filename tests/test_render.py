@@ -429,3 +429,12 @@ def test_bad_solids_and_weathers_are_answered_with_the_right_names() -> None:
         weather("fogg")
     with pytest.raises(ShapeError, match="make them by solids"):
         Renderer(default_rig(), Scene(meadow(), np.zeros(3)))
+    renderer = Renderer(default_rig(), Scene(Ground((0.0, 0.0), 1.0, np.zeros((1, 1), np.uint8)), NOBODY))
+    for column, value in (("x", np.nan), ("height", 0.0), ("shape", 200)):
+        bad = solids(2, Shape.CAR)
+        bad[column][1] = value
+        with pytest.raises(DataError, match="solid 1 cannot be drawn"):
+            renderer.render(HERE, bad)
+    renderer.render(HERE, NOBODY)  # the smallest of grounds is one
+    with pytest.raises(DataError, match="the pose"):
+        renderer.render(np.array([0.0, np.nan, 0.0]), NOBODY)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.errors import ShapeError
+from understudy.errors import DataError, ShapeError
 from understudy.records import Array, Floats, Rig
 from understudy.worlds.render.draw import PLACED, canvas, visible
 from understudy.worlds.render.lens import lens
@@ -25,7 +25,7 @@ from understudy.worlds.render.pyramid import pyramid
 from understudy.worlds.render.raster import Screen
 from understudy.worlds.render.shade import pictures, surroundings
 from understudy.worlds.render.shapes import TEMPLATES
-from understudy.worlds.scene import SOLID, Scene
+from understudy.worlds.scene import SOLID, Scene, Shape
 
 __all__ = ["Renderer", "Seen"]
 
@@ -71,7 +71,7 @@ class Renderer:
         out = np.empty((len(self._lens.direction), 3), np.uint8)
         counts = np.zeros((len(self._sizes), len(moving)), np.int32)
         pictures(
-            self._fixed, moving, self._room(moving), np.asarray(pose, float), seed & 0xFFFFFFFF,
+            self._fixed, moving, self._room(moving), _finite(pose), seed & 0xFFFFFFFF,
             self._lens, self._look, self._pyramid, TEMPLATES, self._canvas, out, counts,
         )  # fmt: skip
         first = self._lens.camera["pixel"]
@@ -89,7 +89,7 @@ class Renderer:
         depth, face, faces = canvas_.inverse_depth[:n], canvas_.face[:n], canvas_.faces
         screen = Screen(u, v, lens_.column[camera], lens_.row[camera], depth, face)
         placed, sun = surroundings(
-            self._fixed, moving, self._room(moving), np.asarray(pose, float), lens_, self._look, self._pyramid.origin
+            self._fixed, moving, self._room(moving), _finite(pose), lens_, self._look, self._pyramid.origin
         )
         visible(one, screen, placed, sun, self._look, TEMPLATES, faces)
         depth, face = (samples.reshape(2 * height, 2 * width)[::2, ::2] for samples in (depth, face))
@@ -101,9 +101,21 @@ class Renderer:
         return np.empty(len(self._fixed) + len(moving), PLACED)
 
 
+def _finite(pose: Floats) -> Floats:
+    pose = np.asarray(pose, float)
+    if pose.shape != (3,) or not np.isfinite(pose).all():
+        raise DataError(f"drawing: the pose is {pose.tolist()}, expected x, y, yaw")
+    return pose
+
+
 def _checked(solids: Array) -> Array:
+    """The solids, sound: kernels trust what they are given."""
     if solids.dtype != SOLID or solids.ndim != 1:
         raise ShapeError(
             f"drawing: solids are {solids.dtype} {solids.shape}, expected (N,) SOLID; make them by solids()"
         )
+    numbers = np.stack([solids[name] for name in ("x", "y", "z", "yaw", "length", "width", "height")])
+    bad = ~np.isfinite(numbers).all(axis=0) | (numbers[4:] <= 0).any(axis=0) | (solids["shape"] >= len(Shape))
+    if bad.any():
+        raise DataError(f"drawing: solid {int(np.argmax(bad))} cannot be drawn: {solids[np.argmax(bad)]}")
     return np.ascontiguousarray(solids)

@@ -67,15 +67,14 @@ def _first_level(palette, surface, tile, cell):
 
     Linear light is averaged, not its root.
     """
-    rows, columns = (surface.shape[0] + 1) // 2, (surface.shape[1] + 1) // 2
+    rows, columns = max((surface.shape[0] + 1) // 2, 2), max((surface.shape[1] + 1) // 2, 2)
     squared = palette * palette
     half = np.empty((rows, columns, 4), np.uint8)
     for row in range(rows):
-        low = min(2 * row + 1, surface.shape[0] - 1)
+        high, low = min(2 * row, surface.shape[0] - 1), min(2 * row + 1, surface.shape[0] - 1)
         for column in range(columns):
-            right = min(2 * column + 1, surface.shape[1] - 1)
-            a, b = surface[2 * row, 2 * column], surface[2 * row, right]
-            c, d = surface[low, 2 * column], surface[low, right]
+            left, right = min(2 * column, surface.shape[1] - 1), min(2 * column + 1, surface.shape[1] - 1)
+            a, b, c, d = surface[high, left], surface[high, right], surface[low, left], surface[low, right]
             patch = tile[int(row * cell * 4.0) & (NOISE_SIDE - 1), int(column * cell * 4.0) & (NOISE_SIDE - 1)]
             grain = tile[row * 37 & (NOISE_SIDE - 1), column * 37 & (NOISE_SIDE - 1)]
             mirror = (palette[a, 3] + palette[b, 3] + palette[c, 3] + palette[d, 3]) / 4
