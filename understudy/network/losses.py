@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from understudy.labelers import UNKNOWN
 from understudy.labelers.bev import DIRECTION_UNIT, VELOCITY_UNIT
 
-# How much each loss counts; found on the city's first drives, not tuned since.
+# How much each loss counts: set by hand, not tuned.
 WEIGHTS = {
     "drivable": 1.0, "line": 0.5, "vehicle": 2.0, "vulnerable": 1.0, "direction": 0.3, "velocity": 0.05,
     "choice": 0.5, "offset": 1.0, "spread": 0.1, "light": 0.3, "control": 2.0,
