@@ -30,7 +30,7 @@ FAULTS: dict[str, tuple[Gate, str]] = {
     "drifting": (Gate(suites=("everyday",)), "all lane_distance"),
     "speeding": (Gate(suites=("everyday",)), "all speed_limit"),
     "fog_freezer": (Gate(suites=("fog",)), "fog driving_score"),
-    "late": (Gate(suites=("events",), routes=102), "collision"),
+    "late": (Gate(suites=("child_behind_parked_car", "jaywalker", "cut_in")), "collision"),
     "red_runner": (Gate(suites=("lights",), routes=96), "red_light"),
     "leaked": (Gate(suites=("everyday",)), "grid:1"),
 }

@@ -24,7 +24,7 @@ from understudy.records import Array, Floats
 Outcome = Literal["promote", "refuse", "undecided"]
 ALL = "all"  # suites together
 BASE = "everyday"  # the suite on which the candidate must be proven not worse
-INFRACTIONS = ("collision", "red_light", "off_road", "lost")
+INFRACTIONS = ("collision", "red_light", "off_road", "intervention", "lost")
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ def _shows(route: Route, infraction: str) -> bool:
         return route.collision_pedestrian + route.collision_vehicle + route.collision_static > 0
     if infraction == "red_light":
         return route.red_light > 0
+    if infraction == "intervention":
+        return route.interventions > 0
     return route.outside > 0 if infraction == "off_road" else bool(route.trouble)
 
 
