@@ -404,7 +404,7 @@ def test_who_swerves_off_the_road_is_refused_and_the_gate_drives_nothing_twice(l
         run(lake, "lane_follow", "tests.test_gate:Swerving", gate, on_route=lambda one, _: names.append(one.name))
         for _ in range(2)
     ]
-    assert [reason.about for reason in verdicts[0].reasons if reason.kind == "infraction"] == ["off_road"]
+    assert "off_road" in [reason.about for reason in verdicts[0].reasons if reason.kind == "infraction"]
     assert len(names) == 20 and report.as_json(verdicts[0]) == report.as_json(verdicts[1])
 
 
