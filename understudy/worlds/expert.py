@@ -26,7 +26,7 @@ _PANIC = -4.5  # m/s² from which nobody brakes gently
 _LOOK_S = 3.0
 _MIDDLE = 2.4  # m ahead of the rear axle: what is kept on the lane's centre
 _AHEAD = np.arange(1, PLAN_STEPS + 1) * PLAN_STEP_S
-_TIMES = np.arange(0.0, _LOOK_S + 0.01, 0.25)
+_TIMES = np.arange(0.0, _LOOK_S + 0.01, 0.5)
 
 
 @dataclass(slots=True)
