@@ -91,6 +91,11 @@ def test_a_ray_through_a_pixel_projects_onto_it(u: float, v: float, model: str) 
     assert np.allclose(g.project(7 * ray, K, model, coefficients), [u, v], atol=1e-3)
 
 
+def test_where_a_lens_has_no_ray_none_is_given() -> None:
+    ray = g.rays(np.array([[320.0, 240.0], [3200.0, 240.0]]), K, "brown", (-0.3, 0.0, 0, 0, 0))
+    assert np.allclose(ray[0], [0, 0, 1]) and np.isnan(ray[1]).all()
+
+
 def test_brown_distortion_does_not_fold_far_points_back_into_the_picture() -> None:
     assert np.isnan(g.project(np.array([5.0, 0, 1]), K, "brown", (-0.3, 0.0, 0, 0, 0))).all()
 

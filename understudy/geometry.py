@@ -154,16 +154,22 @@ def _fold(k1: float, k2: float, k3: float) -> float:
 
 
 def rays(pixels: Floats, K: Floats, distortion: str = "none", coefficients: tuple[float, ...] = ()) -> Floats:
-    """Directions (..., 3) with z = 1 in the camera frame that `project` maps to the pixels; fixed-point inversion."""
+    """Directions (..., 3) with z = 1 in the camera frame that `project` maps to the pixels; fixed-point inversion.
+
+    nan where the lens model has none: outside the picture of a strong distortion.
+    """
     y = (pixels[..., 1] - K[1, 2]) / K[1, 1]
     x = (pixels[..., 0] - K[0, 2] - K[0, 1] * y) / K[0, 0]
-    u, v = x.copy(), y.copy()
-    eye = np.eye(3)
-    for _ in range(0 if distortion == "none" else 30):
-        there = project(np.stack([u, v, np.ones_like(u)], -1), eye, distortion, coefficients)
-        step = np.nan_to_num(np.stack([x, y], -1) - there)
-        u, v = u + step[..., 0], v + step[..., 1]
-    return np.stack([u, v, np.ones_like(u)], axis=-1)
+    wanted = np.stack([x, y], -1)
+    ray = np.stack([x, y, np.ones_like(x)], -1)
+    if distortion == "none":
+        return ray
+    for _ in range(30):
+        there = project(ray, np.eye(3), distortion, coefficients)
+        ray[..., :2] += np.nan_to_num(wanted - there)
+    with np.errstate(invalid="ignore"):
+        missed = np.linalg.norm(project(ray, np.eye(3), distortion, coefficients) - wanted, axis=-1)
+        return np.where((missed < 1e-3)[..., None], ray, np.nan)
 
 
 # Boxes ----------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from understudy.errors import DataError
-from understudy.geometry import project, rays
+from understudy.geometry import rays
 from understudy.records import Array, Floats, Rig
 
 FARTHEST = 600.0  # m: the ground beyond looks like the ground there
@@ -84,10 +84,7 @@ def lens(rig: Rig, cell: float) -> Lens:
 def _rays(width: int, height: int, K: Floats, distortion: str, coefficients: tuple[float, ...]) -> Floats:
     """Directions (2H, 2W, 3) of a camera's samples; nan where the lens model has none."""
     samples = np.stack(np.meshgrid((np.arange(2 * width) - 0.5) / 2, (np.arange(2 * height) - 0.5) / 2), -1)
-    seen = rays(samples, K, distortion, coefficients)
-    with np.errstate(invalid="ignore"):
-        missed = np.linalg.norm(project(seen, K, distortion, coefficients) - samples, axis=-1)
-    return np.where((missed < 0.1)[..., None], seen, np.nan)
+    return rays(samples, K, distortion, coefficients)
 
 
 def _quarters(grid: Floats) -> Floats:
