@@ -35,7 +35,7 @@ from understudy.network import views
 from understudy.network.losses import losses, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
-from understudy.network.predict import inputs_of, table_of
+from understudy.network.predict import inputs_of, load, table_of
 from understudy.network.samples import Batch, Samples
 from understudy.network.sizes import Size, size_of
 from understudy.records import Array, Ints
@@ -67,6 +67,7 @@ class Train:
     blind: bool = False  # black pictures: what a network learns from the car's own state and the command
     precision: str = "auto"  # float32, bfloat16; auto takes bfloat16 where the device multiplies it in hardware
     compile: bool = False
+    start: str = ""  # a model of the lake whose weights, and modes, are learned on from; none: from nothing
     save_every_s: float = 120.0
 
 
@@ -100,7 +101,10 @@ def run(
         return Trained(part.hash, settings.steps, math.nan, math.nan, new=False)
     folder = lake.root / "training" / part.hash
     with _processes() as device:
-        network, speed, waiting = train(samples, size, settings, folder, device, on_log)
+        start = load(lake, settings.start)[0] if settings.start else None
+        if start is not None and start.size != size:
+            raise UnderstudyError(f"model {settings.start} is another network than {settings.size} on these labels")
+        network, speed, waiting = train(samples, size, settings, folder, device, on_log, start)
     if _rank() == 0:
         about = {
             "network": asdict(size),
@@ -135,13 +139,20 @@ def train(
     folder: Path,
     device: torch.device,
     on_log: Callable[[Mapping[str, float]], None] | None = None,
+    start: Network | None = None,
 ) -> tuple[Network, float, float]:
-    """The averaged network, the instants learned from in a second, and the share of time spent waiting for data."""
+    """The averaged network, the instants learned from in a second, and the share of time spent waiting for data.
+
+    `start` is a trained network of the same size to learn on from.
+    """
     torch.manual_seed(settings.seed)
     network = Network(size)
-    anchors, unit = modes_of(_paths(samples), size.modes, settings.seed)
-    network.planner.anchors.copy_(torch.from_numpy(anchors))
-    network.planner.unit.copy_(torch.from_numpy(unit))
+    if start is None:
+        anchors, unit = modes_of(_paths(samples), size.modes, settings.seed)
+        network.planner.anchors.copy_(torch.from_numpy(anchors))
+        network.planner.unit.copy_(torch.from_numpy(unit))
+    else:
+        network.load_state_dict(start.state_dict())
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = Network(size).to(device)
     averaged.load_state_dict(network.state_dict())
