@@ -79,8 +79,8 @@ class Recorder:
                 self._channels.json(topic, schema, t_ns, row, about)
         self._pictures(piece, until_ns=int(piece.t_ns[-1]))
         if self._viewers:
-            for topic, t_ns, message in views.moving(piece):
-                self._channels.protobuf(VIEWS, topic, t_ns, message)
+            for shown in views.moving(piece):
+                self._channels.protobuf(VIEWS, *shown)
 
     def picture(self, camera: str, t_ns: int, form: str, data: bytes) -> None:
         """Record a picture as it is; `form` is jpeg or png."""
@@ -89,8 +89,7 @@ class Recorder:
         if t_ns <= self._seen[camera]:
             raise self._wrong(f"camera {camera}: time goes backwards at {t_ns} ns")
         self._seen[camera] = t_ns
-        message = views.picture(camera, t_ns, form, data)
-        self._channels.protobuf(PICTURES, layout.picture_topic(camera), t_ns, message)
+        self._channels.protobuf(PICTURES, *views.picture(layout.picture_topic(camera), camera, t_ns, form, data))
 
     def _begin(self, piece: Drive) -> None:
         """What is said once."""
@@ -105,8 +104,8 @@ class Recorder:
         if piece.map is not None:
             self._channels.json(layout.MAP, layout.MAP_SCHEMA, start_ns, layout.known(piece.map))
         if self._viewers:
-            for topic, t_ns, message in views.standing(piece):
-                self._channels.protobuf(VIEWS, topic, t_ns, message)
+            for shown in views.standing(piece):
+                self._channels.protobuf(VIEWS, *shown)
 
     def _end(self) -> None:
         """What is known only now."""

@@ -74,17 +74,17 @@ class Channels:
             self._channels[topic] = channel
         self._put(DATA, channel, t_ns, layout.encode(value))
 
-    def protobuf(self, kind: str, topic: str, t_ns: int, message: Message) -> None:
-        """A message in one of Foxglove's schemas, into the chunks of a kind."""
+    def protobuf(self, kind: str, topic: str, t_ns: int, schema: type[Message], data: bytes) -> None:
+        """An encoded message in one of Foxglove's schemas, into the chunks of a kind."""
         channel = self._channels.get(topic)
         if channel is None:
-            name = message.DESCRIPTOR.full_name
+            name = schema.DESCRIPTOR.full_name
             if name not in self._schemas:
-                described = build_file_descriptor_set(type(message)).SerializeToString()
+                described = build_file_descriptor_set(schema).SerializeToString()
                 self._schemas[name] = self._writer.register_schema(name, SchemaEncoding.Protobuf, described)
             channel = self._writer.register_channel(topic, MessageEncoding.Protobuf, self._schemas[name])
             self._channels[topic] = channel
-        self._put(kind, channel, t_ns, message.SerializeToString())
+        self._put(kind, channel, t_ns, data)
 
     def _put(self, kind: str, channel: int, t_ns: int, data: bytes) -> None:
         self._pending[kind].append((channel, t_ns, data))

@@ -19,34 +19,22 @@ from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from google.protobuf.message import Message
 from scipy.spatial.transform import Rotation
 
-from understudy.records import NS, Array, Camera, Drive, Floats, Kind, Light, Lights, Objects, Shadow, Vehicle
+from understudy.recorder import boxes
+from understudy.recorder.boxes import GREY, Colour
+from understudy.records import NS, Array, Camera, Drive, Floats, Light, Lights, Shadow, Vehicle
 
 MAP, EGO = "map", "ego"
-HEIGHT = 1.5  # metres, of a box whose height is not known
-
-Colour = tuple[float, float, float, float]
-GREY: Colour = (0.6, 0.6, 0.6, 0.7)
 EGO_COLOUR: Colour = (0.2, 0.6, 1.0, 0.8)
 PLAN_COLOUR: Colour = (0.2, 0.8, 0.4, 1.0)
-COLOURS: dict[int, Colour] = {
-    Kind.CAR: (0.95, 0.6, 0.1, 0.7),
-    Kind.TRUCK: (0.85, 0.45, 0.1, 0.7),
-    Kind.BUS: (0.9, 0.75, 0.1, 0.7),
-    Kind.MOTORCYCLE: (0.8, 0.2, 0.6, 0.7),
-    Kind.BICYCLE: (0.9, 0.2, 0.5, 0.7),
-    Kind.PEDESTRIAN: (0.9, 0.2, 0.2, 0.8),
-    Kind.EMERGENCY: (0.2, 0.2, 0.95, 0.8),
-}
 LAMPS: dict[int, Colour] = {
     Light.RED: (1.0, 0.1, 0.1, 1.0),
     Light.YELLOW: (1.0, 0.8, 0.1, 1.0),
     Light.GREEN: (0.1, 0.9, 0.2, 1.0),
 }
-KINDS = {kind.value: kind.name.lower() for kind in Kind}
 DISTORTIONS = {"none": "", "brown": "plumb_bob", "fisheye": "kannala_brandt"}
 MODELS = {"brown": 5, "fisheye": 4}  # how many coefficients Foxglove's models have
 
-Shown = tuple[str, int, Message]  # topic, stamp, message
+Shown = tuple[str, int, type[Message], bytes]  # topic, stamp, the message's schema, and itself
 Part = Any  # the fields of a message as a dict, which protobuf takes wherever its stubs ask for the message
 
 
@@ -54,8 +42,13 @@ def camera_frame(name: str) -> str:
     return f"camera/{name}"
 
 
-def picture(camera: str, t_ns: int, form: str, data: bytes) -> Message:
-    return CompressedImage(timestamp=_stamp(t_ns), frame_id=camera_frame(camera), data=data, format=form)
+def picture(topic: str, camera: str, t_ns: int, form: str, data: bytes) -> Shown:
+    message = CompressedImage(timestamp=_stamp(t_ns), frame_id=camera_frame(camera), data=data, format=form)
+    return _shown(topic, t_ns, message)
+
+
+def _shown(topic: str, t_ns: int, message: Message) -> Shown:
+    return topic, t_ns, type(message), message.SerializeToString()
 
 
 def standing(drive: Drive) -> Iterator[Shown]:
@@ -63,13 +56,13 @@ def standing(drive: Drive) -> Iterator[Shown]:
     t_ns = int(drive.t_ns[0])
     calibrated = [camera for camera in drive.cameras if camera.calibrated]
     if calibrated:
-        yield "/tf_static", t_ns, FrameTransforms(transforms=[_mount(t_ns, camera) for camera in calibrated])
+        yield _shown("/tf_static", t_ns, FrameTransforms(transforms=[_mount(t_ns, camera) for camera in calibrated]))
     for camera in drive.cameras:
         if camera.K is not None:
-            yield f"/camera/{camera.name}/calibration", t_ns, _calibration(t_ns, camera, camera.K)
+            yield _shown(f"/camera/{camera.name}/calibration", t_ns, _calibration(t_ns, camera, camera.K))
     if drive.map is not None:
-        yield "/scene/map", t_ns, _scene(t_ns, [_entity(t_ns, MAP, "map", lines=_map_lines(drive))])
-    yield "/scene/ego", t_ns, _scene(t_ns, [_entity(t_ns, EGO, "ego", cubes=[_body(drive.vehicle)])])
+        yield _shown("/scene/map", t_ns, _scene(t_ns, [_entity(t_ns, MAP, "map", lines=_map_lines(drive))]))
+    yield _shown("/scene/ego", t_ns, _scene(t_ns, [_entity(t_ns, EGO, "ego", cubes=[_body(drive.vehicle)])]))
 
 
 def moving(drive: Drive) -> Iterator[Shown]:
@@ -78,22 +71,17 @@ def moving(drive: Drive) -> Iterator[Shown]:
     if drive.has("pose"):
         for t_ns, (x, y, yaw) in zip(times, drive.poses.tolist(), strict=True):
             if math.isfinite(x + y + yaw):
-                yield "/tf", t_ns, FrameTransforms(transforms=[_transform(t_ns, MAP, EGO, (x, y, 0.0), _about_z(yaw))])
+                yield _shown(
+                    "/tf", t_ns, FrameTransforms(transforms=[_transform(t_ns, MAP, EGO, (x, y, 0.0), _about_z(yaw))])
+                )
     if drive.objects is not None:
-        boxes = _boxes(drive.objects)
-        starts: list[int] = drive.objects.starts.tolist()
-        for t_ns, start, stop in zip(times, starts, starts[1:], strict=False):
-            entities = [
-                _entity(t_ns, MAP, track, cubes=[cube], metadata=[{"key": "kind", "value": kind}])
-                for track, kind, cube in boxes[start:stop]
-                if cube is not None
-            ]
-            yield "/scene/objects", t_ns, _scene(t_ns, entities)
+        for t_ns, scene in zip(times, boxes.scenes(MAP, times, drive.objects), strict=True):
+            yield "/scene/objects", t_ns, SceneUpdate, scene
     if drive.lights is not None:
         yield from _lights(times, drive.lights)
     for name, shadow in drive.shadows.items():
         for t_ns, lines in zip(times, _plan_lines(shadow), strict=True):
-            yield f"/scene/plans/{name}", t_ns, _scene(t_ns, [_entity(t_ns, EGO, name, lines=lines)])
+            yield _shown(f"/scene/plans/{name}", t_ns, _scene(t_ns, [_entity(t_ns, EGO, name, lines=lines)]))
 
 
 # Frames and cameras ---------------------------------------------------------------------------------------------------
@@ -122,23 +110,6 @@ def _calibration(t_ns: int, camera: Camera, K: Floats) -> Message:
 
 
 # Scenes ---------------------------------------------------------------------------------------------------------------
-
-
-def _boxes(objects: Objects) -> list[tuple[str, str, Part | None]]:
-    """Track, kind and cube of each row; no cube where its place is not known."""
-    height = np.nan_to_num(objects["height"], nan=HEIGHT) if "height" in objects else np.full(len(objects["x"]), HEIGHT)
-    z = np.where(np.isfinite(objects["z"]), objects["z"], height / 2) if "z" in objects else height / 2
-    shape = np.nan_to_num(np.stack([objects["length"], objects["width"], height], axis=-1), nan=0.5)
-    place = np.stack([objects["x"], objects["y"], z], axis=-1)
-    columns = (objects["track"], objects["kind"], place, np.nan_to_num(objects["yaw"]), shape)
-    return [
-        (
-            str(track),
-            KINDS.get(kind, str(kind)),
-            _cube(where, _about_z(yaw), size, COLOURS.get(kind, GREY)) if math.isfinite(sum(where)) else None,
-        )
-        for track, kind, where, yaw, size in zip(*(column.tolist() for column in columns), strict=True)
-    ]
 
 
 def _body(vehicle: Vehicle) -> Part:
@@ -171,7 +142,7 @@ def _lights(times: Sequence[int], lights: Lights) -> Iterator[Shown]:
             for lamp in placed
         ]
         t_ns = times[instant]
-        yield "/scene/lights", t_ns, _scene(t_ns, [_entity(t_ns, MAP, "lights", spheres=spheres)])
+        yield _shown("/scene/lights", t_ns, _scene(t_ns, [_entity(t_ns, MAP, "lights", spheres=spheres)]))
 
 
 def _plan_lines(shadow: Shadow) -> Iterator[list[Part]]:

@@ -127,9 +127,11 @@ def _with_infinities(value: Any) -> Any:
 def rows(columns: Mapping[str, Array], count: int) -> Iterator[dict[str, Any]]:
     """Columns as one dict for each of `count` rows, nan left out."""
     names = list(columns)
+    complete = not any(column.dtype.kind == "f" and np.isnan(column).any() for column in columns.values())
     values = zip(*(column.tolist() for column in columns.values()), strict=True) if names else [()] * count
     for row in values:
-        yield {name: value for name, value in zip(names, row, strict=True) if value == value}
+        said = zip(names, row, strict=True)
+        yield dict(said) if complete else {name: value for name, value in said if value == value}
 
 
 def columns(found: Sequence[Mapping[str, Any]], dtypes: Mapping[str, np.dtype[Any]]) -> dict[str, Array]:
