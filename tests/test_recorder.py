@@ -23,7 +23,9 @@ def shown() -> list[SceneUpdate]:
         "y": np.array([0.0, 1.0, 1e5]),
         "yaw": np.array([0.0, 0.0, np.pi]),
         "length": np.array([4.5, 8.0, np.nan]),
-        "width": np.array([1.8, 2.4, 0.5]),
+        "width": np.array([1.8, 2.4, np.nan]),
+        "vx": np.zeros(3),
+        "vy": np.zeros(3),
     }
     objects = Objects(np.array([0, 2, 3]), columns)
     return [SceneUpdate.FromString(data) for data in scenes("map", T_NS, objects)]
