@@ -62,8 +62,9 @@ class View:
         return f"{-self.side:.1f} {-self.ahead:.1f} {2 * self.side:.1f} {self.ahead + self.behind:.1f}"
 
 
-def svg(moment: Moment, frames: Sequence[int] = ()) -> Markup:
-    """The scene at a moment, and hidden layers of other instants that a page may play in its place.
+def svg(moment: Moment, frames: Sequence[int] = (), later: bool = False) -> Markup:
+    """The scene at a moment, and hidden layers of other instants that a page may play in its place; or, where it gets
+    them `later`, the ground on which they lie and one empty layer.
 
     The drive must know its pose at the moment and at the frames.
     """
@@ -72,7 +73,7 @@ def svg(moment: Moment, frames: Sequence[int] = ()) -> Markup:
     layers = [
         f'<g class="ground">{ground(drive.map, ego, _around(moment, frames, view))}</g>',
         f'<g class="now">{"".join(_now(moment, view))}</g>',
-        *(_then(moment, instant, view) for instant in frames),
+        *(['<g class="then"></g>'] if later else [_then(moment, instant, view) for instant in frames]),
         _body(drive),
         _scale(view),
     ]
@@ -121,7 +122,12 @@ def _now(moment: Moment, view: View) -> Iterator[str]:
 
 
 def _then(moment: Moment, instant: int, view: View) -> str:
-    """Another instant, plainly: it is shown while the page plays. The ground is turned and moved under the ego."""
+    inside, turned = then(moment, instant, view)
+    return f'<g class="then" data-s="{moment.drive.t_s[instant]:.2f}" data-ground="{turned}">{inside}</g>'
+
+
+def then(moment: Moment, instant: int, view: View) -> tuple[str, str]:
+    """Another instant, plainly, and how the ground is turned and moved under the ego: shown while a page plays."""
     drive = moment.drive
     dx, dy, turn = seen_from(drive.poses[moment.instant], drive.poses[instant])
     path = driven(drive, instant)
@@ -129,8 +135,7 @@ def _then(moment: Moment, instant: int, view: View) -> str:
     parts += [draw.element("human", draw.line(path[::5, :2]))] if path is not None and len(path) > 5 else []
     for intent in intents(drive.shadows.values(), instant, moment.looks):
         parts.append(draw.element(f"plan {intent.look}", draw.line(_from_here(intent.likeliest)[:, :2])))
-    turned = f"rotate({np.degrees(turn):.2f}) translate({dy:.2f} {dx:.2f})"
-    return f'<g class="then" data-s="{drive.t_s[instant]:.2f}" data-ground="{turned}">{"".join(parts)}</g>'
+    return "".join(parts), f"rotate({np.degrees(turn):.2f}) translate({dy:.2f} {dx:.2f})"
 
 
 # The others -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,146 @@
+"""Who may see the console: whoever holds the cookie that a one-time address was exchanged for, on this machine.
+
+A lake holds what cars filmed. So nothing is answered without the cookie; a request must be for a name that the console
+goes by (a page elsewhere cannot have a name of its own point here: DNS rebinding); what changes something must come
+from a page of ours (a page elsewhere cannot post: CSRF); and pages may load, run and talk to nothing but the console.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+INVITATION_S = 24 * 3600.0  # an address that nobody opened
+LARGEST_BODY = 64 * 1024
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+}
+SAFE = ("GET", "HEAD")
+
+
+@dataclass
+class Visitor:
+    """One browser that was let in."""
+
+    reviewer: str = ""
+
+
+@dataclass
+class Access:
+    """The keys of one console: invitations not yet used, and the visitors behind each cookie."""
+
+    hosts: frozenset[str]  # values of the Host header that are ours, with the port
+    cookie: str
+    invitations: dict[str, float] = field(default_factory=dict)  # until when, by token
+    visitors: dict[str, Visitor] = field(default_factory=dict)
+
+    def invite(self) -> str:
+        """A token that lets one browser in, once."""
+        token = secrets.token_urlsafe(32)
+        self.invitations[token] = time.monotonic() + INVITATION_S
+        return token
+
+    def enter(self, token: str) -> str | None:
+        """The cookie that a token is exchanged for; None for one that is forged, used or too old."""
+        found = next((known for known in self.invitations if secrets.compare_digest(known, token)), None)
+        if found is None or self.invitations.pop(found) < time.monotonic():
+            return None
+        cookie = secrets.token_urlsafe(32)
+        self.visitors[cookie] = Visitor()
+        return cookie
+
+    def visitor(self, headers: Mapping[str, str]) -> Visitor | None:
+        """Whose request it is."""
+        try:
+            cookies = SimpleCookie(headers.get("cookie", ""))
+        except CookieError:
+            return None
+        return self.visitors.get(cookies[self.cookie].value) if self.cookie in cookies else None
+
+    def misdirected(self, method: str, headers: Mapping[str, str]) -> str:
+        """Why a request is none of ours, whoever sent it; empty for one that is."""
+        if headers.get("host", "").lower() not in self.hosts:
+            return "this console goes by another name: open the address that `understudy serve` printed"
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2].lower() not in self.hosts:
+            return "a page elsewhere may not talk to this console"
+        if method not in SAFE and origin is None and headers.get("sec-fetch-site") != "same-origin":
+            return "what changes something must say where it comes from (Origin)"
+        return ""
+
+
+class Door:
+    """Lets in whom Access knows, and puts the rules for browsers on every answer."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app = app
+        self.access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, _guarded(send))
+        else:  # we speak no websocket
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if refused := self.access.misdirected(scope["method"], headers):
+            await _say(send, 403, refused)
+        elif scope["path"] == "/enter":
+            await self._enter(scope, send)
+        elif (visitor := self.access.visitor(headers)) is None:
+            await _say(send, 401, "open the address that `understudy serve` printed; it lets one browser in")
+        elif (
+            not headers.get("content-length", "0").isdecimal() or int(headers.get("content-length", "0")) > LARGEST_BODY
+        ):
+            await _say(send, 413, f"no form here has more than {LARGEST_BODY} bytes")
+        elif "transfer-encoding" in headers:
+            await _say(send, 411, "say how long the request is")
+        else:
+            scope.setdefault("state", {})["visitor"] = visitor
+            await self.app(scope, receive, send)
+
+    async def _enter(self, scope: Scope, send: Send) -> None:
+        token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        cookie = self.access.enter(token) if scope["method"] == "GET" else None
+        if cookie is None:
+            await _say(send, 403, "this address has let somebody in already, or never was ours; ask for another one")
+            return
+        kept = f"{self.access.cookie}={cookie}; Path=/; HttpOnly; SameSite=Strict"
+        await _say(send, 303, "come in", {"location": "/", "set-cookie": kept})
+
+
+async def _say(send: Send, status: int, words: str, more: Mapping[str, str] | None = None) -> None:
+    told = {"content-type": "text/plain; charset=utf-8", **(more or {})}
+    headers = [(name.encode(), value.encode()) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": f"{words}\n".encode()})
+
+
+def _guarded(send: Send) -> Send:
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            told = {name.lower() for name, _ in message["headers"]}
+            own = [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in told]
+            message["headers"] = [*message["headers"], *own]
+        await send(message)
+
+    return guarded
