@@ -153,5 +153,5 @@ def _clip(window: _Window, events: Iterable[Event], settings: Mine) -> Clip:
         end_ns=window.end_ns,
         events=tuple(in_order(event for event in events if shows(window, event))),
         place=window.place,
-        side=side_of(window.place, settings.regression),
+        side=settings.side or side_of(window.place, settings.regression),
     )

@@ -80,11 +80,13 @@ def run(
     settings: Mine | None = None,
     processes: int = 0,
     on_drive: Callable[[workers.Outcome, int], None] | None = None,
+    key: str = "clips",
 ) -> Mined:
     """Find the events of every drive of the lake, and choose clips.
 
     A trigger passes over drives that lack what it needs, which is counted. Drives that were searched already, by the
-    same triggers in the same shadow runs, are not searched again.
+    same triggers in the same shadow runs, are not searched again. Clips replace those that were chosen under the same
+    `key` before, and lie beside those of other keys.
     """
     settings = settings or Mine()
     triggers = resolve(settings.triggers)
@@ -93,14 +95,14 @@ def run(
             raise SettingsError(f"mine.weights: no trigger named {name!r} is asked{hint(name, triggers)}")
     code = code_version(["understudy.mine", "understudy.store", *{type(one).__module__ for one in triggers.values()}])
     report, entries = _find(lake, triggers, lake.drives(), code, processes, on_drive)
-    _choose(lake, settings, entries, code)
-    clips = read_clips(lake)
+    clips = read_clips(lake, _choose(lake, settings, entries, code, key))
     return Mined(report, tuple(_yields(triggers, entries, clips)), tuple(clips))
 
 
-def read_clips(lake: Lake) -> list[Clip]:
-    """The clips of the lake, in the order in which they were chosen."""
+def read_clips(lake: Lake, part: str | None = None) -> list[Clip]:
+    """The clips of the lake, or those of one choice only, in the order in which they were chosen."""
     rows = lake.table("clips").to_pylist() if "clips" in lake.tables() else []
+    rows = [row for row in rows if part in (None, row["run"])]
     events = _events(lake, {row["drive"] for row in rows})
     return [
         Clip(
@@ -132,7 +134,7 @@ def _find(
     for entry in lake.entries(stage="shadow"):
         shadows[entry.subject].append(entry.part)
     told = {name: {"use": _path(trigger), **asdict(trigger)} for name, trigger in triggers.items()}  # type: ignore[call-overload]
-    with lake.run("mine", "events", told, code) as run:
+    with lake.run("mine", "events", told, code, replaces="drive") as run:
         todo, kept = [], []
         for drive in drives:
             plans = shadows[drive["id"]]
@@ -220,22 +222,25 @@ def _events(lake: Lake, drives: set[str]) -> dict[str, Event]:
 # Clips ----------------------------------------------------------------------------------------------------------------
 
 
-def _choose(lake: Lake, settings: Mine, entries: list[Entry], code: str) -> None:
+def _choose(lake: Lake, settings: Mine, entries: list[Entry], code: str, key: str) -> str:
+    """Choose clips and keep them; the part that holds them."""
     told = {name: value for name, value in asdict(settings).items() if name != "triggers"}
-    with lake.run("mine", "clips", told, code) as run:
-        part = run.part("clips", [entry.part for entry in entries])
+    with lake.run("mine", key, told, code) as run:
+        part = run.part(key, [entry.part for entry in entries])
         if part.done:
-            return
+            return part.hash
         bounds = {entry.subject: (entry.about["start_ns"], entry.about["end_ns"]) for entry in entries}
-        clips = choose(_strongest(lake), bounds, settings) if entries else []
+        clips = choose(_strongest(lake, bounds), bounds, settings) if entries else []
         events = in_order(_events(lake, {clip.drive for clip in clips}).values())  # the weaker ones too
         part.write({"clips": pa.Table.from_pylist([_row(clip, events, part.hash) for clip in clips], CLIPS)})
+        return part.hash
 
 
-def _strongest(lake: Lake) -> Iterator[Moment]:
-    """The strongest events of each trigger."""
+def _strongest(lake: Lake, drives: Iterable[str]) -> Iterator[Moment]:
+    """The strongest events of each trigger in some drives."""
+    listed = ", ".join("'{}'".format(drive.replace("'", "''")) for drive in drives)
     rows = lake.query(
-        "SELECT drive, start_ns, end_ns, trigger, score, place, signature FROM events "
+        f"SELECT drive, start_ns, end_ns, trigger, score, place, signature FROM events WHERE drive IN ({listed}) "
         f"QUALIFY row_number() OVER (PARTITION BY trigger ORDER BY score DESC, id) <= {SHORTLIST}"
     )
     for batch in rows.to_batches(max_chunksize=1000):

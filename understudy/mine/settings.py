@@ -34,6 +34,7 @@ class Mine:
     triggers: tuple[str | dict[str, Any], ...] = ()  # names, or tables with `use`; none: all that need no settings
     weights: dict[str, float] = field(default_factory=dict)  # by trigger, over WEIGHTS; 0 finds but keeps nothing
     regression: int = 5  # one place in so many is kept for the regression suite
+    side: str = ""  # of all clips, for who knows it (a town's is in its identity); by default a place's name decides
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d+|\d+(\.\d+)?s", str(self.budget)):
@@ -42,6 +43,8 @@ class Mine:
             raise SettingsError(f"mine.longest_s is {self.longest_s:g}; the context alone takes {2 * self.context_s:g}")
         if self.regression < 1:
             raise SettingsError(f"mine.regression wants 1 or more, got {self.regression}")
+        if self.side not in ("", "train", "regression"):
+            raise SettingsError(f"mine.side wants train or regression, got {self.side!r}")
 
     def weight(self, trigger: str) -> float:
         """How many turns a trigger gets for every turn of one that is not listed."""
