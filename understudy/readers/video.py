@@ -45,8 +45,17 @@ class HevcFile:
 
     def encoded(self, index: int) -> tuple[str, bytes]:
         """The picture as JPEG."""
-        Image.fromarray(self.read(np.array([index]))[0]).save(buffer := io.BytesIO(), "JPEG", quality=90)
-        return "jpeg", buffer.getvalue()
+        return self.several(np.array([index]))[0]
+
+    def several(self, indices: Ints) -> list[tuple[str, bytes]]:
+        """Pictures as JPEG, each run of the film decoded once."""
+        return [jpeg(picture) for picture in self.read(indices)]
+
+
+def jpeg(picture: Array) -> tuple[str, bytes]:
+    """A picture (H, W, 3) encoded, with what it is encoded as."""
+    Image.fromarray(picture).save(buffer := io.BytesIO(), "JPEG", quality=90)
+    return "jpeg", buffer.getvalue()
 
 
 @dataclass(frozen=True)

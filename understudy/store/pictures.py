@@ -35,6 +35,14 @@ class LoggedPictures:
         """One picture: ('jpeg' or 'png', bytes)."""
         return self._opened().pictures.encoded(index)
 
+    def several(self, indices: Ints) -> list[tuple[str, bytes]]:
+        """Pictures as `encoded` gives them, or as JPEG from a film, which is decoded in one run."""
+        pictures = self._opened().pictures
+        if hasattr(pictures, "several"):
+            found: list[tuple[str, bytes]] = pictures.several(indices)
+            return found
+        return [pictures.encoded(int(index)) for index in indices]
+
     def _opened(self) -> Camera:
         owner = f"drive {self.drive}: pictures of camera {self.camera}"
         if self.source is None:

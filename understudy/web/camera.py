@@ -37,7 +37,7 @@ class Shot:
 def shots(moment: Moment, width: int = 800, others: int = 320) -> list[Shot]:
     """What each camera that has a picture by then saw, the one that looks ahead first and larger than the others."""
     found: list[Shot] = []
-    for camera in sorted(moment.drive.cameras, key=_ahead, reverse=True):
+    for camera in sorted(moment.drive.cameras, key=looks_ahead, reverse=True):
         index = int(camera.latest(moment.drive.t_ns[moment.instant : moment.instant + 1])[0])
         if index >= 0:
             found.append(shot(moment, camera, index, others if found else width))
@@ -46,7 +46,7 @@ def shots(moment: Moment, width: int = 800, others: int = 320) -> list[Shot]:
 
 def film(moment: Moment, start_ns: int, end_ns: int, count: int = 6, width: int = 200) -> list[Shot]:
     """What the camera that looks ahead saw over a span, in few small pictures at even steps."""
-    front = next(iter(sorted(moment.drive.cameras, key=_ahead, reverse=True)), None)
+    front = next(iter(sorted(moment.drive.cameras, key=looks_ahead, reverse=True)), None)
     if front is None:
         return []
     steps = np.unique(front.latest(np.linspace(start_ns, end_ns, count).astype(np.int64)))
@@ -60,7 +60,7 @@ def shot(moment: Moment, camera: Camera, index: int, width: int) -> Shot:
         uri = picture(camera.pictures.encoded(index)[1], width)
     except (OSError, DataError) as error:
         return Shot(camera.name, *camera.size, "", Markup(""), before_s, f"picture {index + 1} cannot be read: {error}")
-    overlay = Markup("".join(_ribbons(moment, camera, int(camera.t_ns[index]))))
+    overlay = Markup("".join(ribbons(moment, camera, int(camera.t_ns[index]))))
     return Shot(camera.name, *camera.size, uri, overlay, before_s)
 
 
@@ -76,14 +76,14 @@ def picture(encoded: bytes, width: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(packed.getvalue()).decode("ascii")
 
 
-def _ahead(camera: Camera) -> float:
+def looks_ahead(camera: Camera) -> float:
     """How far a camera looks ahead, from -1 to 1; by its name where it is not calibrated."""
     if camera.ego_T_cam is not None:
         return float(camera.ego_T_cam[0, 2])
     return 0.5 if "front" in camera.name.lower() else 0.0
 
 
-def _ribbons(moment: Moment, camera: Camera, at_ns: int) -> Iterator[str]:
+def ribbons(moment: Moment, camera: Camera, at_ns: int) -> Iterator[str]:
     """What was driven, and what each policy planned, as strips of the ego's width on the ground."""
     if not camera.calibrated:
         return

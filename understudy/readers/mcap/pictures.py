@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from understudy.errors import DataError
 from understudy.readers.mcap.container import Container, Place
+from understudy.readers.video import jpeg
 from understudy.records import Array, Ints
 
 FORMATS = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG"}  # and what their files begin with
@@ -116,6 +117,10 @@ class Video(Stored):
     """H.264 or H.265, a frame per message. A frame is decoded from the key frame before it on."""
 
     keys: Sequence[int] = ()  # which messages hold key frames
+
+    def several(self, indices: Ints) -> list[tuple[str, bytes]]:
+        """Pictures as JPEG, each run of the film decoded once."""
+        return [jpeg(picture) for picture in self.read(indices)]
 
     def some(self, indices: Sequence[int]) -> dict[int, Array]:
         begins = np.searchsorted(self.keys, indices, side="right") - 1
