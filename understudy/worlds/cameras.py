@@ -126,32 +126,40 @@ class Cameras:
         self._film = {
             name: Film((int(w), int(h)), encode=encode) for name, (w, h) in zip(rig.names, rig.size, strict=True)
         }
-        parked = world.traffic.all_parked
-        self._fixed = np.concatenate([world.town.fixed, as_solids(parked)])
+        self._parked = world.traffic.all_parked
+        self._standing = as_solids(self._parked)
+        self._fixed = world.town.fixed
         self._weather = weather(world.scenario.weather)
         self._seed = world.seed
         self._shown: tuple[object, ...] = ()
         self._renderer: Renderer | None = None
 
-    def shoot(self, world: City) -> None:
-        """One picture with each camera."""
+    def shoot(self, world: City) -> Floats:
+        """One picture with each camera; gives how many pixels of all of them show each of the crowd, (N,)."""
         events = world.events
         glare = events.glare_s[0] <= world.t_s < events.glare_s[1]
-        shown = (glare, events.worn is None)
-        if self._renderer is None or shown != self._shown:
+        scene = (glare, events.worn is None)
+        if self._renderer is None or scene != self._shown:
             ground = ground_of(world.town)
             if events.worn is not None:
                 ground = ground.worn(events.worn)
             self._renderer = Renderer(
                 self._rig, Scene(ground, self._fixed, self._lit(events.glare_azimuth, glare)), self._seed
             )
-            self._shown = shown
+            self._shown = scene
         crowd = world.crowd
-        moving = as_solids(crowd.take(crowd.track // PARKED != 1))
-        near = np.concatenate([moving, signals_as_solids(world.town, self._facing, world.lights)])
+        parks = crowd.track // PARKED == 1
+        moving = as_solids(crowd.take(~parks))
+        signals = signals_as_solids(world.town, self._facing, world.lights)
+        near = np.concatenate([moving, self._standing, signals])
         seen = self._renderer.render(world.ego.pose, near, seed=self._seed + round(world.t_s * 10))
         for film, picture in zip(self._film.values(), seen.pictures, strict=True):
             film.add(round(world.t_s * NS), picture)
+        shown = seen.visible.sum(axis=0)
+        pixels = np.zeros(len(crowd.x))
+        pixels[~parks] = shown[: len(moving)]
+        pixels[parks] = shown[len(moving) :][np.searchsorted(self._parked.track, crowd.track[parks])]
+        return pixels
 
     def _lit(self, azimuth: float, glare: bool) -> Weather:
         return replace(weather("low_sun"), sun_azimuth=azimuth) if glare else self._weather

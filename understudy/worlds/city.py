@@ -136,6 +136,7 @@ class City:
         self._expert = Expert(self)
         self._rows: list[tuple[float, ...]] = []
         self._crowds: list[Crowd] = []
+        self._pixels: list[Floats] = []  # of the cameras that show each of the crowd
         self._moved_at, self._furthest = 0.0, self.way.s
         self._cameras = Cameras(self._rig, self) if self._rig is not None else None
         self.t_s = 0.0
@@ -183,7 +184,7 @@ class City:
         ))  # fmt: skip
         self._crowds.append(self.crowd)
         if self._cameras is not None:
-            self._cameras.shoot(self)
+            self._pixels.append(self._cameras.shoot(self))
 
     def _judge(self) -> None:
         """Whether the scenario ends here, and how."""
@@ -274,11 +275,12 @@ class City:
         identifier = str(self.scenario).removeprefix("scenario:")
         recorded: dict[str, Any] = {}
         if not only_last:
+            shown = {"visible_pixels": np.concatenate(self._pixels[first:])} if self._pixels else {}
             recorded = {
                 "places": (self.town.id,),
                 "facts": self._facts(),
                 "truth": Truth(
-                    Objects(starts, {n: v for n, v in truth.items()}),
+                    Objects(starts, truth | shown),
                     Lights(lanes, heads, state),
                     self._happened(identifier),
                 ),
