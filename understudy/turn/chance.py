@@ -1,0 +1,42 @@
+"""Clips chosen at random: what the first champion learns from, and what a control arm is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from understudy.mine.choose import side_of
+from understudy.records import NS, Clip, Drive
+from understudy.store import Lake, digest
+from understudy.turn.share import Share
+
+SECONDS = 8.0  # of a clip
+
+
+def by_chance(lake: Share, budget_s: float, identity: str, sides: Mapping[str, str]) -> list[Clip]:
+    """Clips of 8 s of the drives listed, none overlapping, until the budget is spent; chance follows from `identity`.
+
+    `sides` are those of drives that are known; the side of others follows from the name of the place.
+    """
+    slots = [
+        (listed["id"], start)
+        for listed in lake.drives()
+        for start in range(int(listed["seconds"] // SECONDS))
+    ]  # fmt: skip
+    order = sorted(slots, key=lambda slot: digest([identity, *slot]))
+    return [_clip(lake, drive, slot, sides.get(drive, "")) for drive, slot in order[: int(budget_s // SECONDS)]]
+
+
+def _clip(lake: Lake, id: str, slot: int, side: str) -> Clip:
+    drive = lake.drive(id, ["place"], objects=False, lights=False, map=False, cameras=False, truth=False)
+    start = int(drive.t_ns[0]) + round(slot * SECONDS * NS)
+    end = start + round(SECONDS * NS)
+    place = _place(drive, (start + end) // 2)
+    return Clip(f"clip:{digest([id, start, end])[:12]}", id, start, end, (), place, side or side_of(place, 5))
+
+
+def _place(drive: Drive, t_ns: int) -> str:
+    row = min(int(np.searchsorted(drive.t_ns, t_ns)), len(drive) - 1)
+    index = int(drive["place"][row]) if "place" in drive else -1
+    return drive.places[index] if index >= 0 else drive.id

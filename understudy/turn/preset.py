@@ -1,0 +1,79 @@
+"""How large a turn is: every number that a turn takes, in one frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from understudy.errors import UnknownName
+from understudy.gate.verdict import Gate
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The numbers of a turn. Training is told in steps, not in seconds: the same turn must give the same network."""
+
+    name: str
+    # The fleet
+    cars: int  # with a human at the wheel, in towns to train in
+    minutes: float  # that each of them drives
+    regression_cars: int  # with a human at the wheel, in towns kept for the regression suite
+    regression_minutes: float
+    wheel_cars: int  # with the champion at the wheel and a safety driver beside it
+    wheel_minutes: float
+    towns: int = 12  # to train in, among which turns go round
+    weathers: tuple[str, ...] = ("clear",)  # in turn
+    # What is kept of it
+    budget_s: float = 120.0  # seconds of clips a turn
+    regression_clips: int = 2  # a turn
+    chosen: Literal["triggers", "chance"] = "triggers"  # chance is for a control arm
+    every_s: float = 0.2  # between labelled instants
+    # Learning
+    size: str = "nano"
+    bootstrap_s: float = 240.0  # seconds of clips, chosen at random, that the first champion learns from
+    bootstrap_steps: int = 200
+    steps: int = 200
+    batch: int = 32
+    lr: float = 2e-3
+    # Judging
+    gate: Gate = field(default_factory=Gate)
+
+
+# A turn in at most 4 minutes on two cores. A gate of 16 short routes has wide margins: it sees large differences only.
+EVENING = Preset(
+    "evening",
+    cars=5,
+    minutes=1.0,
+    regression_cars=1,
+    regression_minutes=0.5,
+    wheel_cars=1,
+    wheel_minutes=1.0,
+    gate=Gate(suites=("everyday", "events"), routes=8, blocks=1, lane_margin=0.3, speed_margin=0.1),
+)
+
+# A turn in at most 30 minutes on two cores.
+STANDARD = Preset(
+    "standard",
+    cars=12,
+    minutes=3.0,
+    regression_cars=3,
+    regression_minutes=1.0,
+    wheel_cars=3,
+    wheel_minutes=2.0,
+    weathers=("clear", "clear", "rain", "clear", "fog", "night"),
+    budget_s=480.0,
+    regression_clips=4,
+    bootstrap_s=480.0,
+    bootstrap_steps=1000,
+    steps=1000,
+    gate=Gate(suites=("everyday", "events", "weather"), routes=24),
+)
+
+PRESETS = {one.name: one for one in (EVENING, STANDARD)}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name."""
+    if name not in PRESETS:
+        raise UnknownName("preset", name, PRESETS)
+    return PRESETS[name]

@@ -1,0 +1,117 @@
+"""Turn after turn: each step that is not done yet, until there are enough turns or the champion is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from understudy.errors import UnderstudyError
+from understudy.fleet import FOLDER
+from understudy.gate.verdict import Verdict
+from understudy.store import Lake
+from understudy.store.files import locked
+from understudy.turn import steps
+from understudy.turn.diary import About, Diary, Told, turns
+from understudy.turn.preset import EVENING, Preset
+from understudy.turn.summary import Goal, summary
+
+World = Literal["city", "none"]
+
+
+class NothingNew(UnderstudyError):
+    """No drive has come into the lake since the last turn, and there is no city that would bring some."""
+
+
+def run(
+    lake: Lake,
+    count: int = 1,
+    preset: Preset = EVENING,
+    *,
+    seed: int = 0,
+    world: World | None = None,
+    until: Goal | None = None,
+    processes: int = 0,
+    on_line: Told | None = None,
+    on_verdict: Callable[[Verdict], None] | None = None,
+    on_turn: Callable[[int], None] | None = None,
+) -> list[About]:
+    """Go round until the lake has made `count` turns, or `until` is reached; what its turns came to, in order.
+
+    A turn that is done is left alone, one that was cut short goes on where it was, with the preset, the seed and the
+    world that it was begun with. `on_line` hears every line of the diary, `on_turn` the number of each turn that ends.
+    Raises UnderstudyError, saying at which step, where a turn cannot go on; the champion is then who it was.
+    """
+    lake.root.mkdir(parents=True, exist_ok=True)
+    busy = "turning the loop: another turn is under way in this lake"
+    for number in range(1, count + 1):
+        known = turns(lake)
+        if until is not None and any("report" in done and until.reached(done["report"]) for done in known.values()):
+            break
+        diary = Diary(lake, number, on_line)
+        if not diary.over:
+            with locked(lake.root / "turns" / ".lock", exclusive=True, wait_s=0.2, busy=busy):
+                _turn(lake, diary, preset, seed, world, processes, on_verdict)
+            if on_turn is not None:
+                on_turn(number)
+    return [done["report"] for done in turns(lake).values() if "report" in done]
+
+
+def _turn(
+    lake: Lake,
+    diary: Diary,
+    preset: Preset,
+    seed: int,
+    world: World | None,
+    processes: int,
+    on_verdict: Callable[[Verdict], None] | None,
+) -> None:
+    if "begin" in diary.done:  # it goes on as it was begun
+        told = diary.done["begin"]
+        preset, seed = msgspec.convert(told["preset"], Preset), int(told["seed"])
+    turn = steps.Turn(lake, diary, preset, seed, processes, on_verdict)
+    _do(turn, "begin", lambda _: steps.begin(turn, world or world_of(lake)))
+    steps.assert_nothing_leaks(turn)
+    for name, step in ORDER.items():
+        _do(turn, name, lambda tell, step=step: step(turn, tell))  # type: ignore[misc]
+    _do(turn, "report", lambda _: summary(diary.done))
+
+
+ORDER: Mapping[str, Callable[[steps.Turn, steps.Tell], Mapping[str, Any]]] = {
+    "fleet": steps.drive_fleet,
+    "bootstrap": steps.bootstrap,
+    "wheel": steps.drive_champion,
+    "shadow": steps.plan_in_shadow,
+    "mine": steps.choose_clips,
+    "label": steps.label_all,
+    "dataset": steps.freeze_all,
+    "train": steps.train_candidate,
+    "export": steps.export_candidate,
+    "gate": steps.judge_candidate,
+    "promote": steps.promote,
+    "campaign": steps.plan_campaign,
+}
+
+
+def world_of(lake: Lake) -> World:
+    """The city, unless the lake holds drives of its owner's and none of the city's."""
+    return "none" if lake.drives() and not (lake.root / FOLDER).is_dir() else "city"
+
+
+def _do(turn: steps.Turn, name: str, work: Callable[[steps.Tell], Mapping[str, Any]]) -> None:
+    """Do a step that is not done, and keep what it came to."""
+    if name in turn.diary.done:
+        return
+    try:
+        with turn.diary.telling(name) as tell:
+            try:
+                about = work(tell)
+            except steps.Impossible as reason:
+                about = {"skipped": str(reason)}
+                tell(state="skipped", said=str(reason))
+            turn.diary.keep(name, about)
+    except (UnderstudyError, OSError) as error:
+        reigns = turn.registry.reigns()
+        champion = turn.registry.model(reigns[-1].model).name if reigns else "nobody yet"
+        raise UnderstudyError(f"turn {turn.number} stopped at {name}: {error} (champion: {champion})") from error

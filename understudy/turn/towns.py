@@ -1,0 +1,63 @@
+"""Where the fleet of a turn drives: routes and traffic that no other turn has, in towns that turns go round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from understudy.fleet import Tour, tours
+from understudy.turn.preset import Preset
+from understudy.worlds import towns
+from understudy.worlds.sketches import KINDS
+
+_FLEETS = ("train", "regression", "wheel")  # each has seeds of its own
+_TURNS = 1000  # that one seed has room for
+_REGRESSION_TOWNS = 4
+
+
+def fleet_of(kind: str, preset: Preset, number: int, seed: int, events: Sequence[str] = ()) -> list[Tour]:
+    """The tours with a human at the wheel, in towns to train in or in those kept for regression; for `wheel`, what the
+    champion is to drive. `events` are kinds that the first cars are sent after; the rest meet what comes."""
+    cars, minutes = {
+        "train": (preset.cars, preset.minutes),
+        "regression": (preset.regression_cars, preset.regression_minutes),
+        "wheel": (preset.wheel_cars, preset.wheel_minutes),
+    }[kind]
+    side, count = ("regression", _REGRESSION_TOWNS) if kind == "regression" else ("train", preset.towns)
+    pool = towns.towns_of(side, count=count)
+    names = [pool[((number - 1) * cars + car) % count] for car in range(cars)]
+    made = tours(names, cars, minutes, seed=((seed * _TURNS) + number) * len(_FLEETS) + _FLEETS.index(kind))
+    return [
+        replace(
+            tour,
+            scenario=replace(
+                tour.scenario,
+                weather=preset.weathers[car % len(preset.weathers)],
+                event=events[car] if car < len(events) else tour.scenario.event,
+            ),
+        )
+        for car, tour in enumerate(made)
+    ]
+
+
+def side_of(places: Sequence[str]) -> str:
+    """The side of a drive that was in towns of the city: `train` or `regression`, and empty for other places.
+
+    What was in a town of the gate is kept from training.
+    """
+    sides = {_side(place) for place in places}
+    if not sides or "" in sides:
+        return ""
+    return "train" if sides == {"train"} else "regression"
+
+
+def _side(place: str) -> str:
+    kind, colon, number = place.partition(":")
+    known = colon and kind in KINDS and number.isdecimal()
+    return towns.side(place) if known else ""
+
+
+def told(tour: Tour) -> dict[str, Any]:
+    """A tour as the diary keeps it."""
+    return {"scenario": str(tour.scenario), "minutes": tour.minutes}
