@@ -24,9 +24,10 @@ from understudy.policies import named
 from understudy.recorder import write
 from understudy.worlds import towns
 from understudy.worlds.city import City
-from understudy.worlds.outcome import Outcome, drive_with, judged
+from understudy.worlds.outcome import judged
 from understudy.worlds.rig import default_rig
 from understudy.worlds.scenario import Scenario
+from understudy.worlds.world import drive_with
 
 
 def main() -> None:
@@ -55,6 +56,7 @@ def speed(minutes: float) -> None:
     for name, cameras, recorded in cases:
         with City(rig=default_rig() if cameras else None) as world, tempfile.TemporaryDirectory() as folder:
             drive_for(world, 2.0)  # compile, build the town
+            write(world.drive(), Path(folder) / "warm.mcap")
             world.close()
             before = spent_s()
             seconds = drive_for(world, minutes * 60)
@@ -100,14 +102,8 @@ def one(driver: str, scenario: Scenario) -> dict[str, object]:
     """The outcome of one scenario."""
     policy = None if driver == "expert" else named(driver).policy
     with City(policy.needs if policy else (), policy.history_s if policy else (0.0,)) as world:
-        if policy is None:
-            world.begin(scenario)
-            while not world.ended:
-                world.advance(world.expert.plan())
-        else:
-            drive_with(world, policy, world.reset(scenario))
-        outcome: Outcome = judged(world.drive())
-        return dataclasses.asdict(outcome)
+        drive_with(world, policy.plan if policy else lambda _: world.expert.plan(), world.reset(scenario))
+        return dataclasses.asdict(judged(world.drive(), driver))
 
 
 def table(driver: str, rows: list[dict[str, object]]) -> None:

@@ -24,7 +24,6 @@ from understudy.gate.driving import drive_route
 from understudy.gate.entrants import entrant
 from understudy.gate.faults import FAULTS, Unseen, paced
 from understudy.gate.regression import ClipResult
-from understudy.gate.route import Route, combined, route_subscores, runs, score_route, window_scores
 from understudy.gate.run import lost, run
 from understudy.gate.verdict import Gate, Pairs, Verdict, decide, gather
 from understudy.geometry import constant_turn
@@ -34,6 +33,7 @@ from understudy.store import Lake
 from understudy.web import verdict as page
 from understudy.worlds import towns
 from understudy.worlds.city import City
+from understudy.worlds.outcome import Route, combined, judged, route_subscores, runs, window_scores
 from understudy.worlds.scenario import Scenario
 
 
@@ -51,6 +51,11 @@ def log(id: str = "straight", seconds: float = 12.0, ahead: float = 300.0) -> Dr
         route=("slow",),
         places=("the-straight",),
     )
+
+
+def ended(drive: Drive, how: str = "", completion: float = 1.0) -> Drive:
+    """The same drive as a world tells of it."""
+    return replace(drive, facts={"scenario": "here", "ended": how, "completion": completion})
 
 
 # Scores of a route ----------------------------------------------------------------------------------------------------
@@ -83,7 +88,7 @@ def test_windows_end_with_the_drive() -> None:
 
 
 def test_a_steady_drive_at_the_limit_is_perfect_and_keeps_its_distance() -> None:
-    found = score_route(log(), "me", "here", completion=1.0)
+    found = judged(ended(log()), "me")
     assert found.score == pytest.approx(1.0) and found.driving_score == 1.0
     assert found.lane_distance == pytest.approx(0.25)
     assert (found.interventions, found.outside, found.collision_vehicle) == (0, 0.0, 0)
@@ -91,26 +96,26 @@ def test_a_steady_drive_at_the_limit_is_perfect_and_keeps_its_distance() -> None
 
 
 def test_driving_into_a_standing_car_costs_all_and_a_safety_driver_would_have_stepped_in_once() -> None:
-    found = score_route(log(ahead=60.0, seconds=5.5), "me", "here", ended="collision", completion=0.5)
+    found = judged(ended(log(ahead=60.0, seconds=5.5), "collision", 0.5), "me")
     assert found.no_collision == 0 and found.score == 0 and found.collision_vehicle == 1
     assert found.driving_score == pytest.approx(0.5 * 0.6)
     assert found.interventions == 1
 
 
 def test_a_collision_before_the_first_window_is_the_egos() -> None:
-    found = score_route(log(seconds=2.0), "me", "here", ended="collision", completion=0.1)
+    found = judged(ended(log(seconds=2.0), "collision", 0.1), "me")
     assert found.score == 0 and found.collision_vehicle == 1
 
 
 def test_a_drive_beside_the_road_is_outside_all_the_way() -> None:
     drive = log()
     beside = replace(drive, columns={**drive.columns, "y": np.full(len(drive), -6.0)})
-    found = score_route(beside, "me", "here", completion=1.0)
+    found = judged(ended(beside), "me")
     assert found.outside == pytest.approx(1.0) and found.drivable == 0 and found.driving_score == 0
 
 
 def test_a_lost_route_is_worth_nothing_and_says_why() -> None:
-    found = score_route(log(), "me", "here", completion=0.4, trouble="nan in its plan")
+    found = judged(ended(log(), "", 0.4), "me", "nan in its plan")
     assert found.score == 0 and found.driving_score == 0 and found.trouble == "nan in its plan"
     assert np.isnan(found.no_collision)
 
@@ -500,7 +505,7 @@ def test_passing_needs_progress(lake: Lake) -> None:
 # The page -------------------------------------------------------------------------------------------------------------
 
 
-def judged(candidate: str = "new") -> Verdict:
+def verdict_on(candidate: str = "new") -> Verdict:
     """A made-up verdict with a lost route and paths to draw."""
     way = tuple(float(value) for value in range(12))
     champion = [
@@ -517,7 +522,7 @@ def judged(candidate: str = "new") -> Verdict:
 
 
 def test_the_page_shows_every_suite_with_its_interval_and_both_ways() -> None:
-    text = page.render(judged())
+    text = page.render(verdict_on())
     assert "Refused" in text and "<script" not in text and "http" not in text.replace("http-equiv", "")
     assert text.count('class="interval"') == 4, "two measures and two guards"
     assert text.count('<article class="route">') == page.WORST
@@ -525,11 +530,11 @@ def test_the_page_shows_every_suite_with_its_interval_and_both_ways() -> None:
 
 
 def test_names_cannot_write_into_the_page() -> None:
-    assert "<b>new</b>" not in page.render(judged("<b>new</b>"))
+    assert "<b>new</b>" not in page.render(verdict_on("<b>new</b>"))
 
 
 def test_an_interval_lies_on_an_axis_symmetric_about_nothing() -> None:
-    finding = judged().evidence.findings[1]
+    finding = verdict_on().evidence.findings[1]
     drawn = page.interval(finding)
     assert drawn is not None and drawn.high < 50 and min(drawn.low, drawn.mean) >= 0
     assert drawn.low <= drawn.mean <= drawn.high < drawn.margin < 50

@@ -19,9 +19,10 @@ from understudy.worlds.city import City
 from understudy.worlds.detect import Walls, chance, detect_lights, detect_objects, smooth
 from understudy.worlds.ego import TICK_S, Ego, Follower
 from understudy.worlds.events import KINDS
-from understudy.worlds.outcome import drive_with, judged
+from understudy.worlds.outcome import judged
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.sumo import Sumo, SumoError
+from understudy.worlds.world import drive_with
 
 HERE = Scenario(town="grid:3", route="r2", traffic="everyday", seed=5)
 
@@ -330,7 +331,8 @@ def test_a_scenario_driven_to_its_end_is_judged_once() -> None:
     from understudy.policies.constant_turn import ConstantTurn
 
     with City(ConstantTurn.needs) as world:
-        drive_with(world, ConstantTurn(), world.reset(Scenario(town="highway:1", route="r1", traffic="empty", seed=1)))
+        seen = world.reset(Scenario(town="highway:1", route="r1", traffic="empty", seed=1))
+        drive_with(world, ConstantTurn().plan, seen)
         outcome = judged(world.drive())
     assert outcome.ended in ("lost", "collision") and outcome.score < 0.5
     assert outcome.subscores["drivable"] < 1.0

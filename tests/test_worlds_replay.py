@@ -43,9 +43,9 @@ def going(speed: float) -> Plan:
 def test_a_replay_of_the_human_drives_what_the_human_drove() -> None:
     log = straight_log()
     world = Replay(log)
-    world.reset()
+    world.reset(world.scenario_of())
     while not world.ended:
-        world.step(world.expert())
+        world.step(world.expert.plan())
     drive = world.drive()
     assert world.ended in ("arrived", "log over") and world.completion > 0.98
     assert np.abs(drive["x"] - log["x"][: len(drive)]).max() < 0.5
@@ -54,7 +54,7 @@ def test_a_replay_of_the_human_drives_what_the_human_drove() -> None:
 
 def test_the_others_of_a_replay_drive_as_recorded() -> None:
     world = Replay(straight_log())
-    world.reset()
+    world.reset(world.scenario_of())
     for _ in range(10):
         world.step(going(2.0))
     objects = world.drive().objects
@@ -64,20 +64,20 @@ def test_the_others_of_a_replay_drive_as_recorded() -> None:
 
 def test_running_into_the_leader_is_our_fault_and_being_run_into_is_not() -> None:
     world = Replay(straight_log(leader_speed=2.0, gap=30.0))
-    world.reset()
+    world.reset(world.scenario_of())
     while not world.ended:
         world.step(going(8.0))
     assert world.ended == "collision" and judged(world.drive()).at_fault
     world = Replay(straight_log(gap=35.0, behind=True))
-    world.reset()
+    world.reset(world.scenario_of())
     while not world.ended:
         world.step(going(3.0))
     assert world.ended == "collision" and not judged(world.drive()).at_fault
 
 
 def test_a_follower_that_reacts_does_not_run_into_us() -> None:
-    world = Replay(straight_log(gap=25.0, behind=True), reactive=True)
-    world.reset()
+    world = Replay(straight_log(gap=25.0, behind=True))
+    world.reset(world.scenario_of("reactive"))
     while not world.ended:
         world.step(going(3.0))
     assert world.ended == "log over"
@@ -90,7 +90,7 @@ def test_another_seed_begins_slightly_elsewhere() -> None:
     world = Replay(straight_log())
     starts = []
     for seed in (0, 1, 1, 2):
-        world.reset(seed)
+        world.reset(world.scenario_of(seed=seed))
         starts.append(world.ego.pose)
     assert np.array_equal(starts[0], [10.0, 0.0, 0.0]) and np.array_equal(starts[1], starts[2])
     assert 0 < np.hypot(*(starts[1] - starts[0])[:2]) < 1.5 and not np.array_equal(starts[1], starts[3])
@@ -100,7 +100,8 @@ def test_a_log_without_a_map_is_no_world(straight: Drive) -> None:
     with pytest.raises(DataError, match="lacks objects, map"):
         Replay(straight)
     with pytest.raises(UnderstudyError, match="cannot begin"):
-        Replay(straight_log()).reset(start_s=100.0)
+        short = Replay(straight_log())
+        short.reset(short.scenario_of(start_s=100))
 
 
 @pytest.mark.parametrize("reader", ["scenarionet", "argoverse2"])
@@ -108,10 +109,10 @@ def test_real_logs_are_worlds_and_quick_ones(reader: str, shared_data: Path) -> 
     root = shared_data / reader
     read = make("reader", reader)
     world = Replay(read.read(root, next(iter(read.scan(root)))), needs=())
-    world.reset()
+    world.reset(world.scenario_of())
     began = time.process_time()
     while not world.ended:
-        world.step(world.expert())
+        world.step(world.expert.plan())
     drive = world.drive()
     assert world.completion > 0.95
     # Ten times less than what benchmarks show, because tests share their machine.

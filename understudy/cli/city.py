@@ -88,9 +88,10 @@ def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, .
     from understudy.policies import named
     from understudy.worlds.city import City
     from understudy.worlds.film import film
-    from understudy.worlds.outcome import drive_with, judged
+    from understudy.worlds.outcome import judged
     from understudy.worlds.rig import default_rig
     from understudy.worlds.scenario import Scenario
+    from understudy.worlds.world import drive_with
 
     wanted = Scenario.parse(scenario)
     path = path or Path(
@@ -105,7 +106,7 @@ def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, .
     else:
         policy = named(spec, settings.parse(assignments)).policy
         with City(policy.needs, policy.history_s, default_rig()) as world:
-            drive_with(world, policy, world.reset(wanted))
+            drive_with(world, policy.plan, world.reset(wanted))
             driven = world.drive()
     film(driven, path)
     outcome = judged(driven)

@@ -3,8 +3,8 @@
     suites.py      which scenarios, from which places
     entrants.py    who may drive: policies, models, the world's own driver
     faults.py      drivers that are known to be worse, to test the gate with
+    drivers.py     what the gate asks of them
     driving.py     one scenario driven by one of them
-    route.py       what a driven route is worth
     regression.py  clips that were failed once, driven again
     verdict.py     what the pairs prove, and the verdict: pure
     report.py      the verdict as JUnit XML and in words

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from typing import TypeVar
 
 import numpy as np
 
 from understudy.errors import DataError, PolicyError, UnderstudyError, UnknownName
 from understudy.gate.entrants import Entrant
-from understudy.gate.route import Route, score_route
-from understudy.gate.world import Log, Planner, World
 from understudy.records import Observation, Plan
 from understudy.store import Lake
 from understudy.worlds.city import City
+from understudy.worlds.outcome import Route, judged
 from understudy.worlds.replay import Replay
 from understudy.worlds.scenario import Scenario
+from understudy.worlds.world import Planner, World
 
 PLAN_LIMIT_S = 2.0  # of computing for one plan; a car plans every 0.2 s, but on a machine of its own
 _FINE = 3  # decimals, m and rad: a plan must not hang on the last bit of a sum
@@ -29,20 +29,16 @@ class Lost(UnderstudyError):
     """The entrant has lost the route: it cannot be driven on."""
 
 
-@contextmanager
-def opened(scenario: Scenario, entrant: Entrant, lake: Lake) -> Iterator[World]:
-    """The world of a scenario, showing what the entrant needs to see."""
+def world_of(scenario: Scenario, entrant: Entrant, lake: Lake) -> World:
+    """A world in which a scenario can be driven, showing what the entrant needs to see."""
     driver = entrant.driver
-    if scenario.world == "replay":
-        if "pictures" in driver.needs:
-            raise DataError(f"{entrant.id} needs pictures, and a replay has none")
-        log = lake.drive(scenario.town, cameras=False, truth=False)
-        yield Log(Replay(log, scenario.traffic == "reactive", driver.needs, driver.history_s))
-    elif scenario.world == "city":
-        with City(driver.needs, driver.history_s, entrant.rig) as world:
-            yield world
-    else:
+    if scenario.world == "city":
+        return City(driver.needs, driver.history_s, entrant.rig)
+    if scenario.world != "replay":
         raise UnknownName("world", scenario.world, ["city", "replay"])
+    if "pictures" in driver.needs:
+        raise DataError(f"{entrant.id} needs pictures, and a replay has none")
+    return Replay(lake.drive(scenario.town, cameras=False, truth=False), driver.needs, driver.history_s)
 
 
 def drive_route(lake: Lake, identifier: str, entrant: Entrant, seconds: float) -> Route:
@@ -51,11 +47,9 @@ def drive_route(lake: Lake, identifier: str, entrant: Entrant, seconds: float) -
     Raises UnderstudyError where the world cannot begin the scenario: that is nobody's loss.
     """
     scenario = Scenario.parse(identifier)
-    with opened(scenario, entrant, lake) as world:
+    with closing(world_of(scenario, entrant, lake)) as world:
         trouble = drive_on(world, entrant, world.reset(scenario), seconds)
-        return score_route(
-            world.drive(), entrant.id, identifier, ended=world.ended, completion=world.completion, trouble=trouble
-        )
+        return judged(world.drive(), entrant.id, trouble)
 
 
 def drive_on(world: World, entrant: Entrant, seen: Observation, seconds: float) -> str:

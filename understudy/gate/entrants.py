@@ -9,8 +9,8 @@ from typing import Any
 
 from understudy import policies
 from understudy.errors import SettingsError
+from understudy.gate.drivers import Driver, Human, Planning
 from understudy.gate.faults import fault
-from understudy.gate.world import Driver, Expert, Planning
 from understudy.records import Rig
 from understudy.store import code_version, digest
 from understudy.worlds.rig import default_rig
@@ -59,5 +59,5 @@ def entrant(spec: str, settings: Mapping[str, Any] | None = None) -> Entrant:
 def _driver(spec: str, settings: tuple[tuple[str, Any], ...]) -> Driver:
     kind, _, name = spec.partition(":")
     if kind == HUMAN:
-        return fault(name) if name else Expert()
+        return fault(name) if name else Human()
     return Planning(policies.named(spec, dict(settings)).policy)

@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from understudy.errors import UnknownName
-from understudy.gate.world import Driver, Expert, Planner, World
+from understudy.gate.drivers import Driver, Human
 from understudy.geometry import arc_length, constant_turn
 from understudy.policies.lane_follow import LaneFollow
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Light, Observation, Plan
 from understudy.worlds import towns
+from understudy.worlds.world import Planner, World
 
 _T = PLAN_STEP_S * np.arange(1, PLAN_STEPS + 1, dtype=np.float64)
 
@@ -32,7 +33,7 @@ def fault(name: str) -> Driver:
 
 
 @dataclass(frozen=True)
-class Late(Expert):
+class Late(Human):
     """Brakes half a second late."""
 
     def begin(self, world: World) -> Planner:
@@ -48,7 +49,7 @@ class Late(Expert):
 
 
 @dataclass(frozen=True)
-class Drifting(Expert):
+class Drifting(Human):
     """Drives 0.4 m to the left of where the driver wants to be."""
 
     metres: float = 0.4
@@ -66,7 +67,7 @@ class Drifting(Expert):
 
 
 @dataclass(frozen=True)
-class RedRunner(Expert):
+class RedRunner(Human):
     """Does not see one red light in twenty."""
 
     share: float = 0.05
@@ -77,10 +78,10 @@ class RedRunner(Expert):
         blind, unseen = LaneFollow(), Unseen(str(world.scenario), self.share)
 
         def plan(seen: Observation) -> Plan:
-            expert: Plan = world.expert.plan()  # asked at every instant, for it keeps in mind what it wished before
+            expert = world.expert.plan()  # asked at every instant, for it keeps in mind what it wished before
             if seen.light is None or seen.light_distance is None or seen.light[0] != Light.RED:
                 return expert
-            if not unseen(world.way.s + float(seen.light_distance[0])):  # type: ignore[attr-defined]
+            if not unseen(world.way.s + float(seen.light_distance[0])):
                 return expert
             return blind.plan(replace(seen, light=np.full_like(seen.light, Light.GREEN)))
 
@@ -104,18 +105,16 @@ class Unseen:
 
 
 @dataclass(frozen=True)
-class Speeding(Expert):
+class Speeding(Human):
     """Drives a tenth faster than the limit and the bends allow, where nothing else holds it back."""
 
     factor: float = 1.1
 
     def begin(self, world: World) -> Planner:
-        city: Any = world
-
         def plan(_: Observation) -> Plan:
-            found: Plan = world.expert.plan()
+            found = world.expert.plan()
             speed = _speed(world)
-            allowed = float(city.way.speed_at(np.array([city.way.s + 0.6 * speed]))[0])
+            allowed = float(world.way.speed_at(np.array([world.way.s + 0.6 * speed]))[0])
             room = allowed - speed
             free = max(0.8 * room, -3.5) if room < 0 else 1.2 * room
             if speed < 0.8 * allowed or _accel(found, speed) < free - 0.5:
@@ -126,7 +125,7 @@ class Speeding(Expert):
 
 
 @dataclass(frozen=True)
-class FogFreezer(Expert):
+class FogFreezer(Human):
     """Comes to a stop in fog and stays there."""
 
     def begin(self, world: World) -> Planner:
@@ -135,7 +134,7 @@ class FogFreezer(Expert):
 
 
 @dataclass(frozen=True)
-class Blind(Expert):
+class Blind(Human):
     """Veers off to the right with its eyes shut in one scenario, and is perfect in all others."""
 
     where: str = ""
@@ -149,7 +148,7 @@ class Blind(Expert):
 
 
 @dataclass(frozen=True)
-class Leaked(Expert):
+class Leaked(Human):
     """Was trained on a town of the gate."""
 
     @property
@@ -193,4 +192,4 @@ def _accel(plan: Plan, speed: float) -> float:
 
 
 def _speed(world: World) -> float:
-    return float(world.ego.speed)  # type: ignore[attr-defined]
+    return world.ego.speed

@@ -12,19 +12,20 @@ equal drivers passes nine times in ten, 20 would fail.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 
 from understudy import metrics
 from understudy.errors import UnderstudyError
-from understudy.gate.driving import drive_on, opened
+from understudy.gate.drivers import Human, Planning
+from understudy.gate.driving import drive_on, world_of
 from understudy.gate.entrants import Entrant
-from understudy.gate.route import route_subscores, window_scores
-from understudy.gate.world import Expert, Planning
 from understudy.observe import Observer
 from understudy.records import NS, Clip, Drive, Floats
 from understudy.store import Lake
+from understudy.worlds.outcome import route_subscores, window_scores
 from understudy.worlds.scenario import Scenario
 
 STARTS = 5
@@ -67,10 +68,10 @@ def passes(lake: Lake, clip: Clip, entrant: Entrant) -> int:
 
 def _drives(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: Entrant) -> bool:
     found = Scenario.parse(scenario)
-    with opened(found, entrant, lake) as world:
+    with closing(world_of(found, entrant, lake)) as world:
         seen = world.reset(found)
         steps = round(start_s / world.PLAN_S)
-        expert = Expert().begin(world)
+        expert = Human().begin(world)
         for _ in range(steps):
             if world.ended:
                 return True  # there is nothing left to fail

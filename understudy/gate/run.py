@@ -17,7 +17,6 @@ from understudy.errors import UnderstudyError
 from understudy.gate.driving import drive_route
 from understudy.gate.entrants import Entrant, entrant
 from understudy.gate.regression import ClipResult, passes
-from understudy.gate.route import COLUMNS, Route
 from understudy.gate.suites import Suite, leaked, suite
 from understudy.gate.verdict import (
     BASE,
@@ -32,6 +31,7 @@ from understudy.gate.verdict import (
 from understudy.records import Clip
 from understudy.store import Lake, Part, Run, code_version
 from understudy.store.tables import read_part
+from understudy.worlds.outcome import COLUMNS, Route
 
 Told = Callable[[workers.Outcome, int], None]
 

@@ -17,9 +17,9 @@ from understudy import metrics
 from understudy.errors import SettingsError
 from understudy.evidence import Paired, flip_test, holm, per_look, sign_test
 from understudy.gate.regression import ClipResult
-from understudy.gate.route import Route
 from understudy.gate.suites import STANDARD
 from understudy.records import Array, Floats
+from understudy.worlds.outcome import Route
 
 Outcome = Literal["promote", "refuse", "undecided"]
 ALL = "all"  # suites together

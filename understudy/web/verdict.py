@@ -15,13 +15,13 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from understudy.gate.route import Route
 from understudy.gate.verdict import Finding, Pairs, Verdict
 from understudy.geometry import move
 from understudy.records import Floats
 from understudy.store import Lake, digest
 from understudy.store.files import write_whole
 from understudy.web.draw import line, screen
+from understudy.worlds.outcome import Route
 
 WORST = 8
 _SIDE = 30.0  # m around the paths in a drawing

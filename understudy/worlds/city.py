@@ -83,9 +83,9 @@ class City:
 
     # The world protocol -----------------------------------------------------------------------------------------------
 
-    def reset(self, scenario: Scenario, seed: int | None = None) -> Observation:
-        """Begin a scenario (with another seed, if one is given), and say what is seen at its first instant."""
-        self.begin(scenario if seed is None else replace(scenario, seed=seed))
+    def reset(self, scenario: Scenario) -> Observation:
+        """Begin a scenario, and say what is seen at its first instant."""
+        self.begin(scenario)
         return self.observe()
 
     def step(self, plan: Plan) -> Observation:

@@ -139,12 +139,14 @@ class ReplayEnv(_Driving):
         self, reader: str, root: str, key: str, reactive: bool = False, render_mode: str | None = None
     ) -> None:
         super().__init__(pictures=0, render_mode=render_mode)
-        self._world = Replay(plugins.make("reader", reader).read(Path(root), key), reactive)
+        self._world = Replay(plugins.make("reader", reader).read(Path(root), key))
+        self._traffic = "reactive" if reactive else "logged"
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Seen, dict[str, Any]]:
         super().reset(seed=seed)
         assert isinstance(self._world, Replay)
-        return self._begun(self._world.reset(int(self.np_random.integers(2**31))))
+        scenario = self._world.scenario_of(self._traffic, seed=int(self.np_random.integers(2**31)))
+        return self._begun(self._world.reset(scenario))
 
 
 gymnasium.register("understudy/City-v0", entry_point="understudy.worlds.gym:CityEnv")

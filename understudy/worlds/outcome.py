@@ -1,72 +1,187 @@
-"""A policy driven through a scenario, and what came of it.
+"""What a driven route is worth: sub-scores and their product, CARLA's driving score, interventions, distance to centre.
 
-The score of a route is the mean PDM-style score of what was driven, judged once a second over four seconds like any
-plan, times the share of the route that was completed.
+The path that was executed is judged as a plan is: every 0.5 s the next 4 s of it, in the scene in which it was driven.
+Windows end with the drive, so that what ended it is in the last one. A multiplier is the least of all windows, for one
+collision is a collision; a weighted sub-score is the mean of those windows where it is known.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from understudy.metrics import SUBSCORES, Scene, score
+from understudy import metrics
+from understudy.geometry import corners, overlap
+from understudy.metrics.motion import ahead
+from understudy.metrics.road import OFF_ROAD
 from understudy.observe import driven
-from understudy.records import Drive, Floats, Observation, Plan, Policy
+from understudy.records import PLAN_STEP_S, PLAN_STEPS, STATIC, VULNERABLE, Array, Drive, Floats, Light
 
-_WINDOW = 40  # instants that a score looks ahead
-_EVERY = 10
-
-
-class World(Protocol):
-    """What answers a plan with what is seen next. `ended` is empty while it goes on, then says how it ended."""
-
-    ended: str
-
-    def step(self, plan: Plan) -> Observation: ...
-
-    def drive(self) -> Drive: ...
+WINDOW_S = PLAN_STEPS * PLAN_STEP_S
+MOVES = 0.5  # m/s: who stands keeps to no lane
+FACED_M = 40.0  # a red light nearer than this, ahead on the route, was met
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one scenario. A sub-score that could never be known is nan."""
+class Route:
+    """One route driven by one entrant, as a row of the table `routes`. nan is unknown."""
 
+    entrant: str
     scenario: str
-    ended: str  # arrived, collision, lost, stuck, timeout
-    completion: float
-    at_fault: bool  # a collision that was the ego's fault
-    metres: float
+    ended: str  # how the world ended it: arrived, collision, ...; empty at the time limit
+    trouble: str  # why the entrant lost it without driving on: crashed, nan, too slow, wrong shape
     seconds: float
-    score: float
-    subscores: dict[str, float]
+    metres: float
+    completion: float  # share of the route
+    no_collision: float
+    drivable: float
+    direction: float
+    lights: float
+    progress: float
+    ttc: float
+    speed_limit: float
+    comfort: float
+    lane_keeping: float
+    score: float  # of the sub-scores above; 0 for a lost route
+    driving_score: float  # CARLA's
+    collision_pedestrian: int  # at fault, as are the next two
+    collision_vehicle: int
+    collision_static: int
+    red_light: int
+    outside: float  # share of the metres driven with a corner off the road
+    interventions: int  # times that a safety driver would have taken over
+    lane_distance: float  # m, mean distance to the lane's centre while moving
+    reds: int  # red lights met
+    path: tuple[float, ...]  # x, y at every second, flat: for looking at
+
+    @property
+    def at_fault(self) -> bool:
+        """Whether it hit somebody or something, and that was its own fault."""
+        return self.collision_pedestrian + self.collision_vehicle + self.collision_static > 0
+
+    @property
+    def subscores(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in metrics.SUBSCORES}
 
 
-def drive_with(world: World, policy: Policy, seen: Observation) -> None:
-    """Let a policy drive a world that has just been reset, until the scenario ends."""
-    while not world.ended:
-        seen = world.step(policy.plan(seen))
+COLUMNS = tuple(field.name for field in fields(Route))
 
 
-def judged(drive: Drive) -> Outcome:
-    """The outcome of a drive in a world, from its truth."""
-    facts = drive.facts
-    last = len(drive) - 1 - _WINDOW
-    nothing = dict.fromkeys(SUBSCORES, float("nan"))
-    completion, ended = float(facts["completion"]), str(facts["ended"])
-    if last < 0:
-        return Outcome(
-            str(facts["scenario"]), ended, completion, ended == "collision", drive.metres, drive.seconds, 0.0, nothing
-        )
-    instants = np.unique(np.append(np.arange(0, last, _EVERY), last))
-    found = score(Scene.of(drive), instants, driven(drive, instants))
-    means = {name: _mean(found[name]) for name in SUBSCORES}
-    at_fault = bool(np.nanmin(found["no_collision"], initial=1.0) < 1.0)
-    worth = _mean(found["score"]) * completion
-    return Outcome(str(facts["scenario"]), ended, completion, at_fault, drive.metres, drive.seconds, worth, means)
+def judged(drive: Drive, entrant: str = "", trouble: str = "") -> Route:
+    """What a drive in a world is worth. With `trouble` it is lost: score 0, and no sub-score is known."""
+    told, scene = drive.facts, metrics.Scene.of(drive)
+    ended, completion = str(told.get("ended", "")), float(told.get("completion", 0.0))
+    windows = {} if trouble else window_scores(scene)
+    subscores = {name: np.nan for name in metrics.SUBSCORES} if trouble else route_subscores(windows)
+    if ended == "collision" and not trouble and not np.isfinite(subscores["no_collision"]):
+        subscores["no_collision"] = 0.0  # too soon for a window that says whose fault it was
+    struck = _struck(drive) if subscores["no_collision"] < 1 else ""
+    infractions = {f"collision_{kind}": int(struck == kind) for kind in ("pedestrian", "vehicle", "static")}
+    infractions["red_light"] = 0 if trouble else runs(windows["lights"] == 0)
+    outside = _outside(scene)
+    return Route(
+        entrant=entrant,
+        scenario=str(told.get("scenario", drive.id)),
+        ended=ended,
+        trouble=trouble,
+        seconds=drive.seconds,
+        metres=drive.metres,
+        completion=completion,
+        **subscores,  # type: ignore[arg-type]
+        score=0.0 if trouble else combined(subscores),
+        driving_score=0.0 if trouble else metrics.driving_score(completion, infractions, outside),
+        **infractions,
+        outside=outside,
+        interventions=0 if trouble else runs((windows["ttc"] == 0) | (windows["drivable"] == 0)),
+        lane_distance=_lane_distance(drive),
+        reds=_reds(scene),
+        path=_path(drive),
+    )
 
 
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def window_scores(scene: metrics.Scene) -> dict[str, Array]:
+    """The sub-scores (n,) of the executed path, every 0.5 s the next 4 s; the last window ends with the drive."""
+    drive = scene.drive
+    count = math.floor((drive.seconds - WINDOW_S + 1e-6) / PLAN_STEP_S) + 1
+    starts = drive.seconds - WINDOW_S - PLAN_STEP_S * np.arange(max(count, 0))[::-1]
+    instants = np.minimum(np.searchsorted(drive.t_s, starts - 1e-6), len(drive) - 1)
+    return metrics.score(scene, instants, driven(drive, instants))
+
+
+def route_subscores(windows: Mapping[str, Floats]) -> dict[str, float]:
+    """Of the known windows, the least for a multiplier and the mean for the others; nan where none is known."""
+    found = {}
+    for name in metrics.SUBSCORES:
+        known = windows[name][np.isfinite(windows[name])]
+        merge = np.min if name in metrics.MULTIPLIERS else np.mean
+        found[name] = float(merge(known)) if len(known) else np.nan
+    return found
+
+
+def combined(subscores: Mapping[str, float]) -> float:
+    """The score of one route's sub-scores: product of the known multipliers times weighted mean of the rest."""
+    columns = metrics.combine({name: np.array([subscores[name]]) for name in metrics.SUBSCORES})
+    return float(columns["score"][0])
+
+
+def runs(mask: Array) -> int:
+    """How many stretches of True: windows overlap, and one event is in up to eight of them."""
+    return int(np.count_nonzero(np.diff(mask.astype(np.int8), prepend=0) == 1))
+
+
+def _struck(drive: Drive) -> str:
+    """What kind of thing the ego touches at the last instant where it touches anything: CARLA's three classes."""
+    objects = drive.truth.objects if drive.truth and drive.truth.objects else drive.objects
+    if objects is None or not len(objects["x"]):
+        return "vehicle"
+    row = objects.instant
+    centre = ahead(drive.poses, drive.vehicle.centre_x)[row]
+    other = np.stack([objects["x"], objects["y"], objects["yaw"]], axis=-1)
+    touching = overlap(centre, drive.vehicle.length, drive.vehicle.width, other, objects["length"], objects["width"])
+    if not touching.any():
+        return "vehicle"
+    kind = objects["kind"][np.flatnonzero(touching)[-1]]
+    return "pedestrian" if kind in VULNERABLE else "static" if kind in STATIC else "vehicle"
+
+
+def _outside(scene: metrics.Scene) -> float:
+    """The share of the metres driven with a corner more than OFF_ROAD beside the road; 0 where no map knows."""
+    drive = scene.drive
+    if scene.roads is None or len(drive) < 2:
+        return 0.0
+    box = corners(ahead(drive.poses, drive.vehicle.centre_x), drive.vehicle.length, drive.vehicle.width)  # (T, 4, 2)
+    off: Array = np.any(~scene.roads.inside(box, OFF_ROAD) & scene.roads.known(box), axis=1)
+    step = np.hypot(np.diff(drive["x"]), np.diff(drive["y"]))
+    return float(step[off[1:]].sum() / max(step.sum(), 1e-9))
+
+
+def _lane_distance(drive: Drive) -> float:
+    if "lane_offset" not in drive or "speed" not in drive:
+        return np.nan
+    offset = np.abs(drive["lane_offset"][drive["speed"] > MOVES])
+    offset = offset[np.isfinite(offset)]
+    return float(offset.mean()) if len(offset) else np.nan
+
+
+def _reds(scene: metrics.Scene) -> int:
+    """How many stop lines of the route were red while the ego was within FACED_M of them."""
+    if scene.lights is None or scene.line is None:
+        return 0
+    front = scene.along + scene.vehicle.length - scene.vehicle.rear_overhang
+    red = np.asarray(scene.lights.state) == Light.RED
+    faced = set()
+    for column, lane in enumerate(scene.lights.lanes):
+        if lane in scene.line.ends:
+            gap = scene.line.ends[lane] - front
+            if np.any((gap > 0) & (gap < FACED_M) & red[:, column]):
+                faced.add(round(scene.line.ends[lane]))
+    return len(faced)
+
+
+def _path(drive: Drive) -> tuple[float, ...]:
+    every = np.unique(np.searchsorted(drive.t_s, np.arange(0.0, drive.seconds + 1.0)).clip(max=len(drive) - 1))
+    points = np.round(drive.poses[every, :2], 1)
+    return tuple(points.ravel().tolist())

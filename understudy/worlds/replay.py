@@ -8,12 +8,12 @@ the log's car was not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from understudy.errors import DataError, UnderstudyError
+from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.geometry import compose, interpolate, overlap, seen_from
 from understudy.maps import Roads
 from understudy.observe import Observer
@@ -33,28 +33,27 @@ from understudy.records import (
     Plan,
 )
 from understudy.worlds.ego import MAX_WHEEL, PLAN_EVERY, TICK_S, Ego, Follower
+from understudy.worlds.scenario import Scenario
 from understudy.worlds.way import Way
 
+TRAFFIC = ("logged", "reactive")
 _LOST_M = 25.0
+_STOOD_M = 5.0  # a log whose driver came less far has no way to complete
 _HEADWAY_S, _GAP, _ACCEL, _BRAKE = 1.2, 2.0, 1.5, 2.5  # of those who react
 
 
 class Replay:
-    """One log as a world. `reset` begins at its first instant, or `start_s` later."""
+    """One log as a world. A scenario's seed shifts the start (0 does not), its route says at which second it begins."""
 
     PLAN_S: ClassVar[float] = PLAN_EVERY * TICK_S
 
     def __init__(
-        self,
-        log: Drive,
-        reactive: bool = False,
-        needs: Sequence[str] = ("route", "objects"),
-        history_s: Sequence[float] = (0.0,),
+        self, log: Drive, needs: Sequence[str] = ("route", "objects"), history_s: Sequence[float] = (0.0,)
     ) -> None:
         if missing := log.lacks(("pose", "objects", "map", "speed")):
             raise DataError(f"drive {log.id} cannot be a world: it lacks {', '.join(missing)}")
         assert log.map is not None
-        self._log, self._reactive = log, reactive
+        self._log = log
         self._needs, self._history = tuple(needs), tuple(history_s)
         self._roads = Roads(log.map)
         route = log.route or self._roads.match(log.poses)
@@ -71,8 +70,16 @@ class Replay:
     def close(self) -> None:
         """Nothing is held: there to be closed like any world."""
 
-    def reset(self, seed: int = 0, start_s: float = 0.0) -> Observation:
+    def scenario_of(self, traffic: str = "logged", seed: int = 0, start_s: int = 0) -> Scenario:
+        """This log as a scenario, with `logged` or `reactive` traffic."""
+        return Scenario("replay", self._log.id, f"r{start_s}", traffic, seed=seed)
+
+    def reset(self, scenario: Scenario) -> Observation:
         """Begin; seed 0 exactly where the log's car was, others slightly beside it, turned, and faster or slower."""
+        if scenario.traffic not in TRAFFIC:
+            raise UnknownName("traffic of a replay", scenario.traffic, TRAFFIC)
+        self.scenario, seed, start_s = scenario, scenario.seed, scenario.number
+        self._reactive = scenario.traffic == "reactive"
         self._first = self._now = round(start_s / TICK_S)
         if not 0 <= self._first < self._count - 1:
             raise UnderstudyError(
@@ -108,7 +115,12 @@ class Replay:
                 self._keep()
         return self.observe()
 
-    def expert(self) -> Plan:
+    @property
+    def expert(self) -> Logged:
+        """The log's own driver."""
+        return Logged(self)
+
+    def recorded(self) -> Plan:
         """What the log's driver did next, from where the ego is now."""
         ahead = self._t_ns[self._now] + (np.arange(1, PLAN_STEPS + 1) * PLAN_STEP_S * NS).astype(np.int64)
         ahead = np.minimum(ahead, self._t_ns[-1])
@@ -156,8 +168,9 @@ class Replay:
 
     @property
     def completion(self) -> float:
-        """The share of the way that the log's driver came."""
-        return float(np.clip((self._furthest - self._start) / (self.way.goal - self._start), 0, 1))
+        """The share of the way that the log's driver came; all of it where that one stood."""
+        metres = self.way.goal - self._start
+        return 1.0 if metres < _STOOD_M else float(np.clip((self._furthest - self._start) / metres, 0, 1))
 
     def observe(self) -> Observation:
         """What the policy is told now."""
@@ -167,8 +180,7 @@ class Replay:
 
     def drive(self) -> Drive:
         """All that has been driven so far; a log has no truth beside what it recorded."""
-        scenario = f"replay {self._log.id} {'idm' if self._reactive else 'log'} {self._first * TICK_S:.1f}"
-        facts = {"scenario": scenario, "ended": self.ended, "completion": round(self.completion, 4)}
+        facts = {"scenario": str(self.scenario), "ended": self.ended, "completion": round(self.completion, 4)}
         return replace(self._drive(0), facts=facts)
 
     def _drive(self, first: int) -> Drive:
@@ -194,6 +206,16 @@ class Replay:
             frame=self._log.frame,
             route=self._lanes,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """The driver of a log, who wants to be where it was."""
+
+    world: Replay
+
+    def plan(self) -> Plan:
+        return self.world.recorded()
 
 
 class _Others:
