@@ -57,7 +57,7 @@ def run(
     told = settings or {}
     both = entrant(champion, told.get(champion)), entrant(candidate, told.get(candidate))
     drives = lake.drives() if "replay" in gate.suites else []
-    suites = [suite(name, gate.routes, drives) for name in gate.suites]
+    suites = [suite(name, gate.routes, drives).within(gate.seconds) for name in gate.suites]
     trained = both[1].driver.places
     replayed = {place for drive in drives for place in drive["places"]} & set(trained)
     if leaks := [*leaked(trained), *sorted(replayed)]:

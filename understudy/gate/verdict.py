@@ -39,6 +39,7 @@ class Gate:
     driving_margin: float = 0.05  # of CARLA's driving score
     lane_margin: float = 0.1  # m, mean distance to the lane's centre
     speed_margin: float = 0.02  # of the speed limit's sub-score
+    seconds: float = 0.0  # that a route may take at most; 0 leaves it to the suite
 
     def __post_init__(self) -> None:
         if not self.suites or self.blocks < 1 or self.routes < self.blocks:

@@ -94,5 +94,6 @@ def line(number: int, row: About) -> str:
     why = f" ({row['why'][0]})" if row["why"] and row["why"][0] else ""
     return (
         f"turn {number}: {row['drives']} drives, {row['km']:.1f} km{apart}, {row['events']} events, "
-        f"{row['clips']} clips, {row['samples']} instants, {row['steps']} steps, gate{came}: {verdict[row['outcome']]}{why}"
+        f"{row['clips']} clips, {row['samples']} instants, {row['steps']} steps, "
+        f"gate{came}: {verdict[row['outcome']]}{why}"
     )
