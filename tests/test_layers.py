@@ -29,6 +29,7 @@ FLOORS: dict[str, int] = {
             "evaluate",
             "gate",
             "registry",
+            "exporters",
         ),
         6,
     ),
@@ -45,6 +46,7 @@ SIDEWAYS = {
     ("cli", "web"),
     ("network", "labelers"),  # a network's heads answer what labelers say, channel by channel
     ("network", "policies"),  # an exported model's card is what the onnx policy reads
+    ("fleet", "ingest"),  # a fleet records, then ingests
     ("dataset", "label"),  # a dataset is labels, frozen: it reads them as they were written
 }
 TORCH_ROOMS = {"network", "train"}

@@ -1,0 +1,263 @@
+"""Choosing, judging and comparing: closed forms first, then one whole study on a toy fleet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from understudy.errors import DataError, SettingsError, UnknownName
+from understudy.records import Floats
+from understudy.study import journal
+from understudy.study.companion import SHIFTS, together
+from understudy.study.design import EVERYDAY, KEPT, Selection, base, judges, pool, tours, units
+from understudy.study.pool import Pool, unexplained
+from understudy.study.strategies import STRATEGIES, choose, excess, furthest, ranks, unit
+from understudy.study.worth import isotonic, k_of, times
+from understudy.worlds import towns
+
+MULTIPLES = np.array([0.0, 1, 2, 4, 8])
+
+
+def toy(windows: int = 60, seed: int = 0, known: int = 0) -> Pool:
+    """Windows of 5 s with two samples each, and signals at random."""
+    random = np.random.default_rng(seed)
+    names = ("displacement", "consequence", "soft_collision", "unexplained", "entropy", "spread", "agents")
+    fired = random.random((windows, 3))
+    fired[fired < 0.6] = np.nan
+    return Pool(
+        rows=np.arange(2 * windows) + 100,
+        window=np.repeat(np.arange(windows), 2),
+        window_s=5.0,
+        signals={name: random.random(windows) for name in names},
+        embedding=random.normal(size=(windows, 4)),
+        triggers=fired,
+        known=random.normal(size=(known, 4)),
+    )
+
+
+# Strategies -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@settings(max_examples=10)
+@given(budget_s=st.floats(0, 400), seed=st.integers(0, 99))
+def test_every_strategy_spends_its_budget_to_the_window_and_never_more(name: str, budget_s: float, seed: int) -> None:
+    there = toy(known=5)
+    chosen = choose(name, there, budget_s, np.random.default_rng(seed))
+    assert len(set(chosen.tolist())) == len(chosen) == min(int(budget_s // 5), 60)
+    assert len(there.samples(chosen)) == 2 * len(chosen)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_same_seed_chooses_the_same(name: str) -> None:
+    a, b = (choose(name, toy(), 100.0, np.random.default_rng(7)) for _ in range(2))
+    assert a.tolist() == b.tolist()
+
+
+def test_a_strategy_that_is_none_says_which_are() -> None:
+    with pytest.raises(UnknownName, match="core_set"):
+        choose("core_sat", toy(), 10.0, np.random.default_rng(0))
+
+
+def test_uniform_is_uniform() -> None:
+    chosen = choose("uniform", toy(60), 100.0, np.random.default_rng(3))
+    assert set(np.diff(chosen)) == {3}
+
+
+def test_random_is_uniform_in_the_mean() -> None:
+    random = np.random.default_rng(0)
+    counts = np.bincount(np.concatenate([choose("random", toy(), 50.0, random) for _ in range(600)]), minlength=60)
+    assert np.all(np.abs(counts - 100) < 45)
+
+
+def test_core_set_covers_the_corners_before_anything_else() -> None:
+    """A cloud around the origin and four corners: the corners are the four furthest points."""
+    random = np.random.default_rng(0)
+    corners = np.array([[9.0, 9.0], [-9.0, 9.0], [9.0, -9.0], [-9.0, -9.0]])
+    points = np.concatenate([random.normal(size=(50, 2)), corners])
+    assert set(furthest(points, 4, np.zeros((1, 2)), random)) == {50, 51, 52, 53}
+
+
+@given(arrays(float, (12, 2), elements=st.floats(-9, 9)), st.integers(1, 11))
+def test_core_set_covers_within_twice_the_best(points: Floats, count: int) -> None:
+    """Gonzalez (1985): the taken points and the next one are pairwise at least as far apart as the radius left."""
+    taken = points[furthest(points, count, np.zeros((0, 2)), np.random.default_rng(0))]
+    radius = np.hypot(*np.moveaxis(points[:, None] - taken[None], -1, 0)).min(axis=1).max()
+    apart = np.hypot(*np.moveaxis(taken[:, None] - taken[None], -1, 0))[np.triu_indices(count, 1)]
+    assert apart.min(initial=np.inf) >= radius - 1e-9
+
+
+def test_what_is_known_is_not_taken_again() -> None:
+    points = np.array([[0.0, 0.0], [5.0, 0.0]])
+    assert furthest(points, 1, np.array([[5.0, 0.1]]), np.random.default_rng(0)).tolist() == [0]
+
+
+def test_triggers_take_turns_and_the_strongest_goes_first() -> None:
+    nan = np.nan
+    fired = np.array([[3.0, nan], [2.0, nan], [1.0, nan], [nan, 1.0], [nan, nan]])
+    there = toy(5)
+    there = Pool(there.rows, there.window, 5.0, there.signals, there.embedding, fired, there.known)
+    chosen = choose("triggers", there, 20.0, np.random.default_rng(0)).tolist()
+    assert chosen == [0, 3, 1, 2]
+    assert choose("triggers", there, 25.0, np.random.default_rng(0)).tolist() == [0, 3, 1, 2, 4]
+
+
+def test_disagreement_that_no_observation_explains_is_worth_nothing() -> None:
+    there = toy()
+    there.signals["unexplained"][:] = there["displacement"] + 1.0  # type: ignore[index]
+    assert not excess(there).any()
+
+
+def test_ours_half_is_half_ours() -> None:
+    there = toy()
+    own = choose("ours", there, 50.0, np.random.default_rng(1))
+    both = choose("ours_half", there, 100.0, np.random.default_rng(1))
+    assert both[:10].tolist() == own.tolist()
+
+
+def test_ranks_and_units() -> None:
+    assert ranks(np.array([5.0, 1.0, 5.0, 9.0])).tolist() == [0.25, 0.0, 0.25, 0.75]
+    assert unit(np.array([2.0, 4.0, 3.0])).tolist() == [0.0, 1.0, 0.5]
+    assert unit(np.ones(3)).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_where_all_drove_alike_all_is_explained_and_where_they_did_not_it_is_not() -> None:
+    """Two situations, ten drives in each; in the second half of them stop and half go 8 m."""
+    embedding = np.repeat([[0.0, 0.0], [100.0, 0.0]], 20, axis=0)
+    paths = np.zeros((40, 8, 4))
+    paths[20::2, :, 0] = 8.0
+    spread = unexplained(embedding, paths, np.arange(40))
+    assert np.allclose(spread[:20], 0.0)
+    assert np.all((spread[20:] > 2.5) & (spread[20:] <= 4.0))  # two values 8 m apart are 4 m from their mean
+
+
+# k --------------------------------------------------------------------------------------------------------------------
+
+
+def test_k_is_exact_on_a_law_of_the_logarithm() -> None:
+    curve = np.array([0.2, 0.4, 0.5, 0.6, 0.7])  # 0.4 + 0.1 log2 m
+    for k in (1.0, 1.5, 2.0, 3.3, 7.9):
+        assert times(MULTIPLES, curve, 0.4 + 0.1 * np.log2(k)) == pytest.approx(k)
+    assert times(MULTIPLES, curve, 0.3) == pytest.approx(0.5)  # half the way from nothing to the budget
+    assert times(MULTIPLES, curve, 0.1) == 0.0
+    assert times(MULTIPLES, curve, 0.71) == np.inf
+
+
+def test_a_dent_in_the_curve_is_levelled_and_a_plateau_is_reached_at_its_beginning() -> None:
+    assert isotonic(np.array([1.0, 3.0, 2.0, 4.0])).tolist() == [1.0, 2.5, 2.5, 4.0]
+    assert times(MULTIPLES, np.array([0.0, 0.5, 0.7, 0.3, 1.0]), 0.5) == pytest.approx(1.0)
+
+
+@given(arrays(float, 6, elements=st.floats(-5, 5)))
+def test_isotonic_never_falls_keeps_the_mean_and_leaves_what_rises(values: Floats) -> None:
+    found = isotonic(values)
+    assert np.all(np.diff(found) >= -1e-12) and found.mean() == pytest.approx(values.mean(), abs=1e-9)
+    assert np.allclose(isotonic(np.sort(values)), np.sort(values))
+
+
+def test_the_interval_of_k_covers_the_truth() -> None:
+    """Five seeds with an error of their own and one for each unit; the true k is 3."""
+    random = np.random.default_rng(0)
+    truth = np.array([0.2, 0.4, 0.5, 0.6, 0.7])
+    score, covered, trials = 0.4 + 0.1 * np.log2(3.0), 0, 120
+    for trial in range(trials):
+        own = random.normal(0, 0.05, (5, 1))
+        noise = random.normal(0, 0.03, (5, 6))
+        found = k_of(MULTIPLES, truth + own + noise[:, :5], score + own[:, 0] + noise[:, 5], f"trial {trial}")
+        covered += found.low <= 3.0 <= found.high
+        assert found.low <= found.k <= found.high
+    assert covered / trials > 0.85
+
+
+def test_one_seed_has_no_interval_and_a_study_without_replay_alone_is_refused() -> None:
+    found = k_of(MULTIPLES, np.array([[0.2, 0.4, 0.5, 0.6, 0.7]]), np.array([0.9]), "one")
+    assert str(found) == "never (one seed)" and np.isnan(found.low) and found.gain == pytest.approx(0.5)
+    with pytest.raises(DataError, match="0, 1 and more times the budget"):
+        k_of(np.array([1.0, 2.0]), np.zeros((2, 2)), np.zeros(2), "x")
+
+
+# The companion --------------------------------------------------------------------------------------------------------
+
+
+def test_the_second_stage_is_that_of_the_start_where_the_first_plan_ended() -> None:
+    starts = np.zeros((1, 3, 2))
+    starts[0, :, 1] = [0.0, 2.0, -2.0]
+    second = np.array([[0.9, 0.5, 0.1]])
+    for at, expected in ((0.0, 0.9), (2.0, 0.5), (-3.0, 0.1)):
+        assert together(second, starts, np.array([[30.0, at]]))[0] == pytest.approx(expected, abs=1e-6)
+    assert together(second, starts, np.array([[0.0, 1.0]]))[0] == pytest.approx(0.7)  # half way between two
+    assert np.isnan(together(np.full((1, 3), np.nan), starts, np.zeros((1, 2)))[0])
+
+
+def test_one_of_the_shifts_is_none() -> None:
+    assert not SHIFTS[0].any() and len(np.unique(SHIFTS, axis=0)) == len(SHIFTS)
+
+
+# The design -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_learned_from_and_what_judges_lie_in_towns_of_different_sides() -> None:
+    design = Selection()
+    learned = {tour.scenario.town for tour in (*base(design), *pool(design, "default"), *pool(design, "tenth"))}
+    judging = {tour.scenario.town for group in judges(design).values() for tour in group}
+    assert {towns.side(town) for town in learned} == {"train"}
+    assert {towns.side(town) for town in judging} == {"regression"}
+    assert not {t.scenario.town for t in base(design)} & {t.scenario.town for t in pool(design, "default")}
+
+
+def test_a_tenth_of_the_drives_has_events_and_drives_of_both_pools_are_driven_once() -> None:
+    design = Selection()
+    events = [tour.scenario.event for tour in pool(design, "tenth")]
+    assert events.count("tail") == len(events) / 10
+    assert len({tour.name for tour in tours(design)}) == len(tours(design))
+    assert set(judges(design)) == {EVERYDAY, *KEPT} and len(KEPT) == 5
+
+
+def test_every_unit_is_there_once_and_seeds_are_whole() -> None:
+    design = Selection(seeds=2)
+    found = list(units(design))
+    assert len(set(found)) == len(found) == 2 * 2 * (len(design.multiples) + len(design.strategies))
+    assert [unit.seed for unit in found] == sorted(unit.seed for unit in found)
+
+
+def test_a_pool_that_is_too_small_is_refused() -> None:
+    with pytest.raises(SettingsError, match="make the pool larger"):
+        Selection(pool_drives=1)
+    with pytest.raises(SettingsError, match="known: default, tenth"):
+        Selection(rates=("often",))
+
+
+# The journal ----------------------------------------------------------------------------------------------------------
+
+
+@given(cut=st.integers(0, 60))
+def test_a_torn_last_line_is_dropped_and_the_next_one_is_whole(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "deep" / "study.jsonl"
+    for number in range(3):
+        journal.append(path, {"unit": number})
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - cut % len(data)])
+    there = len(journal.read(path))
+    journal.append(path, {"unit": "new"})
+    assert [line["unit"] for line in journal.read(path)] == [*range(there), "new"]
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_a_journal_with_something_else_in_it_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "study.jsonl"
+    path.write_text('{"unit": 1}\nsomething else\n')
+    with pytest.raises(DataError, match="line 2"):
+        journal.read(path)
+    assert journal.read(tmp_path / "none.jsonl") == []
+
+
+def test_a_line_says_where_it_was_made_and_names_nobody() -> None:
+    assert set(journal.machine()) == {"processor", "cores", "memory_gib", "python"}
+    assert journal.commit().rstrip("+").isalnum() or journal.commit() == ""

@@ -1,0 +1,129 @@
+"""What the study of selection drives, chooses, trains and judges; everything else follows from it.
+
+Three groups of drives never share a town with each other: the base that the start learned from and the pool that is
+chosen from lie in towns for training, what judges lies in towns for regression. The gate's towns are left alone.
+
+How often rare events happen is set by drives: in a pool at the default rate all drives have them now and then (`tail`),
+in one at a tenth every tenth drive has, and the others have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from understudy.errors import SettingsError
+from understudy.fleet import Tour
+from understudy.worlds import towns
+from understudy.worlds.events import KINDS
+from understudy.worlds.scenario import Scenario
+
+KEPT = tuple(name for name, kind in KINDS.items() if kind.kept)  # no trigger was tuned on them
+EVERYDAY = "everyday"
+RATES: Mapping[str, int] = {"default": 1, "tenth": 10}  # one drive in so many has rare events
+_BASE_TOWNS = 6  # the first train towns, one of each kind
+_FASTEST = 14.0  # m/s, for how long a route must be
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Settings of `understudy study selection`."""
+
+    rates: tuple[str, ...] = ("default", "tenth")  # of rare events in the pool
+    strategies: tuple[str, ...] = (
+        "uniform", "entropy", "spread", "core_set", "active_ad", "disagreement", "consequence", "explained", "triggers",
+        "ours", "ours_half",
+    )  # fmt: skip
+    multiples: tuple[int, ...] = (0, 1, 2, 4, 8)  # of the budget, that random gets; 0 is replay alone
+    seeds: int = 5
+    budget_s: float = 300.0  # of clips
+    window_s: float = 5.0  # a clip
+    drive_minutes: float = 5.0
+    base_drives: int = 12
+    pool_drives: int = 40
+    everyday_drives: int = 8  # that judge
+    kind_drives: int = 12  # that judge, of each kept kind
+    kind_minutes: float = 1.5
+    start_steps: int = 4000  # of the first champion, where no start is given
+    steps: int = 300  # of each unit's further training
+    lr: float = 5e-4
+    instants: int = 600  # judged of each group: everyday, and the kept kinds together
+    routes: int = 0  # driven in closed loop by every unit, half everyday and half with kept kinds
+    route_s: float = 40.0
+
+    def __post_init__(self) -> None:
+        for rate in self.rates:
+            if rate not in RATES:
+                raise SettingsError(f"selection.rates: {rate!r} is not known; known: {', '.join(RATES)}")
+        most = max((*self.multiples, 1)) * self.budget_s
+        if most > (there := self.pool_drives * self.drive_minutes * 60):
+            raise SettingsError(f"selection: a budget of {most:g} s out of a pool of {there:g} s; make the pool larger")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One selection, training and judging: what one line of the journal tells."""
+
+    rate: str
+    strategy: str
+    multiple: int
+    seed: int
+
+
+def units(design: Selection) -> Iterator[Unit]:
+    """All units, seed by seed, so that a study that is cut short has whole seeds."""
+    for seed in range(design.seeds):
+        for rate in design.rates:
+            yield from (Unit(rate, "random", multiple, seed) for multiple in design.multiples)
+            yield from (Unit(rate, strategy, 1, seed) for strategy in design.strategies)
+
+
+# Drives ---------------------------------------------------------------------------------------------------------------
+
+
+def base(design: Selection) -> list[Tour]:
+    """What the start learns from: everyday driving, in the first train towns."""
+    places = towns.towns_of("train", count=_BASE_TOWNS)
+    return [_tour(places, 1000 + i, "none", design.drive_minutes) for i in range(design.base_drives)]
+
+
+def pool(design: Selection, rate: str) -> list[Tour]:
+    """What is chosen from, in other train towns."""
+    places = towns.towns_of("train", count=2 * _BASE_TOWNS)[_BASE_TOWNS:]
+    events = ["tail" if i % RATES[rate] == 0 else "none" for i in range(design.pool_drives)]
+    return [_tour(places, 2000 + i, event, design.drive_minutes) for i, event in enumerate(events)]
+
+
+def judges(design: Selection) -> dict[str, list[Tour]]:
+    """What judges, by everyday or kept kind, in towns where nobody trains."""
+    places = towns.towns_of("regression", count=_BASE_TOWNS)
+    found = {EVERYDAY: [_tour(places, 3000 + i, "none", design.drive_minutes) for i in range(design.everyday_drives)]}
+    for number, kind in enumerate(KEPT):
+        first = 4000 + 100 * number
+        found[kind] = [_tour(places, first + i, kind, design.kind_minutes) for i in range(design.kind_drives)]
+    return found
+
+
+def routes(design: Selection) -> dict[str, list[str]]:
+    """The scenarios of the closed loop, by everyday or kept kind; other routes than those of `judges`."""
+    places = towns.towns_of("regression", count=_BASE_TOWNS)
+    kinds = [EVERYDAY if i % 2 == 0 else KEPT[i // 2 % len(KEPT)] for i in range(design.routes)]
+    found: dict[str, list[str]] = {}
+    for i, kind in enumerate(kinds):
+        event = "none" if kind == EVERYDAY else kind
+        scenario = Scenario(town=places[i // 2 % len(places)], route=f"r{5000 + i}:250", event=event, seed=5000 + i)
+        found.setdefault(kind, []).append(str(scenario))
+    return found
+
+
+def tours(design: Selection) -> list[Tour]:
+    """Everything that must be driven first, each drive once."""
+    asked = [*base(design), *(tour for rate in design.rates for tour in pool(design, rate))]
+    asked += [tour for group in judges(design).values() for tour in group]
+    return list({tour.name: tour for tour in asked}.values())
+
+
+def _tour(places: list[str], number: int, event: str, minutes: float) -> Tour:
+    route = f"r{number}:{round(minutes * 60 * _FASTEST)}"
+    scenario = Scenario(town=places[number % len(places)], route=route, event=event, seed=number)
+    return Tour(scenario, minutes, "human", {}, cameras=True)

@@ -1,0 +1,58 @@
+"""Some samples of a dataset as a dataset of their own: in any order, as often as wanted, from a car that was moved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+
+from understudy.errors import DataError
+from understudy.labelers import kept
+from understudy.network import views
+from understudy.network.samples import Batch, Samples
+from understudy.records import Floats, Ints
+from understudy.store import Lake
+
+STILL: Floats = np.zeros(3)  # ego_T_view of a car that was not moved
+
+
+class Rows(Samples):
+    """Rows (S,) of other samples; none is held out. `ego_T_view` (3,) moves the car, as `network.views` does: the same
+    pictures, taken by cameras that are mounted elsewhere on a car that stands elsewhere."""
+
+    def __init__(self, of: Samples, rows: Ints, ego_T_view: Floats = STILL) -> None:
+        self.of, self.rows, self.ego_T_view = of, rows, ego_T_view
+        self.name, self.about = of.name, of.about
+        ends = np.cumsum([len(drive.arrays["frame"]) for drive in of.drives])
+        self.drives = [of.drives[k] for k in np.unique(np.searchsorted(ends, rows, side="right"))]
+        self.test = np.zeros(len(rows), bool)
+        self.rig_number = of.rig_number[rows]
+        self.rigs = [views.rig_from(rig, ego_T_view) for rig in of.rigs]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: Ints) -> Batch:
+        """Some of them; labels are left as they are, for who judges has better ones."""
+        batch = self.of.take(self.rows[indices])
+        past = views.past_from(batch.state["past_poses"], self.ego_T_view).astype(np.float32)
+        return replace(batch, state={**batch.state, "past_poses": past})
+
+
+def of_drives(samples: Samples, drives: Collection[str]) -> Ints:
+    """The rows of some drives, in the order of the dataset. DataError where a drive is not in it."""
+    if missing := sorted(set(drives) - {drive.id for drive in samples.drives}):
+        raise DataError(f"dataset {samples.name} lacks {len(missing)} drives of the study, {missing[0]} among them")
+    counts = [len(drive.arrays["frame"]) for drive in samples.drives]
+    names = np.repeat([drive.id for drive in samples.drives], counts)
+    return np.flatnonzero(np.isin(names, list(drives)))
+
+
+def stamps(lake: Lake, samples: Samples, drive: str) -> Ints:
+    """The stamps of the samples of a drive: of those of its labels that know anything."""
+    t_ns, labels = kept.read(lake, drive)
+    found = t_ns[np.any([one.valid for one in labels.values()], axis=0)]
+    if len(found) != len(of_drives(samples, [drive])):
+        raise DataError(f"dataset {samples.name} and the labels of {drive} do not fit each other; freeze it anew")
+    return found

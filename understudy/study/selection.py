@@ -1,0 +1,169 @@
+"""The study of selection, in order: drive, label, freeze, train a champion; then, unit by unit, choose, train, judge.
+
+A unit's line is in the journal when it is done, and is not done again. Everything before is named by what made it, so a
+study that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy import dataset, label, workers
+from understudy.dataset import Dataset, assert_apart
+from understudy.errors import DataError
+from understudy.fleet import Tour, fleet_drive
+from understudy.network.predict import find, load
+from understudy.network.samples import Samples
+from understudy.records import Ints
+from understudy.store import Lake
+from understudy.store.files import digest
+from understudy.study import design as plan
+from understudy.study import journal
+from understudy.study.companion import Companion
+from understudy.study.design import Selection, Unit
+from understudy.study.learning import first, further
+from understudy.study.pool import Pool, look
+from understudy.study.rows import of_drives
+from understudy.study.strategies import choose
+from understudy.train import Train
+
+JOURNAL = Path("studies/selection.jsonl")
+Tell = Callable[[workers.Outcome, int], None]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all units of a study share: the lake's dataset and the champion that they start from."""
+
+    root: Path
+    dataset: str
+    start: str
+    design: Selection
+
+    def identity(self, unit: Unit) -> str:
+        """What a unit is called: by what it starts from, what it does, and what may change what comes out."""
+        told = asdict(self.design)
+        shared = {name: told[name] for name in ("budget_s", "window_s", "steps", "lr", "instants", "routes", "route_s")}
+        return digest([self.dataset, self.start, shared, asdict(unit)])
+
+
+def prepare(lake: Lake, design: Selection, start: str = "", processes: int = 0, tell: Tell | None = None) -> Ground:
+    """Drive, label and freeze what is not there yet, and train the champion where no model of the lake is given."""
+    asked = plan.tours(design)
+    driven = fleet_drive(lake, asked, processes, tell and (lambda outcome: tell(outcome, len(asked))))
+    label.run(lake, processes=processes)
+    frozen = dataset.run(lake, Dataset(held_out=0.0), processes=processes)
+    samples = Samples(lake, frozen.name)
+    there = {drive.id for drive in samples.drives}
+    if not there & {tour.drive for tour in plan.base(design)}:
+        lost = next(iter(driven.failures.values()), "they are not in the dataset")
+        raise DataError(f"the study has no drives to begin with: {lost}")
+    _assert_apart(design)
+    if not start:
+        base = of_drives(samples, _present(plan.base(design), there))
+        start = first(lake, samples, base, Train(steps=design.start_steps))
+    return Ground(lake.root, frozen.name, find(lake, start).part, design)
+
+
+def run(
+    ground: Ground,
+    path: Path = JOURNAL,
+    command: str = "",
+    processes: int = 0,
+    tell: Tell | None = None,
+    most: int | None = None,
+) -> list[dict[str, Any]]:
+    """Do the units that the journal lacks (`most` of them), and give all of its lines."""
+    done = {line["unit"] for line in journal.read(path)}
+    todo = [unit for unit in plan.units(ground.design) if ground.identity(unit) not in done][:most]
+    about = {
+        "command": command,
+        "commit": journal.commit(),
+        "machine": journal.machine(),
+        "settings": asdict(ground.design),
+        "dataset": ground.dataset,
+        "start": ground.start,
+    }
+
+    def finished(outcome: workers.Outcome) -> None:
+        if not outcome.error:
+            journal.append(path, outcome.value | about)
+        if tell is not None:
+            tell(outcome, len(todo))
+
+    outcomes = workers.map_drives(partial(do, ground), todo, processes, finished, describe=str)
+    if errors := [outcome.error for outcome in outcomes if outcome.error]:
+        raise DataError(f"{len(errors)} of {len(todo)} units failed, the first: {errors[0]}")
+    return journal.read(path)
+
+
+# One unit -------------------------------------------------------------------------------------------------------------
+
+
+def do(ground: Ground, unit: Unit) -> dict[str, Any]:
+    """One unit: choose, train, judge. Everything that chance decides follows from the unit and its seed."""
+    design, began = ground.design, time.process_time()
+    champion, samples = _champion(ground), _samples(ground)
+    base = of_drives(samples, _present(plan.base(design), {drive.id for drive in samples.drives}))
+    pool = _pool(ground, unit.rate)
+    random = np.random.default_rng(list(hashlib.sha256(f"{unit.strategy} {unit.seed}".encode()).digest()[:16]))
+    windows = choose(unit.strategy, pool, unit.multiple * design.budget_s, random)
+    identity = ground.identity(unit)
+    settings = Train(steps=design.steps, lr=design.lr, warmup=min(design.steps // 10, 100), seed=unit.seed)
+    folder = ground.root / "training" / f"unit-{identity}"
+    network = further(samples, pool.samples(windows), base, champion, settings, folder)
+    judged = {group: asdict(one) for group, one in _companion(ground).judge(network).items()}
+    return {
+        "unit": identity,
+        **asdict(unit),
+        "seconds": len(windows) * pool.window_s,
+        "companion": judged,
+        "cpu_s": round(time.process_time() - began, 1),
+    }
+
+
+@lru_cache(maxsize=1)
+def _champion(ground: Ground) -> Any:
+    return load(Lake(ground.root), ground.start)[0]
+
+
+@lru_cache(maxsize=1)
+def _samples(ground: Ground) -> Samples:
+    return Samples(Lake(ground.root), ground.dataset)
+
+
+@lru_cache(maxsize=2)
+def _pool(ground: Ground, rate: str) -> Pool:
+    samples = _samples(ground)
+    there = {drive.id for drive in samples.drives}
+    base: Ints = of_drives(samples, _present(plan.base(ground.design), there))
+    drives = _present(plan.pool(ground.design, rate), there)
+    return look(Lake(ground.root), samples, drives, base, _champion(ground), ground.design.window_s)
+
+
+@lru_cache(maxsize=1)
+def _companion(ground: Ground) -> Companion:
+    samples = _samples(ground)
+    there = {drive.id for drive in samples.drives}
+    drives = {group: _present(asked, there) for group, asked in plan.judges(ground.design).items()}
+    return Companion(Lake(ground.root), samples, drives, ground.design.instants)
+
+
+def _present(tours: Sequence[Tour], there: set[str]) -> list[str]:
+    """The drives of tours that were driven: a car may be lost."""
+    return [tour.drive for tour in tours if tour.drive in there]
+
+
+def _assert_apart(design: Selection) -> None:
+    """No town is learned from and judged by; DataError where one is."""
+    learned = [tour.scenario.town for rate in design.rates for tour in (*plan.base(design), *plan.pool(design, rate))]
+    for group, asked in plan.judges(design).items():
+        assert_apart(learned, [tour.scenario.town for tour in asked], f"what judges {group}")

@@ -1,0 +1,185 @@
+"""Ways to choose windows of a pool within a budget. Each is a function (pool, count, random) to the windows chosen.
+
+Names that compare:
+
+random        what everybody does
+uniform       evenly in time
+entropy       the model is torn between its modes (uncertainty sampling, Lewis and Gale 1994)
+spread        the model says itself how far off it expects to be
+core_set      k-centre greedy on embeddings (Sener and Savarese 2018): near to nothing that is known
+active_ad     displacement, soft collision and agent uncertainty in equal parts, each normalised to [0, 1]: the three
+              criteria of ActiveAD (Lu et al. 2024, arXiv 2403.02877), with what our network offers: the uncertainty of
+              agents is the entropy of the cells that may hold one, for it does not forecast them one by one
+
+and what we try:
+
+disagreement  how far the plan in the shadow was from what was driven
+consequence   how much worse than what was driven the plan would have scored
+explained     disagreement less what no observation explains: the spread of what was driven next where all looked alike
+triggers      triggers take turns, the strongest first, as mining does
+ours          explained disagreement, consequence and triggers together, and of the best three times as many those that
+              are furthest apart
+ours_top      the same without variety
+ours_half     half ours, half at random: what is rare must not push out what is common
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from understudy.errors import UnknownName
+from understudy.records import Array, Floats, Ints
+from understudy.study.pool import Pool
+
+Strategy = Callable[[Pool, int, np.random.Generator], Ints]
+_SHORTLIST = 3  # times as many as are wanted: from these `ours` takes those furthest apart
+
+
+def choose(name: str, pool: Pool, budget_s: float, random: np.random.Generator) -> Ints:
+    """The windows that a strategy chooses, as many as the budget pays for; UnknownName for a strategy that is none."""
+    if name not in STRATEGIES:
+        raise UnknownName("strategy", name, STRATEGIES)
+    count = min(int(budget_s / pool.window_s + 1e-9), len(pool))
+    return STRATEGIES[name](pool, count, random)
+
+
+# The usual ones -------------------------------------------------------------------------------------------------------
+
+
+def at_random(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """`count` windows, all equally likely."""
+    return random.permutation(len(pool))[:count]
+
+
+def uniform(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """Every so manyth window, from a random first one on."""
+    places = (np.arange(count) + random.random()) * len(pool) / max(count, 1)
+    return np.minimum(places.astype(np.int64), len(pool) - 1)
+
+
+def by(signal: str) -> Strategy:
+    """Those windows in which a signal is largest."""
+    return lambda pool, count, random: top(pool[signal], count, random)
+
+
+def core_set(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """The window furthest from all that is known, and again, each chosen one being known from then on."""
+    return furthest(pool.embedding, count, pool.known, random)
+
+
+def active_ad(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """The largest sums of the three criteria, each brought to [0, 1] over the pool."""
+    value = unit(pool["displacement"]) + unit(pool["soft_collision"]) + unit(pool["agents"])
+    return top(value, count, random)
+
+
+# Ours -----------------------------------------------------------------------------------------------------------------
+
+
+def triggers(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """Each trigger in turn gives its strongest window that nobody gave yet; at random when all have given theirs."""
+    order = random.permutation(len(pool))
+    queues = []
+    for strength in pool.triggers.T:
+        fired = order[np.isfinite(strength[order])]
+        queues.append(list(fired[np.argsort(strength[fired], kind="stable")]))
+    chosen: dict[int, None] = {}
+    while any(queues) and len(chosen) < count:
+        for queue in queues:
+            while queue and queue[-1] in chosen:
+                queue.pop()
+            if queue and len(chosen) < count:
+                chosen[int(queue.pop())] = None
+    rest = [int(window) for window in order if int(window) not in chosen]
+    return np.array([*chosen, *rest][:count], dtype=np.int64)
+
+
+def worth(pool: Pool) -> Floats:
+    """What `ours` thinks of each window, (W,): the mean of its ranks by what observation explains of the disagreement,
+    by what the plan would have caused, and by how many triggers fired."""
+    fired = np.isfinite(pool.triggers).sum(axis=1).astype(float)
+    return (ranks(excess(pool)) + ranks(pool["consequence"]) + ranks(fired)) / 3
+
+
+def ours(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """The best three times as many, and of those the ones furthest apart."""
+    best = top(worth(pool), min(_SHORTLIST * count, len(pool)), random)
+    return best[furthest(pool.embedding[best], count, pool.known, random)]
+
+
+def ours_top(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """The best, however alike."""
+    return top(worth(pool), count, random)
+
+
+def ours_half(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """Half of them ours, and half at random from the others."""
+    own = ours(pool, count // 2, random)
+    others = np.setdiff1d(np.arange(len(pool)), own)
+    return np.concatenate([own, random.permutation(others)[: count - len(own)]])
+
+
+def excess(pool: Pool) -> Floats:
+    """Disagreement less what no observation explains, (W,), never below 0."""
+    return np.maximum(pool["displacement"] - pool["unexplained"], 0.0)
+
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "random": at_random,
+    "uniform": uniform,
+    "entropy": by("entropy"),
+    "spread": by("spread"),
+    "core_set": core_set,
+    "active_ad": active_ad,
+    "disagreement": by("displacement"),
+    "consequence": by("consequence"),
+    "explained": lambda pool, count, random: top(excess(pool), count, random),
+    "triggers": triggers,
+    "ours": ours,
+    "ours_top": ours_top,
+    "ours_half": ours_half,
+}
+
+
+# What they are made of ------------------------------------------------------------------------------------------------
+
+
+def top(value: Floats, count: int, random: np.random.Generator) -> Ints:
+    """The `count` largest, the largest first, equals in random order."""
+    order = random.permutation(len(value))
+    return order[np.argsort(-value[order], kind="stable")[:count]]
+
+
+def furthest(points: Array, count: int, known: Array, random: np.random.Generator) -> Ints:
+    """k-centre greedy: again and again the point (n, D) furthest from the known (m, D) and from those taken so far.
+
+    Its largest distance from a point to the nearest taken one is at most twice the smallest possible (Gonzalez 1985).
+    """
+    nearest = np.full(len(points), np.inf)
+    for point in known:
+        nearest = np.minimum(nearest, _squared(points, point))
+    chosen: list[int] = []
+    tie = random.random(len(points))
+    for _ in range(min(count, len(points))):
+        far = np.flatnonzero(nearest == nearest.max())
+        chosen.append(int(far[np.argmax(tie[far])]))
+        nearest = np.minimum(nearest, _squared(points, points[chosen[-1]]))
+        nearest[chosen] = -1.0
+    return np.array(chosen, dtype=np.int64)
+
+
+def _squared(points: Array, point: Array) -> Floats:
+    return np.asarray(((points - point) ** 2).sum(axis=1))
+
+
+def unit(value: Floats) -> Floats:
+    """Values brought to [0, 1] in a line; 0 where all are equal."""
+    low, high = value.min(), value.max()
+    return (value - low) / (high - low) if high > low else np.zeros(len(value))
+
+
+def ranks(value: Floats) -> Floats:
+    """The share of values that are smaller, (n,) in [0, 1): equals share a rank."""
+    return np.searchsorted(np.sort(value), value, side="left") / max(len(value), 1)
