@@ -30,10 +30,11 @@ FLOORS: dict[str, int] = {
             "gate",
             "registry",
             "exporters",
+            "fleet",
         ),
         6,
     ),
-    **dict.fromkeys(("fleet", "turn", "study"), 7),  # what knows the order of stages; a fleet records, then ingests
+    **dict.fromkeys(("turn", "study"), 7),  # what knows the order of stages
     **dict.fromkeys(("cli", "web"), 8),
 }
 # On one floor a room may lean on another only where listed here, with the reason.
