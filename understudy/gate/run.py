@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from understudy import workers
-from understudy.errors import UnderstudyError
+from understudy.errors import UnderstudyError, UnknownName
 from understudy.gate.driving import drive_route
 from understudy.gate.entrants import Entrant, entrant
 from understudy.gate.regression import ClipResult, passes
-from understudy.gate.suites import Suite, leaked, suite
+from understudy.gate.suites import KNOWN, Suite, leaked, suite
 from understudy.gate.verdict import (
     BASE,
     Gate,
@@ -56,30 +56,32 @@ def run(
     gate = gate or Gate()
     told = settings or {}
     both = entrant(champion, told.get(champion)), entrant(candidate, told.get(candidate))
+    for name in gate.suites:
+        if name not in KNOWN:
+            raise UnknownName("suite", name, KNOWN)
     drives = lake.drives() if "replay" in gate.suites else []
-    suites = [suite(name, gate.routes, drives).within(gate.seconds) for name in gate.suites]
     trained = both[1].driver.places
     replayed = {place for drive in drives for place in drive["places"]} & set(trained)
     if leaks := [*leaked(trained), *sorted(replayed)]:
         return _verdict(both, gate, {}, (), {}, "refuse", tuple(_leak(place) for place in leaks))
     with ExitStack() as stack:
-        course = _Course(lake, both, processes, on_route, stack)
+        course = _Course(lake, both, gate, drives, processes, on_route, stack)
         clips = course.clips(regression_clips(lake), binding)
         pairs: dict[str, Pairs] = {}
         outcome, reasons = decide(gather(pairs, gate), gate, clips, whole_block=False)  # a clip may decide by itself
-        for block, (some, whole) in product(range(gate.blocks), _looks(suites)):
+        for block, (some, whole) in product(range(gate.blocks), _looks(gate.suites)):
             if outcome != "undecided":
                 break
-            course.drive(some, block, gate.blocks)
-            pairs = course.pairs(suites)
+            course.drive(some, block)
+            pairs = course.pairs()
             outcome, reasons = decide(gather(pairs, gate), gate, clips, whole)
         return _verdict(both, gate, pairs, clips, course.void, outcome, reasons)
 
 
-def _looks(suites: Sequence[Suite]) -> list[tuple[list[Suite], bool]]:
+def _looks(suites: Sequence[str]) -> list[tuple[tuple[str, ...], bool]]:
     """Within a block everyday driving comes first, with a look of its own at which a candidate can only be refused."""
-    first = [one for one in suites if one.name == BASE]
-    return [(first, False), (list(suites), True)] if first and len(suites) > 1 else [(list(suites), True)]
+    every = (tuple(suites), True)
+    return [((BASE,), False), every] if BASE in suites and len(suites) > 1 else [every]
 
 
 def _leak(place: str) -> Reason:
@@ -129,11 +131,15 @@ class _Course:
         self,
         lake: Lake,
         both: tuple[Entrant, Entrant],
+        gate: Gate,
+        drives: Sequence[Mapping[str, Any]],
         processes: int,
         on_route: Told | None,
         stack: ExitStack,
     ) -> None:
-        self.lake, self.both, self.processes, self.on_route = lake, both, processes, on_route
+        self.lake, self.both, self.gate, self.processes, self.on_route = lake, both, gate, processes, on_route
+        self.drives = drives  # of the lake, for replays
+        self.suites: dict[str, Suite] = {}  # made when their turn comes: lights take a while to find
         self.void: dict[str, str] = {}
         self.driven: dict[tuple[str, str], Route] = {}  # by entrant and scenario
         self.runs: dict[str, Run] = {}
@@ -143,11 +149,14 @@ class _Course:
                 run = lake.run("gate", one.id, {"entrant": one.id}, code, replaces="drive")
                 self.runs[one.id] = stack.enter_context(run)
 
-    def drive(self, suites: Iterable[Suite], block: int, of: int) -> None:
-        """Have both drive a block of every suite."""
+    def drive(self, names: Iterable[str], block: int) -> None:
+        """Have both drive a block of every one of these suites."""
         todo: list[tuple[Part, Entrant, str, float]] = []
-        for one in suites:
-            for scenario in one.block(block, of):
+        for name in names:
+            if name not in self.suites:
+                self.suites[name] = suite(name, self.gate.routes, self.drives).within(self.gate.seconds)
+            one = self.suites[name]
+            for scenario in one.block(block, self.gate.blocks):
                 for who in dict.fromkeys(self.both):
                     if (who.id, scenario) in self.driven or scenario in self.void:
                         continue
@@ -174,10 +183,10 @@ class _Course:
             else:
                 self.driven[who.id, scenario] = found
 
-    def pairs(self, suites: Iterable[Suite]) -> dict[str, Pairs]:
+    def pairs(self) -> dict[str, Pairs]:
         """What both have driven of every suite, in its order."""
         found = {}
-        for one in suites:
+        for one in (self.suites[name] for name in self.gate.suites if name in self.suites):
             sides = [
                 [self.driven.get((who.id, scenario)) for scenario in one.scenarios if scenario not in self.void]
                 for who in self.both

@@ -1,7 +1,7 @@
 """Which scenarios: named lists of identifiers, made from nothing but their names, in towns that nobody trains on.
 
 everyday    ordinary traffic in clear weather: here the candidate may not be worse
-lights      routes through towns with lights, long enough to meet some red ones, and 2.5 times as many
+lights      a light that is red when the car gets there, in little traffic; five times as many routes
 events      every kind of rare event in turn
 weather     every weather but clear in turn, dirty lenses among them
 KIND        one kind of event, or one weather: `cut_in`, `fog`
@@ -10,26 +10,37 @@ replay      the recorded drives of the lake that have objects and a map, from sl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from understudy.errors import DataError, UnknownName
+from understudy.geometry import arc_length
+from understudy.records import Light
 from understudy.worlds import towns
+from understudy.worlds.city import DEPART_S
 from understudy.worlds.events import KINDS
+from understudy.worlds.net import Signal, Town
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.scene import WEATHERS
 from understudy.worlds.sketches import KINDS as TOWN_KINDS
+from understudy.worlds.way import ENTERS_M, lanes_of
 
 STANDARD = ("everyday", "lights", "events", "weather")
 SIDE = "gate"
 _TOWNS = 10
 _LIT = ("grid", "organic", "spider")  # kinds of towns with lights at their junctions
 _METRES, _SECONDS = 250, 40.0
-_LIGHTS_METRES, _LIGHTS_SECONDS = 800, 120.0
-_LIGHTS_TIMES = 2.5  # a route meets four red lights in three: 48 x 2.5 routes meet some 150
+_LIGHTS_TIMES, _LIT_TOWNS, _LIGHTS_METRES = 5, 6, 200
+_ARRIVES_M = (40.0, 150.0)  # from the start to the stop line
+_EASY_ACCEL = 1.6  # m/s², with which whoever is to meet the light gathers speed
+_RED_S = np.arange(-3.0, 6.0)  # around the time of arrival: the light is red all the while
 _REPLAYABLE = ("pose", "speed", "objects", "map")
 _WEATHERS = tuple(name for name in WEATHERS if name != "clear")
+KNOWN = (*STANDARD, "replay", *KINDS, *_WEATHERS)
 
 
 @dataclass(frozen=True)
@@ -51,28 +62,28 @@ class Suite:
 
 
 def suite(name: str, routes: int, drives: Iterable[Mapping[str, Any]] = ()) -> Suite:
-    """The suite of that name with so many routes (lights: 2.5 times as many); `drives` are those of the lake.
+    """The suite of that name with so many routes (lights: five times as many); `drives` are those of the lake.
 
     A longer suite begins with the scenarios of a shorter one.
     """
     if name == "replay":
         return _replayed(routes, [drive for drive in drives if set(_REPLAYABLE) <= set(drive["offers"])])
     if name == "lights":
-        return _made(name, round(_LIGHTS_TIMES * routes), _LIGHTS_METRES, _LIGHTS_SECONDS, _LIT)
+        return _before_lights(_LIGHTS_TIMES * routes)
     if name in ("everyday", "events", "weather", *KINDS, *_WEATHERS):
-        return _made(name, routes, _METRES, _SECONDS, tuple(TOWN_KINDS))
-    raise UnknownName("suite", name, [*STANDARD, "replay", *KINDS, *_WEATHERS])
+        return _made(name, routes)
+    raise UnknownName("suite", name, KNOWN)
 
 
-def _made(name: str, routes: int, metres: int, seconds: float, kinds: tuple[str, ...]) -> Suite:
-    places = towns.towns_of(SIDE, kinds, _TOWNS)
+def _made(name: str, routes: int) -> Suite:
+    places = towns.towns_of(SIDE, count=_TOWNS)
     happens = {"events": tuple(KINDS), **{kind: (kind,) for kind in KINDS}}.get(name, ("none",))
     weathers = {"weather": _WEATHERS, **{one: (one,) for one in _WEATHERS}}.get(name, ("clear",))
     scenarios = tuple(
         str(
             Scenario(
                 town=places[i % len(places)],
-                route=f"r{i}:{metres}",
+                route=f"r{i}:{_METRES}",
                 weather=weathers[i % len(weathers)],
                 event=happens[i % len(happens)],
                 seed=i,
@@ -81,7 +92,38 @@ def _made(name: str, routes: int, metres: int, seconds: float, kinds: tuple[str,
         for i in range(routes)
     )
     assert_side(scenarios, SIDE)
-    return Suite(name, scenarios, seconds)
+    return Suite(name, scenarios, _SECONDS)
+
+
+def _before_lights(routes: int) -> Suite:
+    """Routes of gate towns that come to a red light soon: others spend most of their time between lights."""
+    places = towns.towns_of(SIDE, _LIT, _LIT_TOWNS)
+    found = [_red_routes(towns.town(place)) for place in places]
+    scenarios = tuple(str(replace(next(found[i % len(found)]), seed=i)) for i in range(routes))
+    assert_side(scenarios, SIDE)
+    return Suite("lights", scenarios, _SECONDS)
+
+
+def _red_routes(town: Town) -> Iterator[Scenario]:
+    """Those routes of a town, by their numbers, whose first light is within reach and red on arrival."""
+    signals = {signal.lane: signal for signal in town.signals}
+    for number in itertools.count():
+        scenario = Scenario(town=town.id, route=f"r{number}:{_LIGHTS_METRES}", traffic="light")
+        lanes = [town.lane[lane] for lane in lanes_of(town, scenario)]
+        stops = np.cumsum([arc_length(lane.centre)[-1] for lane in lanes]) - ENTERS_M
+        for lane, metres in zip(lanes, stops, strict=True):
+            if metres > _ARRIVES_M[1]:
+                break
+            if lane.id in signals:
+                if metres >= _ARRIVES_M[0] and _red_at(town, signals[lane.id], metres, lanes[0].speed_limit):
+                    yield scenario
+                break
+
+
+def _red_at(town: Town, signal: Signal, metres: float, limit: float) -> bool:
+    """Whether a car that starts when the town has come to life, `metres` before the light, finds it red."""
+    arrival = DEPART_S + metres / limit + limit / (2 * _EASY_ACCEL)
+    return bool(np.all(town.programs[signal.program].at(arrival + _RED_S)[:, signal.link] == Light.RED))
 
 
 def _replayed(routes: int, drives: list[Mapping[str, Any]]) -> Suite:

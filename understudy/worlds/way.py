@@ -17,6 +17,8 @@ from understudy.records import Array, Command, Floats
 from understudy.worlds.net import Town
 from understudy.worlds.scenario import Scenario
 
+ENTERS_M = 9.0  # m along the first lane, where SUMO lets the front bumper enter
+START = ENTERS_M - 3.7  # of the rear axle
 BEYOND = 400.0  # m of way after the goal, so that nobody has to stop there
 _COMMAND_AHEAD = 40  # m
 _TURN = np.radians(30)
@@ -125,13 +127,17 @@ class Way:
 
 def way(town: Town, scenario: Scenario) -> Way:
     """The town's route of the scenario's number: the same for every traffic, weather, event and seed."""
+    return Way(town.roads, lanes_of(town, scenario), scenario.metres, START)
+
+
+def lanes_of(town: Town, scenario: Scenario) -> list[str]:
+    """The chain of lanes of that route, from the one on which it begins to some way beyond the goal."""
     rng = Scenario(scenario.world, town.id, f"r{scenario.number}", "", "", "", 0).rng("route")
     roomy = [lane for lane in town.streets if arc_length(town.lane[lane].centre)[-1] > 50]
     lanes = [roomy[rng.integers(len(roomy))]]
-    start = 9.0 - 3.7
     length = arc_length(town.lane[lanes[0]].centre)[-1]
-    while length < start + scenario.metres + BEYOND:
+    while length < START + scenario.metres + BEYOND:
         onward = town.onward[lanes[-1]]
         lanes.append(onward[rng.integers(len(onward))])
         length += arc_length(town.lane[lanes[-1]].centre)[-1]
-    return Way(town.roads, lanes, scenario.metres, start)
+    return lanes
