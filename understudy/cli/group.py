@@ -11,7 +11,12 @@ import click
 from understudy.errors import UnderstudyError, hint
 
 # What is installed only for those who ask for it: the module that would be missing, and the extra that brings it.
-_EXTRAS = {"torch": "train", "safetensors": "train", "onnx": "train", "sumo": "city", "gymnasium": "city", "ray": "ray"}
+_EXTRAS = {
+    **dict.fromkeys(("torch", "safetensors", "onnx"), "train"),
+    **dict.fromkeys(("sumo", "gymnasium"), "city"),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn"), "console"),
+    "ray": "ray",
+}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

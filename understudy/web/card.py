@@ -21,7 +21,7 @@ from understudy.web.signals import Signals, number, signals
 FRAME_S = 0.2  # between the instants that a page can play, at the least
 FRAMES = 60  # at the most: each is some kilobytes
 LONGEST_PLAY_S = 60.0  # beyond it the map of all that is passed would grow large
-_WORDS = {
+LOOK_WORDS = {
     "heavy": "truck or bus",
     "rider": "two wheels",
     "walker": "on foot",
@@ -133,12 +133,12 @@ def card(number: int, drive: Drive, clip: Clip, found: Mapping[str, Found], orde
         bev=bev.svg(at, frames) if placed else Markup(""),
         plays=len(frames) > 1,
         drove=placed and at.driven is not None and len(at.driven) > 1,
-        looks=tuple((look, _WORDS.get(look, look)) for look in bev.looks(at)) if placed else (),
+        looks=tuple((look, LOOK_WORDS.get(look, look)) for look in bev.looks(at)) if placed else (),
         leads=placed and "leader_track" in drive and bool(drive["leader_track"][at.instant] >= 0),
         shots=tuple(shots(at)),
         film=() if placed else tuple(film(at, start_ns, end_ns)),
         signals=signals(at, start_ns, end_ns, clip.events, main),
-        scores=tuple(_scores(at)),
+        scores=tuple(scores(at)),
     )
 
 
@@ -182,7 +182,7 @@ def _frames(drive: Drive, start_ns: int, end_ns: int) -> list[int]:
     return [int(i) for i in instants[np.isfinite(drive.poses[instants]).all(axis=1)]]
 
 
-def _scores(at: Moment) -> Iterator[Row]:
+def scores(at: Moment) -> Iterator[Row]:
     """The sub-scores at the moment of the driver and of each policy, those that anybody has; the total last."""
     runs = [at.drive.shadows[intent.policy] for intent in at.intents]
     columns = dict.fromkeys(column for run in runs for column in run.columns)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
@@ -41,6 +41,10 @@ class Visitor:
     reviewer: str = ""
 
 
+def _nobody(_: str) -> None:
+    pass
+
+
 @dataclass
 class Access:
     """The keys of one console: invitations not yet used, and the visitors behind each cookie."""
@@ -49,6 +53,7 @@ class Access:
     cookie: str
     invitations: dict[str, float] = field(default_factory=dict)  # until when, by token
     visitors: dict[str, Visitor] = field(default_factory=dict)
+    tell: Callable[[str], None] = _nobody  # hands a fresh token on when one was used, for the next browser
 
     def invite(self) -> str:
         """A token that lets one browser in, once."""
@@ -63,6 +68,7 @@ class Access:
             return None
         cookie = secrets.token_urlsafe(32)
         self.visitors[cookie] = Visitor()
+        self.tell(self.invite())
         return cookie
 
     def visitor(self, headers: Mapping[str, str]) -> Visitor | None:

@@ -97,6 +97,11 @@ class Index:
 
     # Inside -----------------------------------------------------------------------------------------------------------
 
+    @property
+    def folder(self) -> Path:
+        """Where the console may write."""
+        return self._path.parent
+
     def _place(self) -> Path:
         """Beside the lake's own catalog, or aside where the lake may only be read."""
         if os.access(self.lake.root, os.W_OK):

@@ -1,0 +1,60 @@
+"""The server: one process on one address, until Ctrl-C."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+
+import uvicorn
+
+from understudy.errors import UnderstudyError
+from understudy.store import Lake
+from understudy.web.serve.access import Access
+from understudy.web.serve.app import make
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(
+    lake: Lake,
+    port: int = 8700,
+    host: str = "127.0.0.1",
+    names: Iterable[str] = (),
+    on_ready: Callable[[str], None] = print,
+) -> None:
+    """Serve a lake until Ctrl-C. `on_ready` is told the address that lets one browser in.
+
+    Beyond this machine the console goes by `host`, or by `names` where the host is all addresses (0.0.0.0 or ::).
+    """
+    known = {*names, *(LOOPBACK if host in LOOPBACK else ())}
+    if host not in ("0.0.0.0", "::"):
+        known.add(host)
+    if not known:
+        raise UnderstudyError(f"listening on all addresses ({host}): say by which name others reach it, with --name")
+    with _bound(host, port) as listening:
+        port = listening.getsockname()[1]
+        access = Access(frozenset(f"{_bracketed(name)}:{port}" for name in known), f"understudy_{port}")
+        config = uvicorn.Config(
+            make(lake, access), log_level="warning", access_log=False, server_header=False, ws="none",
+            timeout_graceful_shutdown=1, lifespan="on", h11_max_incomplete_event_size=32 * 1024,
+        )  # fmt: skip
+        shown = next(iter(names), None) or ("127.0.0.1" if host in LOOPBACK else host)
+        access.tell = lambda token: on_ready(f"http://{_bracketed(shown)}:{port}/enter?token={token}")
+        access.tell(access.invite())
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise UnderstudyError(f"listening on {host}, port {port}: {error}; --port 0 takes any that is free") from error
+    return listening
