@@ -21,7 +21,14 @@ def test_the_page_of_commands_is_what_the_commands_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "page"), [("reader", "logs.md"), ("policy", "policies.md"), ("trigger", "triggers.md")]
+    ("kind", "page"),
+    [
+        ("reader", "logs.md"),
+        ("policy", "policies.md"),
+        ("trigger", "triggers.md"),
+        ("labeler", "labels.md"),
+        ("exporter", "exports.md"),
+    ],
 )
 def test_every_plugin_is_in_its_page(kind: str, page: str) -> None:
     assert not [name for name in plugins.names(kind) if f"`{name}`" not in DOCS[page]]

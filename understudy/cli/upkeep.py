@@ -16,14 +16,14 @@ from understudy.cli.output import emit, open_lake
 def plugins(kind: str | None, as_json: bool) -> None:
     """List what can be asked for by name.
 
-    Readers, policies and triggers.
+    Readers, policies, triggers, labelers and exporters.
 
     Your own need no packaging: `module:Class` works wherever a name does.
     """
     from understudy import plugins as found
     from understudy.errors import UnknownName
 
-    kinds = ("reader", "policy", "trigger")
+    kinds = ("reader", "policy", "trigger", "labeler", "exporter")
     if kind is not None and kind not in kinds:
         raise UnknownName("kind of plug-in", kind, kinds)
     rows = []
