@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from understudy.errors import UnknownName
+from understudy.errors import SettingsError, UnknownName
 from understudy.gate.verdict import Gate
 
 
@@ -77,3 +78,11 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UnknownName("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def with_budget(size: Preset, budget: str) -> Preset:
+    """The same with another budget of clips a turn, as in `120s`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)s", budget)
+    if found is None:
+        raise SettingsError(f"a turn's budget wants seconds of clips (120s), got {budget!r}")
+    return replace(size, budget_s=float(found[1]))

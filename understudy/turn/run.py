@@ -34,8 +34,8 @@ def run(
     until: Goal | None = None,
     processes: int = 0,
     on_line: Told | None = None,
-    on_verdict: Callable[[Verdict], None] | None = None,
-    on_turn: Callable[[int], None] | None = None,
+    on_verdict: Callable[[Verdict], object] | None = None,
+    on_turn: Callable[[int], object] | None = None,
 ) -> list[About]:
     """Go round until the lake has made `count` turns, or `until` is reached; what its turns came to, in order.
 
@@ -65,7 +65,7 @@ def _turn(
     seed: int,
     world: World | None,
     processes: int,
-    on_verdict: Callable[[Verdict], None] | None,
+    on_verdict: Callable[[Verdict], object] | None,
 ) -> None:
     if "begin" in diary.done:  # it goes on as it was begun
         told = diary.done["begin"]

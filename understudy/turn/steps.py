@@ -57,7 +57,7 @@ class Turn:
     preset: Preset
     seed: int
     processes: int
-    on_verdict: Callable[[Verdict], None] | None = None
+    on_verdict: Callable[[Verdict], object] | None = None
 
     @property
     def number(self) -> int:

@@ -85,7 +85,7 @@ def scores(gate: About, side: str) -> dict[str, float | None]:
     return found
 
 
-def line(number: int, row: About) -> str:
+def line(row: About) -> str:
     """A turn in a line, for a terminal."""
     verdict = {"promote": "promoted", "refuse": "refused", "undecided": "undecided", "skipped": "not judged"}
     apart = "" if row["disagreement"] is None else f", {row['disagreement']:.2f} m apart"
@@ -93,7 +93,7 @@ def line(number: int, row: About) -> str:
     came = "" if was is None or now is None else f" {was:.2f} → {now:.2f}"
     why = f" ({row['why'][0]})" if row["why"] and row["why"][0] else ""
     return (
-        f"turn {number}: {row['drives']} drives, {row['km']:.1f} km{apart}, {row['events']} events, "
+        f"turn {row['turn']}: {row['drives']} drives, {row['km']:.1f} km{apart}, {row['events']} events, "
         f"{row['clips']} clips, {row['samples']} instants, {row['steps']} steps, "
         f"gate{came}: {verdict[row['outcome']]}{why}"
     )

@@ -1,0 +1,144 @@
+"""The page of a turn: what it came to, step by step, and the curve over all turns so far."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from understudy.errors import UnknownName
+from understudy.store import Lake
+from understudy.store.files import write_whole
+from understudy.turn.diary import STEPS, About, name_of, times, turns
+
+HEADLINES = {
+    "promote": "a new champion",
+    "refuse": "refused, the champion stays",
+    "undecided": "undecided, the champion stays",
+    "skipped": "nobody was judged",
+}
+WORDS = {
+    "begin": "who is champion, what the fleet will do",
+    "fleet": "people drive",
+    "bootstrap": "the first champion, from random clips",
+    "wheel": "the champion drives, a safety driver beside it",
+    "shadow": "the champion plans where people drove",
+    "mine": "events into clips",
+    "label": "the answers known afterwards",
+    "dataset": "clips and labels, frozen",
+    "train": "the candidate learns",
+    "export": "the candidate as a model",
+    "gate": "champion against candidate",
+    "promote": "the gate's word",
+    "campaign": "what to collect next",
+    "report": "this",
+}
+_WIDTH, _HEIGHT = 640.0, 190.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 20.0, 12.0, 28.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A model's driving score in the gate of a turn, on the picture of the curve."""
+
+    look: str  # champion, candidate
+    x: float
+    y: float
+    value: float
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step: what it came to in words, and how long it took."""
+
+    name: str
+    about: str
+    skipped: str
+    seconds: float | None
+    share: float  # percent of the longest
+
+
+def write(lake: Lake, number: int) -> Path:
+    """Write the page of a turn that is over into the lake, and say where it is."""
+    path = lake.root / "pages" / f"{name_of(number)}.html"
+    write_whole(path, render(lake, number).encode())
+    return path
+
+
+def render(lake: Lake, number: int) -> str:
+    """The whole page as one HTML text, without a script and without an address."""
+    done = {turn: steps for turn, steps in turns(lake).items() if "report" in steps and turn <= number}
+    if number not in done:
+        raise UnknownName("turn that is over", str(number), map(str, done))
+    style = "".join(_own(name) for name in ("page.css", "verdict.css", "turn.css"))
+    here, rows = done[number], {turn: steps["report"] for turn, steps in done.items()}
+    return str(
+        _template().render(
+            number=number,
+            row=rows[number],
+            rows=rows,
+            done=here,
+            headline=HEADLINES[rows[number]["outcome"]],
+            steps=_steps(here, times(lake.root, number)),
+            dots=curve(rows),
+            triggers=[one for one in here["mine"]["triggers"] if one["events"]],
+            findings=here["gate"].get("findings", ()),
+            style=Markup(style),
+            style_hash=Markup("sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")),
+        )
+    )
+
+
+def curve(rows: Mapping[int, About]) -> list[Dot]:
+    """Both models of every turn that was judged, on a picture of 640 x 190 whose height is a score from 0 to 1."""
+    found = []
+    for turn, row in rows.items():
+        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * (turn - 0.5) / max(rows)
+        for look in ("champion", "candidate"):
+            value = row[look]["driving_score"]
+            if value is not None:
+                y = _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - value)
+                found.append(Dot(look, round(x, 1), round(y, 1), value, turn))
+    return found
+
+
+def _steps(done: Mapping[str, About], took: Mapping[str, float]) -> list[Step]:
+    longest = max(took.values(), default=1.0) or 1.0
+    return [
+        Step(name, WORDS[name], done[name].get("skipped", ""), took.get(name), 100 * took.get(name, 0.0) / longest)
+        for name in STEPS
+        if name in done
+    ]
+
+
+def _number(value: Any, digits: int = 2) -> str:
+    return f"{value:.{digits}f}" if isinstance(value, int | float) and value == value else "–"
+
+
+def _joined(dots: Sequence[Dot]) -> str:
+    """The line through the champions' scores."""
+    points = [f"{dot.x} {dot.y}" for dot in dots if dot.look == "champion"]
+    return "M" + "L".join(points) if points else ""
+
+
+@cache
+def _own(name: str) -> str:
+    return files("understudy.web").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"number": _number, "joined": _joined}
+    return environment.from_string(_own("turn.html"))
