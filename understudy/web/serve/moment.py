@@ -122,9 +122,15 @@ def _drive(request: Request, console: Console, id: str) -> HTMLResponse:
 
 
 def scene(
-    console: Console, id: str, start_s: float, stop_s: float | None, truth: bool = False, at_s: float | None = None
+    console: Console,
+    id: str,
+    start_s: float,
+    stop_s: float | None,
+    truth: bool = False,
+    at_s: float | None = None,
+    first: str = "",
 ) -> Scene:
-    """What a page shows of a stretch of a drive."""
+    """What a page shows of a stretch of a drive, the trigger `first` before others."""
     facts = facts_of(console, id)
     drive = console.drive(id, truth)
     if start_s > drive.seconds:
@@ -137,7 +143,7 @@ def scene(
         (id, start_ns, end_ns),
     )
     events = [Event(id, row["start_ns"], row["end_ns"], row["score"], row["trigger"]) for row in rows]
-    triggers = tuple(_fired(console, rows))
+    triggers = tuple(sorted(_fired(console, rows), key=lambda one: one.trigger != first))
     main = [event for event in events if triggers and event.trigger == triggers[0].trigger]
     worst = max(main, key=lambda event: event.score, default=Event(id, start_ns, end_ns, 0.0))
     if at_s is None:

@@ -154,7 +154,7 @@ def _card(console: Console, clip: str, trigger: str) -> str:
     """The markup of one clip: its moment, what was said of it, and the keys."""
     row = _row(console, clip)
     drive, start_s, stop_s = stretch_of(console, parse(clip))
-    shown = scene(console, drive, start_s, stop_s)
+    shown = scene(console, drive, start_s, stop_s, first=row["trigger"])
     history = console.said.history(clip)
     standing = console.said.of(clip)
     template = environment().get_template("clip.html")

@@ -75,7 +75,6 @@ for (const form of all("form[data-live]")) {
 }
 
 // Tracks -------------------------------------------------------------------------------------------------------------
-const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 async function drawMap(map) {
   const canvas = one("canvas", map), said = one(".said", map), frame = one("select", map).value;
   const answer = await fetch(`/tracks${map.dataset.query}frame=${encodeURIComponent(frame)}`);
@@ -88,6 +87,7 @@ async function drawMap(map) {
   const unit = 0.92 * Math.min(width / Math.max(right - left, 20), height / Math.max(high - low, 20));
   const at = (i) => [width / 2 + (xy[i] - (left + right) / 2) * unit, height / 2 - (xy[i + 1] - (low + high) / 2) * unit];
   const draw = canvas.getContext("2d"), starts = [];
+  const colour = (name) => { canvas.style.color = `var(${name})`; return getComputedStyle(canvas).color; };
   const paint = (chosen) => {
     draw.clearRect(0, 0, width, height);
     draw.lineWidth = 1.5 * scale; draw.lineJoin = "round"; draw.strokeStyle = colour("--human");

@@ -3,7 +3,7 @@
 "use strict";
 const queue = one(".queue");
 if (queue) {
-  const trigger = queue.dataset.trigger, saved = one(".saved", queue), place = one("#clip"), end = one(".end", queue), note = one(".note", queue);
+  const trigger = queue.dataset.trigger, saved = one(".saved", queue), place = one("#clip"), end = one(".end", queue), note = one(".remark", queue);
   const keys = Object.fromEntries(all("[data-verdict]", queue).map((button) => [button.getAttribute("aria-keyshortcuts"), button.dataset.verdict]));
   let next = null, sent = Promise.resolve(), skipped = [];
 
