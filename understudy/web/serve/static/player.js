@@ -178,8 +178,9 @@ class Player {
       only.remove();
       this.bevs = [first];
     } else {
+      const pictures = looks.map((_, i) => i ? first.cloneNode(true) : first);
       const figures = looks.map((box, i) => {
-        const figure = document.createElement("figure"), caption = document.createElement("figcaption"), bev = i ? first.cloneNode(true) : first;
+        const figure = document.createElement("figure"), caption = document.createElement("figcaption"), bev = pictures[i];
         bev.classList.add(`only-${box.dataset.look}`);
         caption.textContent = box.closest("label").textContent.trim();
         figure.append(bev, caption);
@@ -219,7 +220,7 @@ let player = one(".player") ? new Player(one(".player")) : null;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || palette.open || typing(event)) return;
   const control = event.target.closest("button, summary, a, input[type=checkbox]");
-  if (!player || (event.key === " " && control) || (event.target === player.slider && event.key.startsWith("Arrow") && false)) return;
+  if (!player || (event.key === " " && control)) return;
   if (player.key(event)) return;
   const link = { "[": "a[rel=prev]", "]": "a[rel=next]", x: "a.truth" }[event.key];
   if (link) one(link)?.click();
