@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+import simplejpeg
 
 from understudy.records import NS, Array, Camera, Floats, Ints, Kind, Rig
 from understudy.worlds.ground import Ground, rasterise
@@ -76,9 +75,8 @@ class Film:
         self.t_ns.append(t_ns)
         self.recent.append(picture)
         if self.encode:
-            data = BytesIO()
-            Image.fromarray(picture).save(data, "JPEG", quality=_QUALITY, subsampling=0)
-            self.encoded_.append(data.getvalue())
+            # A lamp is a pixel or two: its colour must not be shared with its neighbours.
+            self.encoded_.append(simplejpeg.encode_jpeg(picture, _QUALITY, colorsubsampling="444"))
 
     def __len__(self) -> int:
         return len(self.t_ns)
@@ -95,7 +93,7 @@ class Film:
         back = len(self.t_ns) - index
         if back <= len(self.recent):
             return self.recent[-back]
-        return np.asarray(Image.open(BytesIO(self.encoded_[index])).convert("RGB"))
+        return np.asarray(simplejpeg.decode_jpeg(self.encoded_[index]))
 
     def encoded(self, index: int) -> tuple[str, bytes]:
         return "jpeg", self.encoded_[index]

@@ -116,6 +116,9 @@ SOLID = np.dtype(
 )
 
 
+_USUAL = np.array([SIZE[shape] for shape in Shape])
+
+
 def solids(n: int, shape: Any = Shape.BOX, **columns: Any) -> Array:
     """`n` solids (n,) SOLID of a shape (or n shapes); sizes are the usual ones and paint is grey unless given.
 
@@ -123,8 +126,7 @@ def solids(n: int, shape: Any = Shape.BOX, **columns: Any) -> Array:
     """
     made = np.zeros(n, SOLID)
     made["shape"] = shape
-    usual = np.array([SIZE[Shape(s)] for s in made["shape"]]).reshape(-1, 3)
-    made["length"], made["width"], made["height"] = usual.T
+    made["length"], made["width"], made["height"] = _USUAL[made["shape"]].T
     made["red"], made["green"], made["blue"] = np.moveaxis(
         np.asarray(columns.pop("colour", (0.6, 0.6, 0.6)), float), -1, 0
     )

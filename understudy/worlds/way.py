@@ -9,9 +9,10 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 
+import numba
 import numpy as np
 
-from understudy.geometry import arc_length, frenet
+from understudy.geometry import arc_length
 from understudy.maps import Roads, RouteLine
 from understudy.records import Array, Command, Floats
 from understudy.worlds.net import Town
@@ -38,9 +39,9 @@ class Way:
         """Move on to where the ego is now: `s`, and its signed distance to the left of the way."""
         low = max(int(self.s) - 4, 0)
         near = self.line.points[low : low + 24]
-        s, d, _ = frenet(near, np.array([x, y]))
-        self.s = float(self.line.s[low] + s)
-        return float(d)
+        s, d, _ = frenet(near, np.array([[x, y]]))
+        self.s = float(self.line.s[low] + s[0])
+        return float(d[0])
 
     def at(self, s: Floats | float) -> Floats:
         """Poses (..., 3) on the way."""
@@ -61,7 +62,8 @@ class Way:
         """
         low = max(int(self.s) - 30, 0)
         near = self.line.points[low : low + 30 + int(reach)]
-        s, d, heading = frenet(near, points)
+        found = frenet(near, np.ascontiguousarray(points).reshape(-1, 2))
+        s, d, heading = (values.reshape(points.shape[:-1]) for values in found)
         s = s + self.line.s[low]
         return s, np.where((s < self.line.s[low] + len(near) - 1) & (s > self.line.s[low]), d, np.inf), heading
 
@@ -141,3 +143,26 @@ def lanes_of(town: Town, scenario: Scenario) -> list[str]:
         lanes.append(onward[rng.integers(len(onward))])
         length += arc_length(town.lane[lanes[-1]].centre)[-1]
     return lanes
+
+
+@numba.njit(cache=True)
+def frenet(line, points):  # type: ignore[no-untyped-def]
+    """`geometry.frenet` of points (n, 2): here it is asked a thousand times a second for a few points each."""
+    s, d, heading = np.empty(len(points)), np.empty(len(points)), np.empty(len(points))
+    for i in range(len(points)):
+        x, y, nearest, begins = points[i, 0], points[i, 1], np.inf, 0.0
+        for k in range(len(line) - 1):
+            dx, dy = line[k + 1, 0] - line[k, 0], line[k + 1, 1] - line[k, 1]
+            length = max(math.sqrt(dx * dx + dy * dy), 1e-9)
+            ux, uy = dx / length, dy / length
+            ox, oy = x - line[k, 0], y - line[k, 1]
+            t = ox * ux + oy * uy
+            inside = min(max(t, 0.0), length)
+            apart = (ox - inside * ux) ** 2 + (oy - inside * uy) ** 2
+            if apart < nearest:
+                nearest = apart
+                # Before the first and beyond the last point the line goes on straight.
+                along = min(max(t, -np.inf if k == 0 else 0.0), np.inf if k == len(line) - 2 else length)
+                s[i], d[i], heading[i] = begins + along, oy * ux - ox * uy, math.atan2(uy, ux)
+            begins += length
+    return s, d, heading

@@ -20,8 +20,8 @@ from understudy.worlds.scene import Shape
 
 NOTHING, SUN_SHADOW, CONTACT_SHADOW = -1, -2, -3  # what a sample shows when it shows no face
 FACES = 32_000  # a camera's most
-FAR, DOT, SPECK = 32.0, 13.0, 4.5  # pixels: below which a solid is drawn from its simpler templates
-REACH = 260.0  # m: solids beyond are not drawn
+FAR, DOT, SPECK = 40.0, 18.0, 7.0  # pixels: below which a solid is drawn from its simpler templates
+REACH = 200.0  # m: solids beyond are not drawn
 SMALLEST = 1.0  # pixels: nor are smaller ones
 SHADOW_REACH = 70.0
 FLOOR, BAY = 3.1, 2.7  # m from window to window
