@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ from hypothesis.extra.numpy import arrays
 
 from understudy.errors import DataError, SettingsError, UnknownName
 from understudy.records import Floats
+from understudy.store import Lake
 from understudy.study import journal
 from understudy.study.companion import SHIFTS, together
-from understudy.study.design import EVERYDAY, KEPT, Selection, base, judges, pool, tours, units
+from understudy.study.design import EVERYDAY, KEPT, Selection, Unit, base, judges, pool, tours, units
 from understudy.study.pool import Pool, unexplained
+from understudy.study.report import comparable, picture, rows, table
+from understudy.study.selection import Ground, do, prepare, run
 from understudy.study.strategies import STRATEGIES, choose, excess, furthest, ranks, unit
 from understudy.study.worth import isotonic, k_of, times
 from understudy.worlds import towns
@@ -261,3 +265,106 @@ def test_a_journal_with_something_else_in_it_is_refused_with_its_line(tmp_path: 
 def test_a_line_says_where_it_was_made_and_names_nobody() -> None:
     assert set(journal.machine()) == {"processor", "cores", "memory_gib", "python"}
     assert journal.commit().rstrip("+").isalnum() or journal.commit() == ""
+
+
+# The report -----------------------------------------------------------------------------------------------------------
+
+
+def told(strategy: str, multiple: int, seed: int, score: float, **settings: object) -> dict[str, object]:
+    judged = {kind: {"score": score, "displacement": 3 - score} for kind in (EVERYDAY, "debris", "wrong_way")}
+    return {
+        "rate": "default", "strategy": strategy, "multiple": multiple, "seed": seed, "seconds": 100.0 * multiple,
+        "companion": judged, "dataset": "d", "start": "s", "settings": {"steps": 3, "seeds": 2, **settings},
+    }  # fmt: skip
+
+
+def journalled() -> list[dict[str, object]]:
+    """Random's law is 0.5 + 0.1 log2 m (0.4 from nothing), the strategy is at 0.6: k = 2."""
+    law = {0: 0.4, 1: 0.5, 2: 0.6, 4: 0.7}
+    lines = [told("random", m, seed, y + 0.01 * seed) for seed in range(3) for m, y in law.items()]
+    return lines + [told("ours", 1, seed, 0.6 + 0.01 * seed) for seed in range(3)]
+
+
+def test_a_journal_says_what_a_strategy_is_worth() -> None:
+    found = list(rows(journalled()))
+    assert [(row.strategy, row.seconds) for row in found[:5]] == [
+        *[("random", 100.0 * multiple) for multiple in (0, 1, 2, 4)], ("ours", 100.0),
+    ]  # fmt: skip
+    assert [row.group for row in found] == [EVERYDAY] * 5 + ["kept kinds"] * 5
+    for row in (found[4], found[9]):
+        assert row.worth is not None and row.worth.seeds == 3
+        assert row.worth.k == pytest.approx(2.0) and row.worth.gain == pytest.approx(0.1)
+    by_metres = list(rows(journalled(), "displacement"))[4].worth
+    assert by_metres is not None and by_metres.k == pytest.approx(2.0)  # less is more
+
+
+def test_only_what_starts_alike_and_is_trained_alike_is_compared() -> None:
+    other = [told("random", 1, 0, 0.9, steps=4)]
+    assert len(comparable([*other, *journalled()])) == 15
+    assert comparable([*journalled(), *other]) == other
+    assert len(comparable([told("random", 1, 0, 0.9, seeds=5), *journalled()])) == 16
+
+
+def test_a_table_and_a_picture_show_every_row() -> None:
+    found = list(rows(journalled()))
+    assert table(found).count("\n") == 2 + len(found) and "2.00 (2.00 to 2.00)" in table(found)
+    drawn = ElementTree.fromstring(picture(found))
+    assert len(drawn.findall(".//{*}polyline")) == 2
+    assert "nan" not in picture(list(rows(journalled()[:4])))  # one seed has no interval
+
+
+# The whole of it ------------------------------------------------------------------------------------------------------
+
+TINY = Selection(
+    rates=("default",),
+    strategies=("ours",),
+    multiples=(0, 1),
+    seeds=1,
+    budget_s=10.0,
+    drive_minutes=0.3,
+    base_drives=1,
+    pool_drives=2,
+    everyday_drives=1,
+    kinds=("debris",),
+    kind_drives=1,
+    kind_minutes=0.3,
+    start_steps=2,
+    steps=2,
+    batch=4,
+    instants=6,
+    routes=1,
+    route_s=2.0,
+)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    pytest.importorskip("sumo")
+    return prepare(Lake(tmp_path_factory.mktemp("study") / "lake"), TINY)
+
+
+def test_a_study_is_done_unit_by_unit_and_nothing_is_done_twice(ground: Ground, tmp_path: Path) -> None:
+    path = tmp_path / "selection.jsonl"
+    (one,) = run(ground, path, "first", most=1)
+    assert one["strategy"] == "random" and one["multiple"] == 0 and one["seconds"] == 0.0
+    lines = run(ground, path, "second")
+    assert [(line["strategy"], line["seconds"]) for line in lines] == [
+        ("random", 0.0),
+        ("random", 10.0),
+        ("ours", 10.0),
+    ]
+    assert [line["command"] for line in lines] == ["first", "second", "second"]
+    for line in lines:
+        assert 0 <= line["companion"][EVERYDAY]["score"] <= 1 and line["companion"][EVERYDAY]["n"] == 6
+        assert line["closed_loop"][EVERYDAY]["n"] == 1
+    before = path.read_bytes()
+    assert run(ground, path, "third") == lines and path.read_bytes() == before
+
+
+def test_a_unit_gives_the_same_again(ground: Ground) -> None:
+    a, b = (do(ground, Unit("default", "ours", 1, 0)) for _ in range(2))
+    assert a["companion"] == b["companion"]
+
+
+def test_a_study_that_is_prepared_again_drives_and_trains_nothing(ground: Ground) -> None:
+    assert prepare(Lake(ground.root), TINY) == ground

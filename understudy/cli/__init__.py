@@ -6,6 +6,6 @@ Exit codes: 0 done, 1 something the user can mend (or some items failed), 2 wron
 
 from understudy.cli.group import main
 
-from understudy.cli import logs, city, find, extract, learn, judge, loop, serve, upkeep  # isort: skip  # in the order of the trip, as in the help
+from understudy.cli import logs, city, find, extract, learn, judge, loop, study, serve, upkeep  # isort: skip  # in the order of the trip, as in the help
 
-__all__ = ["city", "extract", "find", "judge", "learn", "logs", "loop", "main", "serve", "upkeep"]
+__all__ = ["city", "extract", "find", "judge", "learn", "logs", "loop", "main", "serve", "study", "upkeep"]

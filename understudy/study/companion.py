@@ -81,7 +81,8 @@ class Companion:
         self._judges: list[_Judge] = []
         for group, names in drives.items():
             there = [(name, *_eligible(lake, samples, name, group)) for name in names]
-            wanted = _spread_out([len(rows) for _, rows, _, _ in there], instants)
+            most = instants if group == EVERYDAY else instants // max(len(drives) - 1, 1)
+            wanted = _spread_out([len(rows) for _, rows, _, _ in there], most)
             self._judges += [
                 _judge(lake.drive(name, cameras=False), group, rows[keep], later[keep], t_ns[keep])
                 for (name, rows, later, t_ns), keep in zip(there, wanted, strict=True)

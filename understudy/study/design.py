@@ -42,16 +42,20 @@ class Selection:
     base_drives: int = 12
     pool_drives: int = 40
     everyday_drives: int = 8  # that judge
-    kind_drives: int = 12  # that judge, of each kept kind
+    kinds: tuple[str, ...] = KEPT  # of event, that judge
+    kind_drives: int = 12  # that judge, of each of them
     kind_minutes: float = 1.5
     start_steps: int = 4000  # of the first champion, where no start is given
     steps: int = 300  # of each unit's further training
-    lr: float = 5e-4
-    instants: int = 600  # judged of each group: everyday, and the kept kinds together
+    batch: int = 32
+    lr: float = 5e-4  # of each unit; the champion learns at the usual one
+    instants: int = 600  # judged of everyday driving, and of the kept kinds together
     routes: int = 0  # driven in closed loop by every unit, half everyday and half with kept kinds
     route_s: float = 40.0
 
     def __post_init__(self) -> None:
+        if learned := set(self.kinds) - set(KEPT):
+            raise SettingsError(f"selection.kinds: {min(learned)} is not kept for judging; kept: {', '.join(KEPT)}")
         for rate in self.rates:
             if rate not in RATES:
                 raise SettingsError(f"selection.rates: {rate!r} is not known; known: {', '.join(RATES)}")
@@ -98,7 +102,7 @@ def judges(design: Selection) -> dict[str, list[Tour]]:
     """What judges, by everyday or kept kind, in towns where nobody trains."""
     places = towns.towns_of("regression", count=_BASE_TOWNS)
     found = {EVERYDAY: [_tour(places, 3000 + i, "none", design.drive_minutes) for i in range(design.everyday_drives)]}
-    for number, kind in enumerate(KEPT):
+    for number, kind in enumerate(design.kinds):
         first = 4000 + 100 * number
         found[kind] = [_tour(places, first + i, kind, design.kind_minutes) for i in range(design.kind_drives)]
     return found
@@ -107,7 +111,7 @@ def judges(design: Selection) -> dict[str, list[Tour]]:
 def routes(design: Selection) -> dict[str, list[str]]:
     """The scenarios of the closed loop, by everyday or kept kind; other routes than those of `judges`."""
     places = towns.towns_of("regression", count=_BASE_TOWNS)
-    kinds = [EVERYDAY if i % 2 == 0 else KEPT[i // 2 % len(KEPT)] for i in range(design.routes)]
+    kinds = [EVERYDAY if i % 2 == 0 else design.kinds[i // 2 % len(design.kinds)] for i in range(design.routes)]
     found: dict[str, list[str]] = {}
     for i, kind in enumerate(kinds):
         event = "none" if kind == EVERYDAY else kind

@@ -6,7 +6,6 @@ come more often, and every unit takes the same steps. With nothing new it is rep
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -47,13 +46,11 @@ def first(lake: Lake, samples: Samples, base: Ints, settings: Train) -> str:
 
 
 def further(samples: Samples, chosen: Ints, base: Ints, champion: Network, settings: Train, folder: Path) -> Network:
-    """The champion trained on: on the chosen rows, and as often on those of the base. Killed, it goes on; `folder` is
-    removed in the end."""
+    """The champion trained on: on the chosen rows, and as often on those of the base. Killed, it goes on from what it
+    left in `folder`."""
     rows = np.concatenate([base, np.resize(chosen, len(base))]) if len(chosen) else base
     device = champion.planner.anchors.device
-    network = train(Rows(samples, rows), champion.size, settings, folder, device, start=champion)[0]
-    shutil.rmtree(folder, ignore_errors=True)
-    return network
+    return train(Rows(samples, rows), champion.size, settings, folder, device, start=champion)[0]
 
 
 def weights(network: Network) -> bytes:

@@ -7,6 +7,7 @@ study that was killed goes on where it was.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -31,11 +32,13 @@ from understudy.study.companion import Companion
 from understudy.study.design import Selection, Unit
 from understudy.study.learning import first, further
 from understudy.study.pool import Pool, look
+from understudy.study.roads import driven
 from understudy.study.rows import of_drives
 from understudy.study.strategies import choose
 from understudy.train import Train
 
 JOURNAL = Path("studies/selection.jsonl")
+_SHARED = ("budget_s", "window_s", "steps", "batch", "lr", "instants", "routes", "route_s")  # settings of every unit
 Tell = Callable[[workers.Outcome, int], None]
 
 
@@ -51,20 +54,23 @@ class Ground:
     def identity(self, unit: Unit) -> str:
         """What a unit is called: by what it starts from, what it does, and what may change what comes out."""
         told = asdict(self.design)
-        shared = {name: told[name] for name in ("budget_s", "window_s", "steps", "lr", "instants", "routes", "route_s")}
+        shared = {
+            name: told[name]
+            for name in ("budget_s", "window_s", "steps", "batch", "lr", "instants", "routes", "route_s")
+        }
         return digest([self.dataset, self.start, shared, asdict(unit)])
 
 
 def prepare(lake: Lake, design: Selection, start: str = "", processes: int = 0, tell: Tell | None = None) -> Ground:
     """Drive, label and freeze what is not there yet, and train the champion where no model of the lake is given."""
     asked = plan.tours(design)
-    driven = fleet_drive(lake, asked, processes, tell and (lambda outcome: tell(outcome, len(asked))))
+    recorded = fleet_drive(lake, asked, processes, tell and (lambda outcome: tell(outcome, len(asked))))
     label.run(lake, processes=processes)
     frozen = dataset.run(lake, Dataset(held_out=0.0), processes=processes)
     samples = Samples(lake, frozen.name)
     there = {drive.id for drive in samples.drives}
     if not there & {tour.drive for tour in plan.base(design)}:
-        lost = next(iter(driven.failures.values()), "they are not in the dataset")
+        lost = next(iter(recorded.failures.values()), "they are not in the dataset")
         raise DataError(f"the study has no drives to begin with: {lost}")
     _assert_apart(design)
     if not start:
@@ -117,15 +123,22 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
     random = np.random.default_rng(list(hashlib.sha256(f"{unit.strategy} {unit.seed}".encode()).digest()[:16]))
     windows = choose(unit.strategy, pool, unit.multiple * design.budget_s, random)
     identity = ground.identity(unit)
-    settings = Train(steps=design.steps, lr=design.lr, warmup=min(design.steps // 10, 100), seed=unit.seed)
+    settings = Train(
+        steps=design.steps, batch=design.batch, lr=design.lr, warmup=min(design.steps // 10, 100), seed=unit.seed
+    )
     folder = ground.root / "training" / f"unit-{identity}"
     network = further(samples, pool.samples(windows), base, champion, settings, folder)
     judged = {group: asdict(one) for group, one in _companion(ground).judge(network).items()}
+    lake, roads = Lake(ground.root), plan.routes(design)
+    about = find(lake, ground.start).about
+    closed = driven(lake, network, about, roads, design.route_s, folder) if roads else {}
+    shutil.rmtree(folder, ignore_errors=True)
     return {
         "unit": identity,
         **asdict(unit),
         "seconds": len(windows) * pool.window_s,
         "companion": judged,
+        "closed_loop": closed,
         "cpu_s": round(time.process_time() - began, 1),
     }
 

@@ -1,0 +1,76 @@
+"""Experiments: what a way of choosing is worth."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
+from understudy.cli.output import emit, number, open_lake, progress
+
+
+@main.group()
+def study() -> None:
+    """Experiments on the whole, unit by unit, with a journal."""
+
+
+@study.command(
+    epilog="""understudy study selection --lake study --processes 2
+    understudy study selection --lake study --set seeds=2 --set 'strategies=["ours", "core_set"]'"""
+)
+@click.option("--start", default="", help="A model of the lake to start from [default: one is trained].")
+@click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where lines go [default: studies/selection.jsonl].",
+)
+@click.option("--most", type=click.IntRange(0), help="Do so many units at most; 0 only shows what there is.")
+@set_option
+@processes_option
+@json_option
+@lake_option
+def selection(
+    start: str,
+    journal: Path | None,
+    most: int | None,
+    assignments: tuple[str, ...],
+    processes: int,
+    as_json: bool,
+    lake: Path | None,
+) -> None:
+    """Does choosing beat choosing at random, and by how much?
+
+    Strategies choose clips of the same seconds out of the same fleet driving; the same champion learns on from each
+    choice, for as many steps; all are judged alike. k is how many times more seconds random needs for the same score.
+    Every unit of work is a line of the journal, and is not done again. Needs the extras [city] and [train].
+    """
+    from understudy import settings
+    from understudy.study.design import Selection
+    from understudy.study.journal import read
+    from understudy.study.report import comparable, rows
+    from understudy.study.selection import JOURNAL, prepare, run
+
+    path = journal or JOURNAL
+    if most == 0:
+        lines = read(path)
+    else:
+        told = settings.fill(Selection, settings.parse(assignments), prefix="selection")
+        with progress("driving") as tell:
+            ground = prepare(open_lake(lake, make=True), told, start, processes, tell)
+        command = " ".join(["understudy", *sys.argv[1:]])
+        with progress("choosing, training, judging") as tell:
+            lines = run(ground, path, command, processes, tell, most)
+    found = [
+        {
+            "id": f"{row.strategy} {row.seconds:.0f}s", "events": row.rate, "judged_by": row.group, "seeds": row.seeds,
+            "score": row.score, "k": str(row.worth or ""), "gain": row.worth.gain if row.worth else float("nan"),
+        }
+        for row in rows(comparable(lines))
+    ]  # fmt: skip
+    shown: dict[str, Callable[[Any], str]] = dict.fromkeys(("id", "events", "judged_by", "seeds", "k"), str)
+    shown |= {"score": number(3), "gain": number(3)}
+    emit(found, shown, as_json, "no unit is done yet")
