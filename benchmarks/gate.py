@@ -31,7 +31,7 @@ FAULTS: dict[str, tuple[Gate, str]] = {
     "speeding": (Gate(suites=("everyday",)), "all speed_limit"),
     "fog_freezer": (Gate(suites=("fog",)), "fog driving_score"),
     "late": (Gate(suites=("child_behind_parked_car", "jaywalker", "cut_in")), "collision"),
-    "red_runner": (Gate(suites=("lights",), routes=96), "red_light"),
+    "red_runner": (Gate(suites=("lights",), routes=60), "red_light"),
     "leaked": (Gate(suites=("everyday",)), "grid:1"),
 }
 REPEATS = 2000

@@ -126,7 +126,7 @@ def test_a_lost_route_is_worth_nothing_and_says_why() -> None:
 @pytest.mark.parametrize("name", [*suites.STANDARD, "cut_in", "fog"])
 def test_suites_lie_in_gate_towns_and_grow_by_appending(name: str) -> None:
     short, long = suites.suite(name, 8), suites.suite(name, 20)
-    count = 50 if name == "lights" else 20
+    count = 20 * {"lights": 5, "weather": 2}.get(name, 1)
     assert long.scenarios[: len(short.scenarios)] == short.scenarios and len(set(long.scenarios)) == count
     assert {towns.side(Scenario.parse(one).town) for one in long.scenarios} == {"gate"}
     assert {len(long.block(i, 3)) for i in range(3)} == {count // 3, count // 3 + 1}
@@ -146,6 +146,13 @@ def test_every_weather_and_every_event_gets_its_turn() -> None:
     weathers = {Scenario.parse(one).weather for one in suites.suite("weather", 16).scenarios}
     assert "fog" in weathers and "clear" not in weathers and len(weathers) == 8
     assert len({Scenario.parse(one).event for one in suites.suite("events", 17).scenarios}) == 17
+
+
+def test_lights_are_red_when_the_car_gets_there() -> None:
+    """The first of the suite: it stops, and has met one."""
+    scenario = suites.suite("lights", 1).scenarios[0]
+    route = drive_route(Lake(Path("nowhere")), scenario, entrant("human"), 25.0)
+    assert (route.reds, route.red_light) == (1, 0) and route.completion < 0.7
 
 
 def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
@@ -188,6 +195,12 @@ def test_who_is_better_somewhere_and_nowhere_worse_is_promoted() -> None:
     outcome, reasons = decided(SAME, pairs_of(noisy(0.7), noisy(0.8, seed=1)))
     assert outcome == "promote"
     assert "better events score" in reasons and "not_worse everyday score" in reasons
+
+
+def test_who_collides_on_fewer_routes_is_promoted() -> None:
+    hits = [replace(one, collision_vehicle=int(i % 3 == 0)) for i, one in enumerate(noisy(0.95))]
+    outcome, reasons = decided(pairs_of(hits, noisy(0.95, seed=1)), SAME)
+    assert outcome == "promote" and "better collision" in reasons
 
 
 def test_equals_stay_undecided_and_hear_what_is_wanting() -> None:

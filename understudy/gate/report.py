@@ -18,11 +18,12 @@ def junit(verdict: Verdict) -> bytes:
     """One test case for each claim: a fault that is proven fails, what could not be proven is skipped."""
     cases: list[tuple[str, str, str, str]] = []  # class, name, what became of it, why
     told = {reason.about: reason for reason in verdict.reasons}
+    proven = {reason.about: reason for reason in verdict.reasons if reason.kind == "infraction"}
     for one in (*verdict.evidence.findings, *verdict.evidence.guards):
         became = {"worse": "failure", "unproven": "skipped"}.get(told[one.key].kind, "") if one.key in told else ""
         cases.append((one.suite, one.measure, became, told[one.key].text if became else ""))
     for infraction in verdict.evidence.infractions:
-        reason = told.get(infraction.name)
+        reason = proven.get(infraction.name)
         cases.append(("infractions", infraction.name, "failure" if reason else "", reason.text if reason else ""))
     for clip in verdict.clips:
         reason = told.get(clip.clip)

@@ -30,6 +30,7 @@ from understudy.gate.verdict import (
 )
 from understudy.records import Clip
 from understudy.store import Lake, Part, Run, code_version
+from understudy.store.reviews import heeded, standing
 from understudy.store.tables import read_part
 from understudy.worlds.outcome import COLUMNS, Route
 
@@ -118,10 +119,13 @@ def _code(modules: Iterable[str]) -> str:
 
 
 def regression_clips(lake: Lake) -> list[Clip]:
-    """The clips that mining kept for the regression suite."""
+    """The clips that mining kept for the regression suite, and those that reviewers sent there."""
     rows = lake.table("clips").to_pylist() if "clips" in lake.tables() else []
     names = ("id", "drive", "start_ns", "end_ns", "place", "side")
-    return [Clip(events=(), **{name: row[name] for name in names}) for row in rows if row["side"] == "regression"]
+    kept = [Clip(events=(), **{name: row[name] for name in names}) for row in rows if row["side"] == "regression"]
+    known = {clip.id for clip in kept}
+    sent = [clip for clip in heeded([], standing(lake.root)) if clip.id not in known]
+    return kept + sent
 
 
 class _Course:

@@ -3,7 +3,7 @@
 everyday    ordinary traffic in clear weather: here the candidate may not be worse
 lights      a light that is red when the car gets there, in little traffic; five times as many routes
 events      every kind of rare event in turn
-weather     every weather but clear in turn, dirty lenses among them
+weather     every weather but clear in turn, dirty lenses among them; twice as many routes
 KIND        one kind of event, or one weather: `cut_in`, `fog`
 replay      the recorded drives of the lake that have objects and a map, from slightly shifted starts
 """
@@ -34,6 +34,7 @@ SIDE = "gate"
 _TOWNS = 10
 _LIT = ("grid", "organic", "spider")  # kinds of towns with lights at their junctions
 _METRES, _SECONDS = 250, 40.0
+_WEATHER_TIMES = 2  # so that of 48 become 96, and each weather has twelve
 _LIGHTS_TIMES, _LIT_TOWNS, _LIGHTS_METRES = 5, 6, 200
 _ARRIVES_M = (40.0, 150.0)  # from the start to the stop line
 _EASY_ACCEL = 1.6  # m/s², with which whoever is to meet the light gathers speed
@@ -62,16 +63,16 @@ class Suite:
 
 
 def suite(name: str, routes: int, drives: Iterable[Mapping[str, Any]] = ()) -> Suite:
-    """The suite of that name with so many routes (lights: five times as many); `drives` are those of the lake.
+    """The suite of that name with so many routes (five times as many lights, twice as many weathers).
 
-    A longer suite begins with the scenarios of a shorter one.
+    `drives` are those of the lake, to replay. A longer suite begins with the scenarios of a shorter one.
     """
     if name == "replay":
         return _replayed(routes, [drive for drive in drives if set(_REPLAYABLE) <= set(drive["offers"])])
     if name == "lights":
         return _before_lights(_LIGHTS_TIMES * routes)
     if name in ("everyday", "events", "weather", *KINDS, *_WEATHERS):
-        return _made(name, routes)
+        return _made(name, _WEATHER_TIMES * routes if name == "weather" else routes)
     raise UnknownName("suite", name, KNOWN)
 
 

@@ -31,7 +31,7 @@ INFRACTIONS = ("collision", "red_light", "off_road", "intervention", "lost")
 class Gate:
     """Settings of `understudy gate`."""
 
-    suites: tuple[str, ...] = STANDARD
+    suites: tuple[str, ...] = STANDARD  # none: the regression suite alone, which can refuse and never promotes
     routes: int = 48  # in each suite, at most
     blocks: int = 4  # in which they are added; there is a look at the end of each
     alpha: float = 0.05  # of promoting one that is not better; and of refusing one that is not worse, for each family
@@ -42,10 +42,9 @@ class Gate:
     seconds: float = 0.0  # that a route may take at most; 0 leaves it to the suite
 
     def __post_init__(self) -> None:
-        if not self.suites or self.blocks < 1 or self.routes < self.blocks:
+        if self.blocks < 1 or self.routes < self.blocks:
             raise SettingsError(
-                f"gate wants a suite, a block, and a route for each block; got {len(self.suites)} suites, "
-                f"{self.blocks} blocks, {self.routes} routes"
+                f"gate wants a block, and a route for each block; got {self.blocks} blocks, {self.routes} routes"
             )
 
     @property
@@ -148,12 +147,15 @@ class Infraction:
     candidate: int
     only_champion: int
     only_candidate: int
-    worse: float  # p of the sign test
+    better: float  # p of the sign test
+    worse: float
 
     @classmethod
     def of(cls, name: str, a: Array, b: Array) -> Infraction:
         only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-        return cls(name, int(a.sum()), int(b.sum()), only_a, only_b, sign_test(only_b, only_a))
+        return cls(
+            name, int(a.sum()), int(b.sum()), only_a, only_b, sign_test(only_a, only_b), sign_test(only_b, only_a)
+        )
 
 
 @dataclass(frozen=True)
@@ -235,11 +237,7 @@ def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = ()) -> 
     adjusted = holm({one.name: one.worse for one in evidence.infractions})
     for infraction in evidence.infractions:
         if adjusted[infraction.name] <= level:
-            text = (
-                f"{infraction.name.replace('_', ' ')} on {infraction.candidate} routes, where the champion has "
-                f"{infraction.champion}"
-            )
-            reasons.append(Reason("infraction", infraction.name, text, adjusted[infraction.name]))
+            reasons.append(Reason("infraction", infraction.name, _counted(infraction), adjusted[infraction.name]))
     return reasons
 
 
@@ -247,12 +245,12 @@ def merits(evidence: Evidence, gate: Gate) -> tuple[list[Reason], list[Reason]]:
     """What is proven for the candidate at the end of a block, and what is wanting for a promotion."""
     level = per_look(gate.alpha, gate.blocks)
     unasked = {f"unasked {n}": 1.0 for n in range(gate.claims - len(evidence.findings))}
-    adjusted = holm({one.key: one.paired.better for one in evidence.findings} | unasked)
-    proven = [
-        Reason("better", one.key, f"{_named(one)} better by {one.paired.mean:.3f}", adjusted[one.key])
-        for one in evidence.findings
-        if adjusted[one.key] <= level
-    ]
+    better = {one.key: one.paired.better for one in evidence.findings}
+    fewer = {one.name: one.better for one in evidence.infractions}
+    adjusted = holm(better | fewer | unasked)
+    told = {one.key: f"{_named(one)} better by {one.paired.mean:.3f}" for one in evidence.findings}
+    told |= {one.name: _counted(one) for one in evidence.infractions}
+    proven = [Reason("better", name, text, adjusted[name]) for name, text in told.items() if adjusted[name] <= level]
     wanting = [] if proven else [Reason("unproven", "better", "not proven better in any suite")]
     everyday = [one for one in evidence.findings if one.suite == BASE or BASE not in gate.suites]
     for one in (*everyday, *evidence.guards):
@@ -281,6 +279,11 @@ def _worse(one: Finding) -> str:
     if one.measure == "lane_distance":
         return f"drives {apart:.2f} m further from the lane's centre; {one.margin:g} m are allowed"
     return f"{_named(one)} worse by {apart:.3f}; {one.margin:g} is allowed"
+
+
+def _counted(one: Infraction) -> str:
+    name = one.name.replace("_", " ")
+    return f"{name} on {one.candidate} routes, where the champion has {one.champion}"
 
 
 def _named(one: Finding) -> str:
