@@ -12,10 +12,12 @@ from tests.learning import sample_dataset, sample_lake
 from understudy import dataset
 from understudy.dataset import Dataset, assert_apart
 from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.gate.run import regression_clips
 from understudy.network.samples import Samples, read_rig, write_rig
 from understudy.observe import Observer, rig_of
-from understudy.records import Clip
+from understudy.records import NS, Clip
 from understudy.store import Lake
+from understudy.store.reviews import Reviews, Subject
 from understudy.worlds.rig import default_rig
 
 
@@ -76,6 +78,23 @@ def test_a_regression_clip_keeps_its_place_out_of_training(lake: Lake) -> None:
     clip = Clip("c", drive, 0, 10**10, (), place, side="regression")
     frozen = dataset.run(lake, Dataset((64, 32), held_out=0.0), [clip])
     assert place not in frozen.places and len(frozen.places) == len(lake.drives()) - 1
+
+
+def test_what_reviewers_said_is_heeded(lake: Lake, tmp_path: Path) -> None:
+    one, other = (drive["id"] for drive in lake.drives()[:2])
+    place = lake.drive(one).places[0]
+    before = sample_dataset(lake)
+    with Reviews(lake.root) as reviews:
+        reviews.say(Subject("clip:a", one, 0, 1, place, "cut_in"), "regression", "ann")
+        reviews.say(Subject("clip:b", other, 0, 3 * NS, "", "cut_in"), "bad_label", "ann")
+        after = sample_dataset(lake)
+        assert place not in after.places and after.name != before.name
+        in_other = {at.id: len(at.arrays["frame"]) for at in Samples(lake, after.name).drives}[other]
+        assert in_other == {at.id: len(at.arrays["frame"]) for at in Samples(lake, before.name).drives}[other] - 7
+        assert [(clip.id, clip.side) for clip in regression_clips(lake)] == [("clip:a", "regression")]
+        reviews.undo("ann")
+        reviews.undo("ann")
+    assert sample_dataset(lake).name == before.name
 
 
 def test_only_what_lies_in_clips_is_taken_where_clips_are_asked_for(lake: Lake) -> None:

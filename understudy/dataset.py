@@ -24,6 +24,7 @@ from understudy.policies.onnx import resized
 from understudy.records import NS, Array, Camera, Clip, Drive, Ints
 from understudy.store import Lake, Part, code_version
 from understudy.store.files import digest
+from understudy.store.reviews import heeded, standing
 
 _DECODED = 16  # pictures of a camera held at full size at once
 
@@ -59,8 +60,14 @@ def run(
     processes: int = 0,
     on_drive: Callable[[workers.Outcome, int], None] | None = None,
 ) -> Frozen:
-    """Freeze a dataset from the drives of the lake that have pictures and labels; `clips` are the lake's."""
+    """Freeze a dataset from the drives of the lake that have pictures and labels; `clips` are the lake's.
+
+    What reviewers said is heeded: a dropped clip is none, the place of one sent to regression is barred, and no sample
+    is taken from within one whose labels are bad.
+    """
     settings = settings or Dataset()
+    said = standing(lake.root)
+    clips = heeded(clips, said)
     code = code_version(["understudy.dataset", "understudy.network.samples", "understudy.store"])
     labelled = {entry.subject: entry.part for entry in lake.entries(stage="label")}
     drives = [drive for drive in lake.drives() if drive["id"] in labelled and "pictures" in drive["offers"]]
@@ -69,13 +76,20 @@ def run(
     wanted = {drive["id"]: [drive["part"], labelled[drive["id"]]] for drive in drives}
     spans = {drive: [(clip.start_ns, clip.end_ns) for clip in clips if clip.drive == drive and clip.side == "train"]
              for drive in wanted}  # fmt: skip
+    struck = {drive: sorted((one.start_ns, one.end_ns) for one in said.values() if one.drive == drive
+                            and one.verdict == "bad_label") for drive in wanted}  # fmt: skip
     barred = sorted({clip.place for clip in clips if clip.side == "regression"})
-    name = digest([asdict(settings), sorted(wanted.items()), sorted(spans.items()), barred, code])
+    name = digest(
+        [asdict(settings), sorted(wanted.items()), sorted(spans.items()), sorted(struck.items()), barred, code]
+    )
     with lake.run(STAGE, name, asdict(settings), code) as run:
-        parts = [run.part(drive, [*inputs, digest([spans[drive], barred])]) for drive, inputs in wanted.items()]
+        parts = [
+            run.part(drive, [*inputs, digest([spans[drive], struck[drive], barred])])
+            for drive, inputs in wanted.items()
+        ]
         todo = [part for part in parts if not part.done]
         outcomes = workers.map_drives(
-            partial(_freeze_one, lake, settings, name, spans, frozenset(barred)),
+            partial(_freeze_one, lake, settings, name, spans, struck, frozenset(barred)),
             todo,
             processes,
             on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
@@ -122,6 +136,7 @@ def _freeze_one(
     settings: Dataset,
     name: str,
     spans: Mapping[str, list[tuple[int, int]]],
+    struck: Mapping[str, list[tuple[int, int]]],
     barred: frozenset[str],
     part: Part,
 ) -> None:
@@ -131,7 +146,8 @@ def _freeze_one(
     places = _places(drive, instants)
     keep = ~np.isin(places, list(barred))
     if settings.clips:
-        keep &= sum(((stamps >= low) & (stamps <= high) for low, high in spans[drive.id]), np.zeros(len(stamps), bool))
+        keep &= _within(stamps, spans[drive.id])
+    keep &= ~_within(stamps, struck[drive.id])
     keep &= np.any([one.valid for one in labels.values()], axis=0)
     instants, places = instants[keep], places[keep]
     if settings.within_drives:
@@ -159,6 +175,11 @@ def _freeze_one(
             "grid": kept.grid(lake, drive.id),
         },
     )
+
+
+def _within(stamps: Ints, spans: Collection[tuple[int, int]]) -> Array:
+    """Which stamps lie in any of some spans, ends included."""
+    return sum(((stamps >= low) & (stamps <= high) for low, high in spans), np.zeros(len(stamps), bool))
 
 
 def _places(drive: Drive, instants: Ints) -> Array:
