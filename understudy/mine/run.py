@@ -215,8 +215,10 @@ def _event(row: Mapping[str, Any]) -> Event:
 
 
 def _events(lake: Lake, drives: set[str]) -> dict[str, Event]:
-    """All events of some drives, by their ids."""
-    return {row["id"]: _event(row) for row in lake.table("events", drives).to_pylist()} if drives else {}
+    """All events of some drives, by their ids; none where nothing was ever searched."""
+    if not drives or "events" not in lake.tables():
+        return {}
+    return {row["id"]: _event(row) for row in lake.table("events", drives).to_pylist()}
 
 
 # Clips ----------------------------------------------------------------------------------------------------------------
