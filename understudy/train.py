@@ -44,6 +44,7 @@ from understudy.store.files import digest, write_whole
 
 STAGE = "train"
 LOG_EVERY = 20  # steps
+_STANDING, _MOVING = 0.5, 1.0  # m/s
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Train:
     ema: float = 0.998  # of the weights that are kept in the end
     clip: float = 5.0  # the largest norm of a gradient
     seed: int = 0
+    rare: int = 3  # times that a sample near a light, or before stopping or starting, is taken in each epoch
     views: int = 32  # lift tables to choose from, the car's own among them; 1 turns view augmentation off
     shift_m: float = 0.7
     turn_deg: float = 8.0
@@ -240,7 +242,8 @@ class Feed:
     def __init__(self, samples: Samples, size: Size, settings: Train, device: torch.device, first: int) -> None:
         self.samples, self.size, self.settings, self.device, self.first = samples, size, settings, device, first
         self.views = views.poses(settings.views, settings.shift_m, math.radians(settings.turn_deg), settings.seed)
-        self.groups = [np.flatnonzero(~samples.test & (samples.rig_number == k)) for k in range(len(samples.rigs))]
+        taken = np.repeat(np.arange(len(samples)), np.where(rare(samples), settings.rare, 1) * ~samples.test)
+        self.groups = [taken[samples.rig_number[taken] == k] for k in range(len(samples.rigs))]
         if not sum(map(len, self.groups)):
             raise DataError(f"dataset {samples.name} has no samples to train on: all are held out")
         self.table = lru_cache(maxsize=4 * settings.views)(self._table)
@@ -291,6 +294,20 @@ class Feed:
             "inputs": {name: value.to(self.device) for name, value in inputs.items()},
             "labels": {name: torch.from_numpy(value).to(self.device) for name, value in labels.items()},
         }
+
+
+def rare(samples: Samples) -> Array:
+    """Which samples (S,) are near a light, or before stopping or starting: a few in a hundred that decide most."""
+    found = []
+    for drive in samples.drives:
+        one = np.zeros(len(drive.arrays["test"]), bool)
+        if "light" in drive.labels:
+            one |= drive.labels["light"] > 0
+        if "path" in drive.labels:
+            now, later = drive.arrays["speed"][:, -1], drive.labels["path"][:, -1, 3]
+            one |= (np.minimum(now, later) < _STANDING) & (np.maximum(now, later) > _MOVING)
+        found.append(one)
+    return np.concatenate(found)
 
 
 # State ----------------------------------------------------------------------------------------------------------------

@@ -33,9 +33,13 @@ _TURNS = 254  # steps of direction in a drawing; 0 is none, 255 is several
 
 @dataclass(frozen=True)
 class Bev:
-    """The surroundings (B, 8, X, Y) int8 on a grid: CHANNELS."""
+    """The surroundings (B, 8, X, Y) int8 on a grid: CHANNELS.
+
+    Where it is told how many pixels show an object, the cells of one that fewer than `least_px` show are unknown.
+    """
 
     grid: Grid = field(default_factory=Grid)
+    least_px: float = 4.0
 
     needs: ClassVar[tuple[str, ...]] = ("pose",)
 
@@ -50,7 +54,7 @@ class Bev:
         if objects is not None:
             for row in placed:
                 others = objects.slice(instants[row], instants[row] + 1)
-                value[row, 2:4], value[row, 6:8] = _boxes(others, poses[row], self.grid)
+                value[row, 2:4], value[row, 6:8] = _boxes(others, poses[row], self.grid, self.least_px)
         return Label(value)
 
 
@@ -149,7 +153,7 @@ class _Sheet:
 # Objects --------------------------------------------------------------------------------------------------------------
 
 
-def _boxes(others: Objects, pose: Floats, grid: Grid) -> tuple[Array, Array]:
+def _boxes(others: Objects, pose: Floats, grid: Grid, least_px: float) -> tuple[Array, Array]:
     """Vehicles and vulnerable road users (2, X, Y), and their velocities (2, X, Y), at one instant."""
     there = np.zeros((2, *grid.shape), np.int8)
     velocity = np.full((2, *grid.shape), UNKNOWN, np.int8)
@@ -158,18 +162,24 @@ def _boxes(others: Objects, pose: Floats, grid: Grid) -> tuple[Array, Array]:
     wanted = vehicle | np.isin(kind, VULNERABLE)
     boxes = np.stack([others[name] for name in ("x", "y", "yaw", "length", "width", "vx", "vy")], axis=-1)
     wanted &= np.isfinite(boxes[:, :3]).all(axis=1)
-    boxes = boxes[wanted]
+    hidden = others["visible_pixels"] < least_px if "visible_pixels" in others else np.zeros(len(kind), bool)
+    # Hidden ones first: where one that is seen covers a cell too, there is something.
+    order = np.concatenate([np.flatnonzero(wanted & hidden), np.flatnonzero(wanted & ~hidden)])
+    boxes = boxes[order]
     boxes[:, :2] = move(inverse(pose), boxes[:, :2])
     boxes[:, 2] -= pose[2]
     boxes[:, 3:5] = np.nan_to_num(boxes[:, 3:5])
     boxes[:, 5:7] = move(np.array([0, 0, -pose[2]]), boxes[:, 5:7]) / VELOCITY_UNIT
-    layer = np.where(vehicle, 0, 1)[wanted]
-    _fill(boxes, layer, grid.x0, grid.y0, grid.cell, there, velocity)
+    layer, mark = np.where(vehicle, 0, 1)[order], np.where(hidden, UNKNOWN, 1)[order].astype(np.int8)
+    boxes[mark == UNKNOWN, 5:7] = np.nan
+    _fill(boxes, layer, mark, grid.x0, grid.y0, grid.cell, there, velocity)
     return there, velocity
 
 
 @numba.njit(cache=True)
-def _fill(boxes: Floats, layer: Ints, x0: float, y0: float, cell: float, there: Array, velocity: Array) -> None:
+def _fill(
+    boxes: Floats, layer: Ints, mark: Array, x0: float, y0: float, cell: float, there: Array, velocity: Array
+) -> None:
     """Mark the cells whose middle lies in a box. A box thinner than a cell counts as wide as one, lest it be missed."""
     for n in range(len(boxes)):
         x, y, yaw = boxes[n, 0], boxes[n, 1], boxes[n, 2]
@@ -180,7 +190,7 @@ def _fill(boxes: Floats, layer: Ints, x0: float, y0: float, cell: float, there: 
             for j in range(max(0, int((y - reach - y0) / cell)), min(there.shape[2], int((y + reach - y0) / cell) + 1)):
                 dx, dy = x0 + cell * (i + 0.5) - x, y0 + cell * (j + 0.5) - y
                 if abs(dx * cos + dy * sin) <= along and abs(dy * cos - dx * sin) <= across:
-                    there[layer[n], i, j] = 1
+                    there[layer[n], i, j] = mark[n]
                     for axis in range(2):
                         v = boxes[n, 5 + axis]
                         velocity[axis, i, j] = UNKNOWN if np.isnan(v) else np.int8(min(max(round(v), -127), 127))

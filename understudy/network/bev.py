@@ -7,6 +7,8 @@ number of cameras, any lens and any mounting work.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,26 +21,48 @@ from understudy.network.sizes import Size
 def lift(maps: Tensor, index: Tensor, weight: Tensor, size: Size) -> Tensor:
     """Maps (B, C, Z * D, h, w) of C cameras, told for each of Z heights, to a view (B, D, X, Y): the sum over heights.
 
-    `index` and `weight` (Z * X * Y, 8) are the rig's table. All samples share it, so that their features lie together
-    and each place is fetched once for the whole batch.
+    `index` and `weight` (Z * X * Y, 8) are the rig's table.
     """
     batch, cameras, _, h, w = maps.shape
     heights, cells = len(size.heights), size.grid.shape[0] * size.grid.shape[1]
-    flat = maps.reshape(batch, cameras, heights, -1, h, w).permute(2, 1, 4, 5, 0, 3)  # (Z, C, h, w, B, D)
-    flat = flat.reshape(heights * cameras * h * w, -1)
-    level = torch.arange(heights, device=index.device)[:, None, None] * (cameras * h * w)
-    places = (index.reshape(heights, cells, -1) + level).permute(1, 0, 2).reshape(cells, -1)  # (X * Y, Z * 8)
-    shares = weight.reshape(heights, cells, -1).permute(1, 0, 2).reshape(cells, -1)
-    view = _weighted_sum(flat, places, shares.to(flat.dtype)).reshape(*size.grid.shape, batch, -1)
-    return view.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
-
-
-def _weighted_sum(flat: Tensor, places: Tensor, shares: Tensor) -> Tensor:
-    """Rows (n, m) from the rows of `flat` (p, m) at `places` (n, k), weighted by `shares` (n, k)."""
+    flat = maps.permute(0, 1, 3, 4, 2).reshape(batch, cameras * h * w * heights, -1)  # as it lies in memory
+    level = torch.arange(heights, device=index.device)[:, None, None]
+    places = (index.reshape(heights, cells, -1) * heights + level).permute(1, 0, 2).reshape(cells, -1)  # (X * Y, Z * 8)
+    shares = weight.reshape(heights, cells, -1).permute(1, 0, 2).reshape(cells, -1).to(flat.dtype)
     if torch.onnx.is_in_onnx_export():  # Gather and MatMul, which every runtime knows
-        found = flat.index_select(0, places.reshape(-1)).reshape(places.shape[0], places.shape[1], -1)
-        return (shares[:, None] @ found)[:, 0]
-    return F.embedding_bag(places, flat, per_sample_weights=shares, mode="sum")
+        found = flat.index_select(1, places.reshape(-1)).reshape(batch, *places.shape, -1)
+        view = (shares[:, None] @ found)[:, :, 0]
+    else:
+        view = _WeightedSum.apply(flat, places, shares)  # type: ignore[no-untyped-call]
+    return view.reshape(batch, *size.grid.shape, -1).permute(0, 3, 1, 2)
+
+
+class _WeightedSum(torch.autograd.Function):
+    """Rows (B, n, D) from the rows of `flat` (B, p, D) at `places` (n, k), weighted by `shares` (n, k).
+
+    All samples share the table, so that what flows back is the sum by the transposed table, which is sorted once. Left
+    to embedding_bag itself, each sample's would be sorted, and five times as slow.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, places: Tensor, shares: Tensor) -> Tensor:
+        ctx.save_for_backward(places, shares)
+        ctx.rows = flat.shape[1]
+        return torch.stack([F.embedding_bag(places, rows, per_sample_weights=shares, mode="sum") for rows in flat])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        places, shares = ctx.saved_tensors
+        entries = shares.flatten().nonzero()[:, 0]
+        entries = entries[places.flatten()[entries].argsort(stable=True)]
+        counts = torch.bincount(places.flatten()[entries], minlength=ctx.rows)
+        back = {
+            "input": entries // places.shape[1],
+            "offsets": counts.cumsum(0) - counts,
+            "per_sample_weights": shares.flatten()[entries],
+        }
+        found = [F.embedding_bag(weight=rows, mode="sum", **back) for rows in grad.contiguous()]
+        return torch.stack(found), None, None
 
 
 def align(past: Tensor, now_T_past: Tensor, grid: Grid) -> Tensor:
@@ -54,7 +78,7 @@ def align(past: Tensor, now_T_past: Tensor, grid: Grid) -> Tensor:
     u = (then_y - grid.y0) * (2 / (grid.cell * grid.shape[1])) - 1  # along Y, the last axis
     v = (then_x - grid.x0) * (2 / (grid.cell * grid.shape[0])) - 1
     moved: Tensor = F.grid_sample(past.float(), torch.stack([u, v], dim=-1), align_corners=False)
-    return moved
+    return moved.to(past.dtype)
 
 
 class Trunk(nn.Module):

@@ -14,7 +14,7 @@ from understudy.labelers.bev import DIRECTION_UNIT, VELOCITY_UNIT
 # How much each loss counts: set by hand, not tuned.
 WEIGHTS = {
     "drivable": 1.0, "line": 0.5, "vehicle": 2.0, "vulnerable": 1.0, "direction": 0.3, "velocity": 0.05,
-    "choice": 0.5, "offset": 1.0, "spread": 0.1, "light": 0.3, "control": 2.0,
+    "choice": 0.5, "offset": 1.0, "spread": 0.1, "light": 1.0, "control": 2.0,
 }  # fmt: skip
 _RARE = {"drivable": 1.0, "line": 2.0, "vehicle": 3.0, "vulnerable": 8.0}  # weight of a cell that holds one
 

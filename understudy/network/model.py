@@ -42,7 +42,7 @@ class Network(nn.Module):
         The glance is the strongest answer anywhere in any picture: it tells of lamps that lie beyond the view.
         """
         batch, cameras = pictures.shape[:2]
-        flat = pictures.flatten(0, 1).permute(0, 3, 1, 2).float() * (1 / 128) - 1  # (B * C, 3, H, W)
+        flat = pictures.flatten(0, 1).permute(0, 3, 1, 2).to(_precision(pictures.device)) * (1 / 128) - 1
         maps = self.backbone(flat)  # (B * C, D, h, w)
         maps = maps * valid.reshape(batch * cameras, 1, 1, 1).to(maps.dtype)
         glance = torch.relu(self.glance(maps).amax(dim=(2, 3)).reshape(batch, cameras, -1).amax(dim=1))
@@ -66,7 +66,7 @@ class Network(nn.Module):
         `choice` (B, M) logits; `spread` (B,); `embedding` (B, 64); `light` (B, 5) logits; `control` (B, 2).
         """
         moved = [align(view, past_poses[:, frame], self.size.grid) for frame, view in enumerate(views[:-1])]
-        together = torch.cat([*moved, views[-1].float()], dim=1)
+        together = torch.cat([*moved, views[-1]], dim=1)
         bev, deep = self.trunk(together)
         return {"bev": bev.float(), **self.planner(deep, glance, state_of(speed, yaw_rate, command))}
 
@@ -88,3 +88,9 @@ class Network(nn.Module):
             past = [self.encode(pictures[:, frame], valid[:, frame], index, weight)[0] for frame in range(newest)]
         view, glance = self.encode(pictures[:, newest], valid[:, newest], index, weight)
         return self.decide([*past, view], glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    """What convolutions will compute in."""
+    half = torch.is_autocast_enabled(device.type)
+    return torch.get_autocast_dtype(device.type) if half else torch.float32
