@@ -140,6 +140,16 @@ def test_where_all_drove_alike_all_is_explained_and_where_they_did_not_it_is_not
     assert np.all((spread[20:] > 2.5) & (spread[20:] <= 4.0))  # two values 8 m apart are 4 m from their mean
 
 
+def test_a_pool_is_read_as_it_was_written(tmp_path: Path) -> None:
+    there = toy(known=3)
+    there.save(tmp_path / "pool.npz")
+    again = Pool.read(tmp_path / "pool.npz")
+    assert again.window_s == there.window_s and again.signals.keys() == there.signals.keys()
+    assert all(np.array_equal(again[name], there[name]) for name in there.signals)
+    for name in ("rows", "window", "embedding", "triggers", "known"):
+        assert np.array_equal(getattr(again, name), getattr(there, name), equal_nan=True)
+
+
 # k --------------------------------------------------------------------------------------------------------------------
 
 

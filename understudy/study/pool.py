@@ -9,7 +9,8 @@ asked of the plans directly.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -22,6 +23,7 @@ from understudy.network.samples import Samples
 from understudy.observe import driven
 from understudy.records import NS, Array, Drive, Floats, Ints
 from understudy.store import Lake
+from understudy.store.files import write_whole
 from understudy.study.rows import Rows, of_drives, stamps
 
 _NEIGHBOURS = 10  # that a situation is compared with
@@ -50,6 +52,27 @@ class Pool:
     def samples(self, windows: Ints) -> Ints:
         """The samples (n,) of some windows."""
         return self.rows[np.isin(self.window, windows)]
+
+    def save(self, path: Path) -> None:
+        """Write it as one file of arrays, whole."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "signals"}
+        arrays = own | {f"signal {name}": values for name, values in self.signals.items()}
+
+        def write(aside: Path) -> None:
+            with aside.open("wb") as file:
+                np.savez(file, **arrays)
+
+        write_whole(path, write)
+
+    @classmethod
+    def read(cls, path: Path) -> Pool:
+        """The pool that was written there."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        signals = {
+            name.removeprefix("signal "): arrays.pop(name) for name in list(arrays) if name.startswith("signal ")
+        }
+        return cls(**{**arrays, "window_s": float(arrays["window_s"])}, signals=signals)
 
 
 def look(lake: Lake, samples: Samples, drives: Sequence[str], base: Ints, champion: Network, window_s: float) -> Pool:

@@ -23,8 +23,7 @@ from understudy.errors import DataError
 from understudy.fleet import Tour, fleet_drive
 from understudy.network.predict import find, load
 from understudy.network.samples import Samples
-from understudy.records import Ints
-from understudy.store import Lake
+from understudy.store import Lake, code_version
 from understudy.store.files import digest
 from understudy.study import design as plan
 from understudy.study import journal
@@ -155,11 +154,15 @@ def _samples(ground: Ground) -> Samples:
 
 @lru_cache(maxsize=2)
 def _pool(ground: Ground, rate: str) -> Pool:
-    samples = _samples(ground)
+    """The pool at a rate of events as the champion sees it, worked out once."""
+    samples, window_s = _samples(ground), ground.design.window_s
     there = {drive.id for drive in samples.drives}
-    base: Ints = of_drives(samples, _present(plan.base(ground.design), there))
-    drives = _present(plan.pool(ground.design, rate), there)
-    return look(Lake(ground.root), samples, drives, base, _champion(ground), ground.design.window_s)
+    drives, base = (_present(asked, there) for asked in (plan.pool(ground.design, rate), plan.base(ground.design)))
+    name = digest([ground.dataset, ground.start, window_s, drives, base, code_version(["understudy.study.pool"])])
+    path = ground.root / "study" / f"pool-{name}.npz"
+    if not path.is_file():
+        look(Lake(ground.root), samples, drives, of_drives(samples, base), _champion(ground), window_s).save(path)
+    return Pool.read(path)
 
 
 @lru_cache(maxsize=1)
