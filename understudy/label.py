@@ -19,8 +19,6 @@ from understudy.labelers.kept import LABELS, table
 from understudy.records import NS, Drive, Ints
 from understudy.store import Lake, Part, code_version
 
-_BATCH = 256  # instants labelled at once
-
 
 @dataclass(frozen=True)
 class Labels:
@@ -34,11 +32,8 @@ class Labels:
 def label(drive: Drive, labelers: Mapping[str, Labeler], every_s: float = 0.5) -> tuple[Ints, dict[str, Label]]:
     """The instants that get labels, and the labels of those labelers that the drive has enough for."""
     instants = spaced(drive.t_ns, every_s)
-    cuts = [instants[start : start + _BATCH] for start in range(0, len(instants), _BATCH)]
     found = {
-        name: Label(np.concatenate([labeler.label(drive, cut).value for cut in cuts]))
-        for name, labeler in labelers.items()
-        if not drive.lacks(labeler.needs)
+        name: labeler.label(drive, instants) for name, labeler in labelers.items() if not drive.lacks(labeler.needs)
     }
     return instants, found
 
