@@ -70,8 +70,13 @@ def _turn(
     if "begin" in diary.done:  # it goes on as it was begun
         told = diary.done["begin"]
         preset, seed = msgspec.convert(told["preset"], Preset), int(told["seed"])
+    world = world or world_of(lake)
+    if "begin" not in diary.done and world == "none" and not steps.new_drives(lake, diary.number):
+        raise NothingNew(
+            f"turn {diary.number}: no drive is new since the turn before, and there is no city to drive in"
+        )
     turn = steps.Turn(lake, diary, preset, seed, processes, on_verdict)
-    _do(turn, "begin", lambda _: steps.begin(turn, world or world_of(lake)))
+    _do(turn, "begin", lambda _: steps.begin(turn, world))
     steps.assert_nothing_leaks(turn)
     for name, step in ORDER.items():
         _do(turn, name, lambda tell, step=step: step(turn, tell))  # type: ignore[misc]

@@ -150,20 +150,25 @@ def drive_fleet(turn: Turn, tell: Tell) -> Mapping[str, Any]:
             for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, told["campaign"]["events"])
         ]
         lost = _drive(turn, plan, tell)
-    taken = {
-        drive
-        for number, done in turns(turn.lake).items()
-        for step in ("fleet", "wheel")
-        if number < turn.number
-        for drive in done.get(step, {}).get("drives", ())
-    }
-    found = [drive for drive in turn.lake.drives() if drive["id"] not in taken]
+    found = new_drives(turn.lake, turn.number)
     if not found:
         raise DataError(f"the fleet brought no drive; {next(iter(lost.values()), 'the lake has none')}")
     km, hours = sum(drive["km"] for drive in found), sum(drive["seconds"] for drive in found) / 3600
     tell(said=f"{len(found)} drives, {km:.1f} km" + (f", {len(lost)} lost" if lost else ""))
     sides = {drive["id"]: side_of(drive["places"]) for drive in found}
     return {"drives": sorted(sides), "sides": sides, "km": km, "hours": hours, "lost": lost}
+
+
+def new_drives(lake: Lake, number: int) -> list[dict[str, Any]]:
+    """The drives of a lake that no turn before this one has taken up."""
+    taken = {
+        drive
+        for before, done in turns(lake).items()
+        for step in ("fleet", "wheel")
+        if before < number
+        for drive in done.get(step, {}).get("drives", ())
+    }
+    return [drive for drive in lake.drives() if drive["id"] not in taken]
 
 
 def _drive(turn: Turn, plan: list[fleet.Tour], tell: Tell) -> dict[str, str]:
@@ -454,10 +459,7 @@ def judge_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         raise Impossible("there is no candidate")
     gate = turn.preset.gate
     if turn.came_to("begin")["world"] != "city":
-        raise Impossible(
-            "there is no world that shows pictures: recorded drives alone prove nothing in closed loop; "
-            "`understudy gate` and `understudy promote --why` are yours"
-        )
+        gate = replace(gate, suites=())  # a replay shows no pictures: what is left is the regression suite
     specs = turn.spec(turn.champion), turn.spec(made["candidate"])
     verdict = judge(
         turn.lake,
@@ -471,7 +473,8 @@ def judge_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         turn.on_verdict(verdict)
     text = report.as_json(verdict)
     id = turn.registry.record(text, dict(zip((verdict.champion, verdict.candidate), specs, strict=True)))
-    tell(said=f"{verdict.outcome} after {verdict.routes} pairs of routes: {verdict.reasons[0].text}")
+    driven = f"{verdict.routes} pairs of routes" if gate.suites else f"{len(verdict.clips)} clips and no closed loop"
+    tell(said=f"{verdict.outcome} after {driven}: {verdict.reasons[0].text}")
     return {"verdict": id, **judged(verdict)}
 
 

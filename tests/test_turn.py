@@ -1,0 +1,266 @@
+"""The turn: a tiny one from end to end, killed, repeated, broken; and in closed form what it decides."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import steady_turn
+from tests.learning import sample_lake
+from tests.small_lake import read_in
+from tests.turning import TINY, end_state, killed
+from understudy.errors import DataError, SettingsError, UnderstudyError, UnknownName
+from understudy.gate.entrants import entrant
+from understudy.mine.settings import WEIGHTS
+from understudy.records import Clip
+from understudy.registry import Registry
+from understudy.store import Lake
+from understudy.turn.apart import Side, assert_apart
+from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
+from understudy.turn.chance import by_chance
+from understudy.turn.diary import STEPS, Diary, diary_file, times, turns
+from understudy.turn.preset import EVENING, PRESETS, preset, with_budget
+from understudy.turn.run import NothingNew, run, world_of
+from understudy.turn.share import share
+from understudy.turn.steps import keep_clips, used_for_training
+from understudy.turn.summary import Goal, line
+from understudy.turn.towns import fleet_of, side_of
+from understudy.web import turn as page
+from understudy.worlds import towns
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake after one tiny turn in the city, made in a process of its own: as many threads, the same sums."""
+    root = tmp_path_factory.mktemp("turn") / "lake"
+    killed(root, 600)
+    return Lake(root)
+
+
+def files(root: Path) -> dict[str, int]:
+    return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+
+def clip(drive: str, place: str, side: str = "train") -> Clip:
+    return Clip(f"clip:{drive}", drive, 0, 4_000_000_000, (), place, side)
+
+
+# One turn -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_turn_goes_through_all_its_steps_and_says_what_it_came_to(turned: Lake) -> None:
+    done = turns(turned)[1]
+    assert tuple(sorted(done, key=STEPS.index)) == STEPS
+    row = done["report"]
+    assert row["drives"] == 2 and row["clips"] and row["steps"] == TINY.steps and row["routes"] == 2
+    assert done["train"]["start"] == done["bootstrap"]["training"]["model"]
+    assert row["outcome"] in ("promote", "refuse", "undecided") and line(row).startswith("turn 1: 2 drives")
+    champion = Registry(turned.root).reigns()[-1].model
+    assert (champion == done["export"]["candidate"]) == (row["outcome"] == "promote")
+
+
+def test_a_candidates_card_says_where_it_learned_and_from_whom(turned: Lake) -> None:
+    done = turns(turned)[1]
+    card = Registry(turned.root).model(done["export"]["candidate"]).card
+    assert card["data"]["places"] == done["dataset"]["places"] and card["parents"] == [done["bootstrap"]["champion"]]
+
+
+def test_the_same_turn_again_writes_nothing(turned: Lake) -> None:
+    before = files(turned.root)
+    again = run(turned, 1, TINY)
+    assert files(turned.root) == before and again == [turns(turned)[1]["report"]]
+
+
+def test_killed_at_random_moments_a_turn_ends_as_if_undisturbed(turned: Lake, tmp_path: Path) -> None:
+    for after_s in (7.0, 11.0):
+        killed(tmp_path / "lake", after_s)
+    killed(tmp_path / "lake", 600)
+    assert end_state(tmp_path / "lake") == end_state(turned.root)
+
+
+def test_the_page_tells_the_turn_and_runs_nothing(turned: Lake) -> None:
+    text = page.write(turned, 1).read_text(encoding="utf-8")
+    assert "<script" not in text and "http" not in text.replace("http-equiv", "")
+    assert "What to collect next" in text and turns(turned)[1]["promote"]["name"] in text
+    with pytest.raises(UnknownName):
+        page.write(turned, 2)
+
+
+def test_the_diary_is_told_as_it_goes(turned: Lake) -> None:
+    spent = times(turned.root, 1)
+    assert set(spent) >= {"fleet", "train", "gate"} and all(value >= 0 for value in spent.values())
+    assert diary_file(turned.root, 1).read_text(encoding="utf-8").count('"state": "begun"') == len(STEPS)
+
+
+# A lake of one's own --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recorded drives of one's own, and a champion that is a rule."""
+    lake = sample_lake(tmp_path_factory.mktemp("logs"))
+    registry = Registry(lake.root)
+    registry.add("lane_follow", entrant("lane_follow").hash, "lane_follow")
+    registry.promote("lane_follow", "to begin with")
+    return lake.root
+
+
+@pytest.fixture
+def logs(recorded: Path, tmp_path: Path) -> Lake:
+    torch.set_num_threads(1)
+    return Lake(shutil.copytree(recorded, tmp_path / "lake"))
+
+
+def test_without_a_city_a_turn_does_what_it_can_and_says_what_it_could_not(logs: Lake) -> None:
+    assert world_of(logs) == "none"
+    row = run(logs, 1, TINY)[0]
+    assert row["drives"] == 5 and row["events"] > 0 and row["steps"] == TINY.steps
+    assert row["outcome"] == "undecided" and row["routes"] == 0
+    assert row["skipped"].keys() == {"bootstrap", "wheel"}
+    assert Registry(logs.root).spec("champion") == "lane_follow"
+    assert page.write(logs, 1).is_file()
+    before = files(logs.root)
+    with pytest.raises(NothingNew, match="no drive is new"):
+        run(logs, 2, TINY)
+    assert files(logs.root) == before
+
+
+def test_a_training_that_diverges_ends_the_turn_and_the_champion_stays(logs: Lake) -> None:
+    with pytest.raises(UnderstudyError, match=r"turn 1 stopped at train: training diverged.*champion: lane_follow"):
+        run(logs, 1, replace(TINY, lr=1e30))
+    assert Registry(logs.root).spec("champion") == "lane_follow" and "train" not in turns(logs)[1]
+    assert '"failed"' in diary_file(logs.root, 1).read_text(encoding="utf-8")
+
+
+def test_a_lake_that_cannot_be_written_ends_the_turn_in_one_line(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    read_in(lake, [replace(steady_turn(), id="a")])
+    (lake.root / "runs" / "shadow").write_text("in the way, as a full disk would be")
+    with pytest.raises(UnderstudyError, match=r"turn 1 stopped at .*champion: "):
+        run(lake, 1, TINY)
+
+
+# Apart ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_planted_leak_stops_the_turn_before_anything_is_driven(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    gate_town = towns.towns_of("gate", count=1)[0]
+    keep_clips(lake, "planted", [clip("city/grid:1/r1/everyday/clear/none/77", gate_town)])
+    with pytest.raises(DataError, match=f"train and gate share 1 places, '{gate_town}'"):
+        run(lake, 1, TINY)
+    assert not (lake.root / "recordings").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "side"),
+    [
+        ("places", Side().with_places(["here"])),
+        ("drives", Side().with_clips([clip("a-log", "elsewhere")])),
+        ("seeds", Side().with_scenarios(["scenario:city/organic:9/r1/everyday/clear/none/7"])),
+    ],
+)
+def test_sides_may_share_nothing(what: str, side: Side) -> None:
+    other = Side(frozenset({"here"}), frozenset({"a-log"}), frozenset({7}))
+    with pytest.raises(DataError, match=f"train and gate share 1 {what}"):
+        assert_apart({"train": side, "regression": Side(), "gate": other})
+    assert_apart({"train": side, "regression": Side()})
+
+
+def test_every_turn_of_every_seed_has_traffic_of_its_own() -> None:
+    seeds = [
+        tour.scenario.seed
+        for seed in range(3)
+        for number in range(1, 4)
+        for kind in ("train", "regression", "wheel")
+        for tour in fleet_of(kind, EVENING, number, seed)
+    ]
+    assert len(set(seeds)) == len(seeds) and min(seeds) > 1000  # the gate's begin at 0
+
+
+def test_a_turn_drives_where_its_side_allows() -> None:
+    for kind, side in (("train", "train"), ("regression", "regression"), ("wheel", "train")):
+        assert {towns.side(tour.scenario.town) for tour in fleet_of(kind, EVENING, 2, 0)} == {side}
+    sent = fleet_of("train", EVENING, 1, 0, ["cut_in"])
+    assert [tour.scenario.event for tour in sent][:2] == ["cut_in", "tail"]
+
+
+def test_the_side_of_a_drive_is_that_of_its_town() -> None:
+    train, regression, gate = (towns.towns_of(side, count=1)[0] for side in towns.SIDES)
+    assert [side_of([town]) for town in (train, regression, gate)] == ["train", "regression", "regression"]
+    assert side_of(["miami:3:4"]) == side_of([train, "miami:3:4"]) == side_of([]) == ""
+
+
+def test_a_drive_that_regression_has_a_clip_of_is_not_learned_from() -> None:
+    clips = [clip("a", "x"), clip("b", "y"), clip("b", "z", "regression")]
+    assert [one.drive for one in used_for_training(clips)] == ["a"]
+
+
+# Chance, campaigns, goals ---------------------------------------------------------------------------------------------
+
+
+def test_clips_by_chance_are_the_same_again_and_never_overlap(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    read_in(lake, [replace(steady_turn(seconds=40.0), id=name) for name in "ab"])
+    chosen = by_chance(share(lake, "ab"), 32.0, "x", {"a": "train", "b": "regression"})
+    assert len(chosen) == 4 and chosen == by_chance(share(lake, "ab"), 32.0, "x", {"a": "train", "b": "regression"})
+    assert len({(one.drive, one.start_ns) for one in chosen}) == 4 and all(one.seconds == 8.0 for one in chosen)
+    assert {one.drive: one.side for one in chosen}.items() <= {"a": "train", "b": "regression"}.items()
+    assert chosen != by_chance(share(lake, "ab"), 32.0, "y", {})
+
+
+def test_a_share_of_a_lake_lists_fewer_drives_and_reads_all(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    read_in(lake, [replace(steady_turn(), id=name) for name in "ab"])
+    assert [drive["id"] for drive in share(lake, ["b"]).drives()] == ["b"] and share(lake, ["b"]).drive("a").id == "a"
+
+
+def test_a_campaign_sends_cars_after_what_was_lost_and_hears_those_who_catch_it() -> None:
+    brought = [Brought("cut_in", 3, 30.0, 1), Brought("hard_brake", 1, 10.0, 0), Brought("swerve", 40, 480.0, 2)]
+    catches = {"cut_in": ("cut_in",), "debris": ("hard_brake",), "jaywalker": ("hard_brake",)}
+    found = campaign({"cut_in": 0.5, "debris": 0.9, "jaywalker": 0.1}, brought, catches, kept=["debris"])
+    assert found.events == ("cut_in",)  # debris is kept for judging, the jaywalker cost little
+    assert found.weights["cut_in"] == 1.5 and "hard_brake" not in found.weights
+    assert found.weights["swerve"] == pytest.approx(NOISY / 480)
+    assert found.weights.items() >= FIRST.weights.items()
+    assert "Cut in cost 50 %" in found.words[0] and "swerve (480)" in found.words[-1]
+
+
+def test_a_campaign_never_says_where() -> None:
+    found = campaign({"cut_in": 1.0}, [], {}, [])
+    assert "scenario" not in " ".join(found.words) and found.weights == FIRST.weights
+    assert all(value <= 4 * WEIGHTS.get(name, 1.0) for name, value in found.weights.items())
+
+
+@pytest.mark.parametrize(("text", "value", "reached"), [("score>=0.9", 0.9, True), ("score > 0.9", 0.9, False)])
+def test_a_goal_is_a_measure_a_sign_and_a_number(text: str, value: float, reached: bool) -> None:
+    assert Goal.parse(text).reached({"champion_after": {"score": value}}) is reached
+    assert not Goal.parse(text).reached({"champion_after": {"score": None}})
+    assert not Goal.parse(text).reached({"champion_after": {"score": math.nan}})
+
+
+def test_a_goal_that_is_none_is_told_what_one_is() -> None:
+    with pytest.raises(UnderstudyError, match=r"as in score>=0.9"):
+        Goal.parse("speed>=3")
+
+
+def test_presets_are_known_by_name_and_take_another_budget() -> None:
+    assert [preset(name) for name in PRESETS] == list(PRESETS.values())
+    assert with_budget(EVENING, "90s").budget_s == 90.0
+    with pytest.raises(SettingsError, match="120s"):
+        with_budget(EVENING, "90")
+    with pytest.raises(UnknownName, match="did you mean 'evening'"):
+        preset("evning")
+
+
+def test_a_step_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:
+    heard: list[str] = []
+    diary = Diary(Lake(tmp_path), 1, lambda told: heard.append(told["state"]))
+    with pytest.raises(OSError, match="No space"), diary.telling("mine"):
+        raise OSError(28, "No space left on device")
+    assert heard == ["begun", "failed"] and times(tmp_path, 1) == {}
