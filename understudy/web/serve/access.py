@@ -63,7 +63,9 @@ class Access:
 
     def enter(self, token: str) -> str | None:
         """The cookie that a token is exchanged for; None for one that is forged, used or too old."""
-        found = next((known for known in self.invitations if secrets.compare_digest(known, token)), None)
+        found = next(
+            (known for known in self.invitations if secrets.compare_digest(known.encode(), token.encode())), None
+        )
         if found is None or self.invitations.pop(found) < time.monotonic():
             return None
         cookie = secrets.token_urlsafe(32)

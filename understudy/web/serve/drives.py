@@ -18,17 +18,11 @@ from understudy.web.serve.pages import page
 PAGE = 50  # rows of a table
 MOST_PAGES = 100_000
 TRACKS = 10_000  # drawn on one map
-ORDERS = {
-    "id": "id",
-    "place": "place, id",
-    "weather": "weather, id",
-    "day": "start_ns, id",
-    "seconds": "seconds, id",
-    "km": "km, id",
-    "cameras": "cameras, id",
-    "objects": "objects, id",
+ORDERS: dict[str, tuple[str, ...]] = {
+    name: (name, "id") for name in ("place", "weather", "seconds", "km", "cameras", "objects")
 }
-EVENT_ORDERS = {"strength": "strength, events.id", "score": "score, events.id", "drive": "drive, events.start_ns"}
+ORDERS |= {"id": ("id",), "day": ("start_ns", "id")}
+EVENT_ORDERS = {"strength": ("strength", "id"), "score": ("score", "id"), "drive": ("drive", "start_ns")}
 
 router = APIRouter()
 Word = Annotated[str, Query(max_length=200)]
@@ -76,15 +70,12 @@ def start(request: Request, console: Annotated[Console, Depends(console_of)]) ->
 
     index = console.index
     totals = index.one("SELECT count(*) AS drives, sum(seconds) AS seconds, sum(km) AS km FROM drives")
-    yields = index.rows(
-        "SELECT trigger, count(*) AS found, count(DISTINCT drive) AS drives FROM events "
-        "GROUP BY trigger ORDER BY found DESC, trigger"
-    )
+    yields = index.rows("SELECT trigger, found, drives FROM yields ORDER BY found DESC, trigger")
     clips = index.rows("SELECT trigger, count(*) AS kept FROM clips GROUP BY trigger")
     worst = index.rows(
         "SELECT events.*, (events.start_ns - drives.start_ns) / 1e9 AS from_s, "
         "(end_ns - drives.start_ns) / 1e9 AS to_s FROM events JOIN drives ON drives.id = drive "
-        "ORDER BY strength DESC, events.id LIMIT 8"
+        "ORDER BY strength DESC, events.id DESC LIMIT 8"
     )
     return page(
         request,
@@ -118,8 +109,7 @@ def drives(
     where = _where_drives(q, source, place, weather, since, until)
     if order not in ORDERS:
         raise UnknownName("order", order, ORDERS)
-    direction = "DESC" if down else "ASC"
-    by = ORDERS[order].replace(",", f" {direction},", 1) if "," in ORDERS[order] else f"{ORDERS[order]} {direction}"
+    by = ", ".join(f"{column} {'DESC' if down else 'ASC'}" for column in ORDERS[order])
     index = console.index
     found = index.one(
         f"SELECT count(*) AS drives, sum(seconds) AS seconds, sum(km) AS km FROM drives WHERE {where.sql}", where.values
@@ -132,7 +122,7 @@ def drives(
         (*where.values, (at - 1) * PAGE),
     )
     frames = index.rows(
-        f"SELECT frame, count(*) AS drives FROM drives WHERE length(track) > 0 AND frame != '' AND {where.sql} "
+        f"SELECT frame, count(*) AS drives FROM drives WHERE tracked AND frame != '' AND {where.sql} "
         "GROUP BY frame ORDER BY drives DESC, frame LIMIT 200",
         where.values,
     )
@@ -169,7 +159,7 @@ def tracks(
     x, y of all points as float32."""
     where = _where_drives(q, source, place, weather, since, until)
     rows = console.index.rows(
-        "SELECT id, track FROM drives WHERE frame = ? AND length(track) > 0 "
+        "SELECT id, track FROM drives JOIN tracks USING (id) WHERE frame = ? "
         f"AND {where.sql} ORDER BY id LIMIT {TRACKS}",
         (frame, *where.values),
     )
@@ -200,7 +190,7 @@ def events(
             "events.place LIKE ? ESCAPE '\\'": like(place),
         }
     )
-    by = EVENT_ORDERS[order].replace(",", f" {'DESC' if down else 'ASC'},")
+    by = ", ".join(f"{column} {'DESC' if down else 'ASC'}" for column in EVENT_ORDERS[order])
     count = console.index.count(f"SELECT count(*) FROM events WHERE {where.sql}", where.values)
     rows = console.index.rows(
         f"SELECT * FROM events WHERE {where.sql} ORDER BY {by} LIMIT {PAGE} OFFSET ?",
@@ -226,9 +216,7 @@ def events(
         down=down,
         at=at,
         last=max(1, -(-count // PAGE)),
-        triggers=console.index.rows(
-            "SELECT trigger, count(*) AS found FROM events GROUP BY trigger ORDER BY found DESC, trigger"
-        ),
+        triggers=console.index.rows("SELECT trigger, found FROM yields ORDER BY found DESC, trigger"),
     )
 
 

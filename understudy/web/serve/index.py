@@ -7,49 +7,62 @@ deleted at any time (`console.db` in the lake), and is only as old as the last `
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
-from understudy.errors import UnderstudyError
+from understudy.errors import DataError
 from understudy.geometry import arc_length, resample
 from understudy.records import Floats
 from understudy.store import Entry, Lake
 from understudy.store.catalog import manifests
+from understudy.store.packs import Span, packed, table_file
 from understudy.store.runs import blob_file
-from understudy.store.tables import numpy_of, read_part
+from understudy.store.tables import numpy_of, read_span
 
-VERSION = 1  # of SCHEMA
+VERSION = 3  # of SCHEMA
 TRACK_POINTS = 32  # of a drive's track on the map
 _BATCH = 200  # parts taken up in one transaction
+TABLES = {  # what is wanted of which table, by kind of part
+    "drive": ("instants", ("x", "y")),
+    "events": ("events", ("id", "drive", "start_ns", "end_ns", "trigger", "score", "place")),
+    "clips": ("clips", ("id", "drive", "start_ns", "end_ns", "place", "side", "events")),
+}
 _EPOCH_NS = 10**17  # a stamp below it tells no date: 1973
 SCHEMA = """
 CREATE TABLE parts (part TEXT PRIMARY KEY, drive TEXT, kind TEXT) WITHOUT ROWID;
 CREATE TABLE drives (id TEXT PRIMARY KEY, part TEXT, reader TEXT, seconds REAL, km REAL, start_ns INTEGER,
     rate_hz REAL, cameras INTEGER, objects INTEGER, lanes INTEGER, gaps INTEGER, place TEXT, weather TEXT, frame TEXT,
-    day TEXT, track BLOB);
-CREATE INDEX drives_by_frame ON drives (frame);
+    day TEXT, tracked INTEGER);
+CREATE TABLE tracks (id TEXT PRIMARY KEY, part TEXT, track BLOB);
 CREATE TABLE events (id TEXT, drive TEXT, start_ns INTEGER, end_ns INTEGER, trigger TEXT, score REAL, place TEXT,
     part TEXT, strength REAL);
 CREATE INDEX events_by_id ON events (id);
 CREATE INDEX events_by_drive ON events (drive, start_ns);
 CREATE INDEX events_by_trigger ON events (trigger, score);
+CREATE INDEX events_by_rank ON events (trigger, strength, id);
 CREATE INDEX events_by_strength ON events (strength, id);
 CREATE INDEX events_by_part ON events (part);
+CREATE TABLE yields (trigger TEXT PRIMARY KEY, found INTEGER, drives INTEGER);
 CREATE TABLE clips (turn INTEGER, id TEXT, drive TEXT, start_ns INTEGER, end_ns INTEGER, place TEXT, side TEXT,
     trigger TEXT, events TEXT, part TEXT);
 CREATE INDEX clips_by_id ON clips (id);
 CREATE INDEX clips_by_drive ON clips (drive);
 CREATE INDEX clips_by_turn ON clips (turn);
 """
+
+
+Values = Sequence[Any] | Mapping[str, Any]
 
 
 class Index:
@@ -61,29 +74,31 @@ class Index:
         self.todo = 0  # parts not taken up yet
         self._seen: dict[int, Path] | None = None
         self._refreshing = threading.Lock()
+        self._own_connection = threading.local()
+        self._opened: list[sqlite3.Connection] = []
         self._own: tempfile.TemporaryDirectory[str] | None = None
         self._path = self._place()
         self._prepare()
 
     def close(self) -> None:
+        for db in self._opened:
+            db.close()
         if self._own is not None:
             self._own.cleanup()
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, sql: str, values: Values = ()) -> list[dict[str, Any]]:
         """The answer to a question of ours; whatever a user gave is among `values`."""
-        with self._reading() as db:
-            cursor = db.execute(sql, values)
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+        cursor = self._reading.execute(sql, values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def one(self, sql: str, values: Sequence[Any] = ()) -> dict[str, Any] | None:
+    def one(self, sql: str, values: Values = ()) -> dict[str, Any] | None:
         """The first row of an answer."""
         return next(iter(self.rows(sql, values)), None)
 
-    def count(self, sql: str, values: Sequence[Any] = ()) -> int:
+    def count(self, sql: str, values: Values = ()) -> int:
         """An answer that is one number."""
-        with self._reading() as db:
-            return int(db.execute(sql, values).fetchone()[0])
+        return int(self._reading.execute(sql, values).fetchone()[0])
 
     def refresh(self) -> bool:
         """Take up what has come into view since, and forget what left; whether there was anything."""
@@ -109,10 +124,14 @@ class Index:
         self._own = tempfile.TemporaryDirectory(prefix="understudy-console-")
         return Path(self._own.name) / "console.db"
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=30)) as db:
-            yield db
+    @property
+    def _reading(self) -> sqlite3.Connection:
+        """The connection of this thread: what it has read before it need not read again."""
+        if not hasattr(self._own_connection, "db"):
+            self._own_connection.db = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
+            self._opened.append(self._own_connection.db)
+        db: sqlite3.Connection = self._own_connection.db
+        return db
 
     def _prepare(self) -> None:
         try:
@@ -136,11 +155,11 @@ class Index:
             self.todo = len(new)
             for start in range(0, len(gone), _BATCH):
                 _forget(db, sorted(gone)[start : start + _BATCH])
-            for start in range(0, len(new), _BATCH):
+            for batch in _batches(self.lake, new):
                 with db:
-                    for entry in new[start : start + _BATCH]:
-                        _take_up(db, self.lake, entry)
-                self.todo -= len(new[start : start + _BATCH])
+                    for entry, rows in batch:
+                        _take_up(db, self.lake, entry, rows)
+                self.todo -= len(batch)
                 self.version += 1
             if gone or new:
                 with db:
@@ -160,16 +179,48 @@ def _kind(entry: Entry) -> str:
 def _forget(db: sqlite3.Connection, parts: Sequence[str]) -> None:
     marks = ", ".join("?" * len(parts))
     with db:
-        for table in ("drives", "events", "clips", "parts"):
+        for table in ("drives", "tracks", "events", "clips", "parts"):
             db.execute(f"DELETE FROM {table} WHERE part IN ({marks})", parts)
 
 
-def _take_up(db: sqlite3.Connection, lake: Lake, entry: Entry) -> None:
-    db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (entry.part, entry.drive, _kind(entry)))
-    {"drive": _drive, "events": _events, "clips": _clips}[_kind(entry)](db, lake, entry)
+def _batches(lake: Lake, entries: Sequence[Entry]) -> Iterator[list[tuple[Entry, pa.Table | None]]]:
+    """Parts with what is wanted of their tables. Those that lie in one pack are read in one go, and not one by one."""
+    for kind, (table, columns) in TABLES.items():
+        places = packed(lake.root, table)
+        located: list[tuple[Span, Entry]] = []
+        for entry in entries:
+            if _kind(entry) == kind and table in entry.tables:
+                own = Span(table_file(lake.root, table, entry.part), 0, entry.tables[table])
+                located.append((places.get(entry.part, own), entry))
+        located.sort(key=lambda one: (str(one[0].path), one[0].start))
+        for start in range(0, len(located), _BATCH):
+            yield list(_read(located[start : start + _BATCH], columns))
+    bare = [entry for entry in entries if TABLES[_kind(entry)][0] not in entry.tables]
+    yield [(entry, None) for entry in bare]
 
 
-def _drive(db: sqlite3.Connection, lake: Lake, entry: Entry) -> None:
+def _read(located: Sequence[tuple[Span, Entry]], columns: Sequence[str]) -> Iterator[tuple[Entry, pa.Table | None]]:
+    for path, group in itertools.groupby(located, key=lambda one: one[0].path):
+        here = list(group)
+        first = here[0][0].start
+        try:
+            rows = read_span(Span(path, first, max(span.stop for span, _ in here)), columns)
+        except DataError:
+            rows = None  # what cannot be read has no track and no events here; who opens it is told
+        for span, entry in here:
+            yield entry, None if rows is None else rows.slice(span.start - first, span.stop - span.start)
+
+
+def _take_up(db: sqlite3.Connection, lake: Lake, entry: Entry, rows: pa.Table | None) -> None:
+    kind = _kind(entry)
+    db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (entry.part, entry.drive, kind))
+    if kind == "drive":
+        _drive(db, lake, entry, rows)
+    elif rows is not None:
+        {"events": _events, "clips": _clips}[kind](db, entry, rows)
+
+
+def _drive(db: sqlite3.Connection, lake: Lake, entry: Entry, rows: pa.Table | None) -> None:
     about = entry.about
     meta = msgspec.json.decode(blob_file(lake.root, entry.blobs["drive.json"]).read_bytes())
     facts = meta.get("facts") or {}
@@ -190,19 +241,17 @@ def _drive(db: sqlite3.Connection, lake: Lake, entry: Entry) -> None:
         "weather": str(facts.get("weather", "")),
         "frame": str(meta.get("frame") or facts.get("town") or ""),
         "day": str(np.datetime64(start_ns, "ns"))[:10] if start_ns > _EPOCH_NS else "",
-        "track": _track(lake, entry),
+        "tracked": bool(track := _track(rows)),
     }
     marks = ", ".join(f":{name}" for name in values)
     db.execute(f"INSERT OR REPLACE INTO drives ({', '.join(values)}) VALUES ({marks})", values)
+    if track:
+        db.execute("INSERT OR REPLACE INTO tracks VALUES (?, ?, ?)", (entry.drive, entry.part, track))
 
 
-def _track(lake: Lake, entry: Entry) -> bytes:
-    """Where the drive went, as TRACK_POINTS points x, y of float32 at equal distances; nothing without poses."""
-    try:
-        rows = read_part(lake.root, entry, "instants", ["x", "y"])
-    except UnderstudyError:
-        return b""
-    if rows.column_names != ["x", "y"]:
+def _track(rows: pa.Table | None) -> bytes:
+    """Where a drive went, as TRACK_POINTS points x, y of float32 at equal distances; nothing without poses."""
+    if rows is None or not {"x", "y"} <= set(rows.column_names):
         return b""
     line: Floats = np.stack([numpy_of(rows["x"]), numpy_of(rows["y"])], axis=-1)
     line = line[np.isfinite(line).all(axis=1)]
@@ -213,19 +262,17 @@ def _track(lake: Lake, entry: Entry) -> bytes:
     return np.asarray(even, "<f4").tobytes()
 
 
-def _events(db: sqlite3.Connection, lake: Lake, entry: Entry) -> None:
-    names = ["id", "drive", "start_ns", "end_ns", "trigger", "score", "place"]
-    rows = read_part(lake.root, entry, "events", names).to_pylist()
-    values = [(*(row.get(name) for name in names), entry.part) for row in rows]
+def _events(db: sqlite3.Connection, entry: Entry, rows: pa.Table) -> None:
+    names = TABLES["events"][1]
+    values = [(*(row.get(name) for name in names), entry.part) for row in rows.to_pylist()]
     db.executemany(f"INSERT INTO events ({', '.join(names)}, part) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
-def _clips(db: sqlite3.Connection, lake: Lake, entry: Entry) -> None:
-    rows = read_part(lake.root, entry, "clips").to_pylist()
+def _clips(db: sqlite3.Connection, entry: Entry, rows: pa.Table) -> None:
     values = [
         (turn, row["id"], row["drive"], row["start_ns"], row["end_ns"], row["place"], row["side"],
          msgspec.json.encode(row["events"]).decode(), entry.part)
-        for turn, row in enumerate(rows)
+        for turn, row in enumerate(rows.to_pylist())
     ]  # fmt: skip
     db.executemany(
         "INSERT INTO clips (turn, id, drive, start_ns, end_ns, place, side, events, part) "
@@ -246,3 +293,5 @@ def _rank(db: sqlite3.Connection) -> None:
         """UPDATE clips SET trigger = coalesce((SELECT events.trigger FROM json_each(clips.events) AS listed
         JOIN events ON events.id = listed.value ORDER BY events.strength DESC, events.trigger LIMIT 1), '')"""
     )
+    db.execute("DELETE FROM yields")
+    db.execute("INSERT INTO yields SELECT trigger, count(*), count(DISTINCT drive) FROM events GROUP BY trigger")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def _drive(request: Request, console: Console, id: str) -> HTMLResponse:
     events = console.index.rows(
         "SELECT *, (start_ns - :start) / 1e9 AS from_s, (end_ns - :start) / 1e9 AS to_s FROM events WHERE drive = :id "
         "ORDER BY start_ns LIMIT 500",
-        {"id": id, "start": facts["start_ns"]},  # type: ignore[arg-type]
+        {"id": id, "start": facts["start_ns"]},
     )
     clips = console.index.rows("SELECT * FROM clips WHERE drive = ? ORDER BY start_ns", (id,))
     drive = console.drive(id)
@@ -199,11 +200,18 @@ def _fired(console: Console, rows: Sequence[Mapping[str, Any]]) -> Iterator[Fire
             best[row["trigger"]] = row
     for row in sorted(best.values(), key=lambda row: (-(row["strength"] or 0), row["trigger"])):
         counted = console.index.one(
-            "SELECT count(*) AS of, sum(score > ?) + 1 AS rank FROM events WHERE trigger = ?",
-            (row["score"], row["trigger"]),
+            "SELECT (SELECT found FROM yields WHERE trigger = :trigger) AS of, "
+            "(SELECT count(*) FROM events WHERE trigger = :trigger AND score > :score) + 1 AS rank",
+            {"trigger": row["trigger"], "score": row["score"]},
         )
         assert counted is not None
-        yield Fired(row["trigger"], row["score"], counted["rank"], counted["of"], says(row["trigger"], {}))
+        yield Fired(row["trigger"], row["score"], counted["rank"], counted["of"], told(row["trigger"]))
+
+
+@cache
+def told(trigger: str) -> str:
+    """What a trigger says of itself."""
+    return says(trigger, {})
 
 
 def stretch_of(console: Console, named: Identifier) -> tuple[str, float, float | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import uvicorn
 
@@ -41,7 +42,8 @@ def serve(
         shown = next(iter(names), None) or ("127.0.0.1" if host in LOOPBACK else host)
         access.tell = lambda token: on_ready(f"http://{_bracketed(shown)}:{port}/enter?token={token}")
         access.tell(access.invite())
-        uvicorn.Server(config).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 def _bracketed(host: str) -> str:
@@ -50,10 +52,12 @@ def _bracketed(host: str) -> str:
 
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # Told to be TCP, it is told by asyncio not to wait for more to send: an answer would take 40 ms longer.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # whoever comes before the server is up waits
     except (OSError, OverflowError) as error:
         listening.close()
         raise UnderstudyError(f"listening on {host}, port {port}: {error}; --port 0 takes any that is free") from error

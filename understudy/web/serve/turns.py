@@ -213,7 +213,9 @@ def resume(console: Annotated[Console, Depends(console_of)]) -> Response:
     """Go on with the turn that is not over, or begin the next one."""
     if running_of(console):
         raise UnderstudyError("a turn is under way already")
-    command = [sys.executable, "-m", "understudy", "turn", "--lake", str(console.lake.root)]
+    main = "from understudy.cli import main; main()"
+    count = max((one.number for one in turns_of(console) if one.over), default=0) + 1
+    command = [sys.executable, "-c", main, "turn", "--turns", str(count), "--lake", str(console.lake.root)]
     log = console.lake.root / "turns" / "console.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as told:
