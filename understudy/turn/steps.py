@@ -32,6 +32,7 @@ from understudy.policies import named
 from understudy.records import Clip, Driver
 from understudy.registry import Registry
 from understudy.store import Lake, digest
+from understudy.store.reviews import heeded, standing
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.campaign import FIRST, Brought, campaign
 from understudy.turn.chance import by_chance
@@ -113,7 +114,7 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
 def assert_nothing_leaks(turn: Turn) -> None:
     """Raise DataError where train, regression and gate share a drive, a place or a seed."""
     told = turn.came_to("begin")
-    clips = mine.read_clips(turn.lake)
+    clips = clips_of(turn.lake)
     of = {"train": used_for_training(clips), "regression": [clip for clip in clips if clip.side == "regression"]}
     sides = {
         side: Side().with_clips(of[side]).with_scenarios(tour["scenario"] for tour in told["fleet"].get(side, ()))
@@ -127,6 +128,11 @@ def assert_nothing_leaks(turn: Turn) -> None:
         scenarios = [scenario for name in gate.suites for scenario in suite(name, gate.routes).scenarios]
         sides["gate"] = Side().with_scenarios(scenarios)
     assert_apart(sides)
+
+
+def clips_of(lake: Lake) -> list[Clip]:
+    """All clips of a lake, as their reviewers left them."""
+    return heeded(mine.read_clips(lake), standing(lake.root))
 
 
 def used_for_training(clips: Iterable[Clip]) -> list[Clip]:
@@ -184,9 +190,7 @@ def drive_champion(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     if turn.came_to("begin")["world"] != "city":
         raise Impossible("there is no city to drive in")
     spec = turn.spec(turn.champion)
-    plan = [
-        replace(tour, driver=spec) for tour in fleet_of("wheel", turn.preset, turn.number, turn.seed)
-    ]  # fmt: skip
+    plan = [replace(tour, driver=spec) for tour in fleet_of("wheel", turn.preset, turn.number, turn.seed)]
     if not plan:
         raise Impossible("the preset has no car for it")
     lost = _drive(turn, plan, tell)
@@ -349,11 +353,7 @@ def label_drives(turn: Turn, drives: list[str], tell: Tell) -> dict[str, Any]:
 
 def freeze_all(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     """All clips chosen for training so far: what is new, and what the champion has learned from already."""
-    clips = [
-        clip
-        for clip in used_for_training(mine.read_clips(turn.lake))
-    ]  # fmt: skip
-    return freeze(turn, clips, tell)
+    return freeze(turn, used_for_training(clips_of(turn.lake)), tell)
 
 
 def freeze(turn: Turn, clips: list[Clip], tell: Tell) -> dict[str, Any]:
@@ -412,6 +412,7 @@ def teach(turn: Turn, frozen: str, steps: int, start: str, tell: Tell) -> dict[s
         warmup=max(1, min(100, steps // 5)),
         seed=seed,
         start=start,
+        save_every_s=30.0,
     )
     found = train.run(turn.lake, frozen, settings, on_log)
     entry = next(entry for entry in turn.lake.entries(stage="train") if entry.part == found.name)
