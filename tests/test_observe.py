@@ -172,6 +172,14 @@ def test_a_path_that_crosses_itself_is_followed_in_its_own_order() -> None:
     assert np.all(np.diff(along) > 0)
 
 
+def test_a_ring_driven_three_times_begins_with_the_first_round() -> None:
+    angle = np.linspace(0, 6 * np.pi, 3000)
+    ring = 100 * np.stack([np.cos(angle), np.sin(angle)], -1)
+    rng = np.random.default_rng(0)
+    along = place_on(ring, ring + rng.normal(0, 0.1, ring.shape))
+    np.testing.assert_allclose(along, 100 * angle, atol=0.6)
+
+
 def test_unknown_positions_have_no_place_on_the_route() -> None:
     line = np.array([[0.0, 0], [100, 0]])
     along = place_on(line, np.array([[1.0, 0], [np.nan, np.nan], [3.0, 0]]))

@@ -253,6 +253,18 @@ def frenet(line: Floats, points: Floats) -> tuple[Floats, Floats, Floats]:
     )
 
 
+def first_pass(line: Floats, point: Floats, slack: float = 2.0) -> int:
+    """The index of a line's point (P, 2) that is nearest to `point` (2,) where the line first comes as near as that.
+
+    A line that comes by again (a ring driven twice) is as near later, give or take `slack` metres.
+    """
+    apart = np.hypot(*(line - point).T)
+    near = apart < apart.min() + slack
+    first = int(np.argmax(near))
+    left = near[first:].argmin() or len(near) - first
+    return first + int(np.argmin(apart[first : first + left]))
+
+
 # Bird's-eye view ------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from understudy.errors import DataError
-from understudy.geometry import frenet, interpolate, inverse, move, seen_from, wrap
+from understudy.geometry import first_pass, frenet, interpolate, inverse, move, seen_from, wrap
 from understudy.maps import Roads, RouteLine
 from understudy.records import (
     NS,
@@ -220,14 +220,14 @@ def place_on(line: Floats, points: Floats) -> Floats:
     out = np.full(len(points), np.nan)
     known = np.flatnonzero(np.isfinite(points[:, 0]))
     travelled = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points[known], axis=0).T))])
-    low, high = 0, len(line)
+    at = along[first_pass(line, points[known[0]])] if len(known) else 0.0
     for first in range(0, len(known), _CHUNK):
         chunk = known[first : first + _CHUNK]
+        goes = travelled[first + len(chunk) - 1] - travelled[max(first - 1, 0)]
+        low = min(max(int(np.searchsorted(along, at - 30.0)) - 1, 0), len(line) - 2)
+        high = int(np.searchsorted(along, at + goes + 60.0)) + 2
         out[chunk] = along[low] + frenet(line[low:high], points[chunk])[0]
-        last = first + len(chunk) - 1
-        after = travelled[min(last + _CHUNK, len(known) - 1)] - travelled[last]  # how far the next stretch goes
-        low = max(0, int(np.searchsorted(along, out[chunk[-1]] - 30.0)) - 1)
-        high = min(len(line), int(np.searchsorted(along, out[chunk[-1]] + after + 60.0)) + 2)
+        at = out[chunk[-1]]
     return out
 
 

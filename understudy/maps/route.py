@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from understudy.geometry import arc_length, resample
+from understudy.geometry import arc_length, first_pass, resample
 from understudy.records import Floats, Ints
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class RouteLine:
         near where the one before was."""
         along = np.full(len(points), np.nan)
         known = np.flatnonzero(np.isfinite(points[:, 0]))
-        along[known[:1]] = self.project(points[known[:1]])[0]
+        if len(known):
+            begins = self.s[[first_pass(self.points, points[known[0]])]]
+            along[known[:1]] = self.project(points[known[:1]], np.maximum(begins - 5.0, 0.0), 10.0)[0]
         for before, now in pairwise(known):
             reach = 5.0 + 2 * float(np.hypot(*(points[now] - points[before])))
             low = np.maximum(along[[before]] - reach, 0.0)
