@@ -216,7 +216,8 @@ class Reviews:
     # Sharing the queue ------------------------------------------------------------------------------------------------
 
     def lease(self, clips: Sequence[str], reviewer: str, count: int = 1, seconds: float = LEASE_S) -> list[str]:
-        """The first `count` of `clips` that nobody has reviewed or holds; they are the reviewer's own for a while."""
+        """The first `count` of `clips` that nobody has reviewed or holds; they, and no others, are the reviewer's own for
+        a while."""
         now = time.time()
         taken: list[str] = []
         with self._transaction():
@@ -228,6 +229,7 @@ class Reviews:
                     break
                 if clip not in done and held.get(clip, reviewer) == reviewer:
                     taken.append(clip)
+            self._db.execute("DELETE FROM leases WHERE reviewer = ?", (reviewer,))
             rows = [(clip, reviewer, now + seconds) for clip in taken]
             self._db.executemany("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", rows)
         return taken
