@@ -17,7 +17,7 @@ from understudy import __version__, plugins
 from understudy.errors import UnderstudyError, UnknownName
 from understudy.store import Lake
 from understudy.store.reviews import Conflict
-from understudy.web.serve import drives, export, media, moment, review, search, turns
+from understudy.web.serve import drives, export, media, moment, review, search, turns, verdicts
 from understudy.web.serve.access import Access, Door
 from understudy.web.serve.console import Console
 from understudy.web.serve.pages import STATIC, page
@@ -41,7 +41,7 @@ def make(lake: Lake, access: Access) -> Door:
         title="Understudy", version=__version__, docs_url=None, redoc_url=None, lifespan=running, redirect_slashes=False
     )
     app.state.console = console
-    for room in (drives, moment, media, review, turns, search, export):
+    for room in (drives, moment, media, review, turns, verdicts, search, export):
         app.include_router(room.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_exception_handler(UnderstudyError, _told)

@@ -34,6 +34,10 @@ class Console:
         self._drives: Kept = Kept(OPEN)
         self._moments: Kept = Kept(MOMENTS)
         self.process: subprocess.Popen[bytes] | None = None  # a turn that was begun here
+        self.film: subprocess.Popen[bytes] | None = None  # a film being made
+        self.filming: Path | None = None
+        self.export: threading.Thread | None = None  # an export being written
+        self.exported: dict[str, str] = {}  # what became of each, by its folder's name
         self.trouble = ""  # why the index is older than the lake
         self._stop = threading.Event()
         self._first = threading.Event()  # the index has been looked after once

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends
-from fastapi.responses import FileResponse, Response
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
-from understudy import recorder
-from understudy.errors import UnderstudyError
+from understudy import exporters, plugins, recorder
+from understudy.errors import UnderstudyError, UnknownName
 from understudy.identifiers import parse
 from understudy.records import NS, Array, Camera, Drive, Ints
+from understudy.store.files import digest
 from understudy.web.serve.console import Console, console_of
 from understudy.web.serve.moment import LONGEST_S, stretch_of
+from understudy.web.serve.pages import page
+
+GONE = ("drop", "wrong_trigger", "bad_label")  # verdicts after which a clip is not for others' trainers
 
 router = APIRouter()
 
@@ -41,6 +46,70 @@ def mcap(console: Annotated[Console, Depends(console_of)], identifier: str) -> R
         filename=name,
         background=BackgroundTask(folder.cleanup),
     )
+
+
+# Clips, in the formats of others --------------------------------------------------------------------------------------
+
+
+@router.get("/exports", response_class=HTMLResponse)
+def exports(request: Request, console: Annotated[Console, Depends(console_of)]) -> HTMLResponse:
+    """What was exported, and a form for more."""
+    folder = console.lake.root / "exports"
+    made = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    made = [name for name in made if not name.startswith(".")]
+    counts = console.said.counts()
+    return page(
+        request, "exports.html", kinds=plugins.names("exporter"), made=made, said=console.exported, folder=str(folder),
+        busy=_busy(console), clips=console.index.count("SELECT count(DISTINCT id) FROM clips"), counts=counts,
+    )  # fmt: skip
+
+
+@router.post("/exports")
+def export(
+    console: Annotated[Console, Depends(console_of)],
+    kind: Annotated[str, Form(max_length=40)],
+    which: Annotated[str, Form(max_length=4000)] = "kept",
+) -> Response:
+    """Write clips in another's format into a folder of the lake: `kept` (of what was not dropped), or identifiers."""
+    if kind not in plugins.names("exporter"):
+        raise UnknownName("exporter", kind, plugins.names("exporter"))
+    if _busy(console):
+        raise UnderstudyError("an export is being written; the next one when that is done")
+    moments = _kept(console) if which == "kept" else which.split()
+    for moment in moments:
+        parse(moment)
+    if not moments:
+        raise UnderstudyError("there is nothing to export: `understudy mine` keeps clips")
+    name = f"{kind}-{digest(moments)[:8]}"
+    console.exported[name] = f"{len(moments)} moments, being written"
+    console.export = threading.Thread(target=_export, args=(console, kind, moments, name), daemon=True)
+    console.export.start()
+    return RedirectResponse("/exports", 303)
+
+
+def _busy(console: Console) -> bool:
+    return console.export is not None and console.export.is_alive()
+
+
+def _kept(console: Console) -> list[str]:
+    """The clips that nobody wants gone."""
+    gone = {
+        one.clip for one in console.said.standing().values() if one.verdict in ("drop", "wrong_trigger", "bad_label")
+    }
+    rows = console.index.rows("SELECT DISTINCT id FROM clips ORDER BY id")
+    return [row["id"] for row in rows if row["id"] not in gone]
+
+
+def _export(console: Console, kind: str, moments: list[str], name: str) -> None:
+    try:
+        report = exporters.write(kind, console.lake, moments, console.lake.root / "exports" / name)
+        left = f", {len(report.skipped)} left out: {next(iter(report.skipped.values()))}" if report.skipped else ""
+        console.exported[name] = f"{len(report.made) + len(report.kept)} pieces{left}"
+    except UnderstudyError as error:
+        console.exported[name] = f"not written: {error}"
+
+
+# A moment -------------------------------------------------------------------------------------------------------------
 
 
 def stretch(drive: Drive, start_s: float, stop_s: float | None) -> Drive:

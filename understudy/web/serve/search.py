@@ -18,7 +18,7 @@ from understudy.web.serve.moment import stretch_of
 
 OFFERED = 8  # of each kind
 PAGES = {"start": "/", "drives": "/drives", "events": "/events", "review": "/review", "turns": "/turns",
-         "models": "/models"}  # fmt: skip
+         "models": "/models", "exports": "/exports"}  # fmt: skip
 
 router = APIRouter()
 

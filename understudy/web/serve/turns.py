@@ -20,7 +20,8 @@ from understudy.errors import UnderstudyError, UnknownName
 from understudy.registry import Registry
 from understudy.turn.diary import STEPS, diary_file, times, turns
 from understudy.web.serve.console import Console, console_of
-from understudy.web.serve.pages import page
+from understudy.web.serve.pages import alone, page
+from understudy.web.turn import curve, render
 
 TAIL = 64 * 1024  # bytes of a diary that are looked at for how it goes
 POLL_S = 0.5
@@ -118,7 +119,10 @@ def diary_tail(root: Path, number: int, begin: int | None = None) -> list[dict[s
 @router.get("/turns", response_class=HTMLResponse)
 def all_turns(request: Request, console: Annotated[Console, Depends(console_of)]) -> HTMLResponse:
     """The curve over turns, and each turn in a line."""
-    return page(request, "turns.html", turns=turns_of(console), running=running_of(console))
+    done = {number: steps["report"] for number, steps in turns(console.lake).items() if "report" in steps}
+    return page(
+        request, "turns.html", turns=turns_of(console), running=running_of(console), rows=done, dots=curve(done)
+    )  # fmt: skip
 
 
 @router.get("/turns/{number}", response_class=HTMLResponse)
@@ -130,6 +134,12 @@ def one_turn(
     if found is None:
         raise UnknownName("turn", str(number), ())
     return page(request, "turn.html", turn=found, running=running_of(console))
+
+
+@router.get("/turns/{number}/page", response_class=HTMLResponse)
+def whole(console: Annotated[Console, Depends(console_of)], number: Annotated[int, Named(ge=0, le=10**6)]) -> Response:
+    """The page that a turn writes when it is over."""
+    return alone(render(console.lake, number))
 
 
 @router.get("/models", response_class=HTMLResponse)

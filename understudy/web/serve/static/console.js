@@ -154,3 +154,7 @@ if (progress) {
   };
   lines.addEventListener("turn", () => { if (!progress.dataset.progress && !progress.textContent) return; });
 }
+
+// What is being made is looked after again -------------------------------------------------------------------------------
+const again = one("[data-again]");
+if (again) setTimeout(() => location.reload(), +again.dataset.again);
