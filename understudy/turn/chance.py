@@ -19,11 +19,7 @@ def by_chance(lake: Share, budget_s: float, identity: str, sides: Mapping[str, s
 
     `sides` are those of drives that are known; the side of others follows from the name of the place.
     """
-    slots = [
-        (listed["id"], start)
-        for listed in lake.drives()
-        for start in range(int(listed["seconds"] // SECONDS))
-    ]  # fmt: skip
+    slots = [(listed["id"], start) for listed in lake.drives() for start in range(int(listed["seconds"] // SECONDS))]
     order = sorted(slots, key=lambda slot: digest([identity, *slot]))
     return [_clip(lake, drive, slot, sides.get(drive, "")) for drive, slot in order[: int(budget_s // SECONDS)]]
 
