@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
+import av
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -151,7 +154,7 @@ def test_every_weather_and_every_event_gets_its_turn() -> None:
 def test_lights_are_red_when_the_car_gets_there() -> None:
     """The first of the suite: it stops, and has met one."""
     scenario = suites.suite("lights", 1).scenarios[0]
-    route = drive_route(Lake(Path("nowhere")), scenario, entrant("human"), 25.0)
+    route, _ = drive_route(Lake(Path("nowhere")), scenario, entrant("human"), 25.0)
     assert (route.reds, route.red_light) == (1, 0) and route.completion < 0.7
 
 
@@ -398,14 +401,15 @@ def clipped(lake: Lake) -> Lake:
 )
 def test_who_cannot_drive_loses_the_route_and_the_reason_is_told(lake: Lake, who: str, why: str) -> None:
     scenario = suites.suite("replay", 1, lake.drives()).scenarios[0]
-    found = drive_route(lake, scenario, entrant(f"tests.test_gate:{who}"), 10.0)
+    found, _ = drive_route(lake, scenario, entrant(f"tests.test_gate:{who}"), 10.0)
     assert found.trouble.startswith(why) and found.score == 0
 
 
 def test_who_takes_too_long_loses_too(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("understudy.gate.driving.PLAN_LIMIT_S", 0.01)
     scenario = suites.suite("replay", 1, lake.drives()).scenarios[0]
-    assert drive_route(lake, scenario, entrant("tests.test_gate:Slow"), 10.0).trouble.startswith("too slow: ")
+    route, _ = drive_route(lake, scenario, entrant("tests.test_gate:Slow"), 10.0)
+    assert route.trouble.startswith("too slow: ")
 
 
 def driven(lake: Lake, champion: str, candidate: str, **more: Any) -> tuple[Verdict, list[str]]:
@@ -556,3 +560,13 @@ def test_an_interval_lies_on_an_axis_symmetric_about_nothing() -> None:
 def test_the_page_of_a_verdict_lies_in_the_lake(clipped: Lake) -> None:
     verdict, _ = driven(clipped, "lane_follow", "tests.test_gate:Swerving")
     assert "fails" in page.write(clipped, verdict).read_text()
+
+
+def test_the_worst_routes_have_films_of_both(lake: Lake) -> None:
+    gate = Gate(suites=("replay",), routes=2, blocks=1)
+    verdict = run(lake, "lane_follow", "tests.test_gate:Swerving", gate)
+    text = page.write(lake, verdict).read_text()
+    films = [base64.b64decode(part.partition('"')[0]) for part in text.split("data:video/webm;base64,")[1:]]
+    assert len(films) == 2
+    with av.open(io.BytesIO(films[0])) as film:
+        assert sum(1 for _ in film.decode(video=0)) > 6 and film.streams.video[0].width == 512

@@ -13,6 +13,7 @@ from understudy.errors import DataError, PolicyError, UnderstudyError, UnknownNa
 from understudy.gate.entrants import Entrant
 from understudy.records import Observation, Plan
 from understudy.store import Lake
+from understudy.worlds.boxes import Boxes, boxes_of
 from understudy.worlds.city import City
 from understudy.worlds.outcome import Route, judged
 from understudy.worlds.replay import Replay
@@ -41,15 +42,16 @@ def world_of(scenario: Scenario, entrant: Entrant, lake: Lake) -> World:
     return Replay(lake.drive(scenario.town, cameras=False, truth=False), driver.needs, driver.history_s)
 
 
-def drive_route(lake: Lake, identifier: str, entrant: Entrant, seconds: float) -> Route:
-    """The route that an entrant drives in a scenario within a time limit, and what it is worth.
+def drive_route(lake: Lake, identifier: str, entrant: Entrant, seconds: float) -> tuple[Route, Boxes]:
+    """What the route is worth that an entrant drives in a scenario within a time limit; and what moved near it.
 
     Raises UnderstudyError where the world cannot begin the scenario: that is nobody's loss.
     """
     scenario = Scenario.parse(identifier)
     with closing(world_of(scenario, entrant, lake)) as world:
         trouble = drive_on(world, entrant, world.reset(scenario), seconds)
-        return judged(world.drive(), entrant.id, trouble)
+        drive = world.drive()
+        return judged(drive, entrant.id, trouble), boxes_of(drive)
 
 
 def drive_on(world: World, entrant: Entrant, seen: Observation, seconds: float) -> str:

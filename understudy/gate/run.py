@@ -32,6 +32,7 @@ from understudy.records import Clip
 from understudy.store import Lake, Part, Run, code_version
 from understudy.store.reviews import heeded, standing
 from understudy.store.tables import read_part
+from understudy.worlds.boxes import Boxes
 from understudy.worlds.outcome import COLUMNS, Route
 
 Told = Callable[[workers.Outcome, int], None]
@@ -234,7 +235,7 @@ def _drive_one(lake: Lake, item: tuple[Part, Entrant, str, float]) -> str:
     """Drive a route and keep it; what kept the world from beginning it, or nothing."""
     part, who, scenario, seconds = item
     try:
-        write_route(part, drive_route(lake, scenario, who, seconds))
+        write_route(part, *drive_route(lake, scenario, who, seconds))
     except UnderstudyError as error:
         return str(error)
     return ""
@@ -256,8 +257,21 @@ def _clip_of(item: tuple[Part, Entrant, Clip]) -> str:
 # Routes in the lake ---------------------------------------------------------------------------------------------------
 
 
-def write_route(part: Part, route: Route) -> None:
-    part.write({"routes": pa.Table.from_pylist([asdict(route)])})
+def write_route(part: Part, route: Route, boxes: Boxes | None = None) -> None:
+    tables = {"routes": pa.Table.from_pylist([asdict(route)])}
+    if boxes is not None:
+        told = {name: column.astype(np.int16 if name == "sort" else np.float32) for name, column in boxes.items()}
+        tables["scenes"] = pa.table(told)
+    part.write(tables)
+
+
+def read_boxes(lake: Lake, who: str, scenario: str) -> Boxes | None:
+    """What moved near an entrant in a scenario, of the newest run in which it drove there."""
+    subject = scenario.removeprefix("scenario:")
+    for entry in lake.entries(stage="gate", key=who, subject=subject, table="scenes"):
+        columns = read_part(lake.root, entry, "scenes")
+        return {name: columns[name].to_numpy() for name in columns.column_names}
+    return None
 
 
 def read_route(lake: Lake, part: Part) -> Route | None:

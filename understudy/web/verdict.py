@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,15 +15,19 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from understudy.gate.run import read_boxes
 from understudy.gate.verdict import Finding, Pairs, Verdict
 from understudy.geometry import move
 from understudy.records import Floats
 from understudy.store import Lake, digest
 from understudy.store.files import write_whole
 from understudy.web.draw import line, screen
+from understudy.worlds.film import FAST, side_by_side
 from understudy.worlds.outcome import Route
+from understudy.worlds.scenario import Scenario
+from understudy.worlds.towns import town
 
-WORST = 8
+WORST = 6
 _SIDE = 30.0  # m around the paths in a drawing
 
 MEASURES = {
@@ -61,29 +65,33 @@ class Worst:
     candidate: Route
     drawing: Markup
     box: str
+    film: str = ""  # base64, WebM: the champion on the left
 
 
 def write(lake: Lake, verdict: Verdict) -> Path:
     """Write the page into the lake, and say where it is."""
     name = f"verdict-{digest([verdict.champion_hash, verdict.candidate_hash, verdict.settings])[:12]}.html"
     path = lake.root / "pages" / name
-    write_whole(path, render(verdict).encode())
+    write_whole(path, render(verdict, lambda one: _film(lake, verdict, one.scenario)).encode())
     return path
 
 
-def render(verdict: Verdict) -> str:
-    """The whole page as one HTML text, without a script and without an address."""
+def render(verdict: Verdict, film: Callable[[Worst], bytes] = lambda _: b"") -> str:
+    """The whole page as one HTML text, without a script and without an address; `film` shows both on a route."""
     style = _own("page.css") + _own("verdict.css")
     rows = [(one, interval(one)) for one in (*verdict.evidence.findings, *verdict.evidence.guards)]
     changed = _changed(verdict.pairs)
+    lost = [one for one in changed if one.difference < 0][:WORST]
+    won = [one for one in reversed(changed) if one.difference > 0][:WORST]
     return str(
         _template().render(
             verdict=verdict,
             headline=HEADLINES[verdict.outcome],
             rows=rows,
             measures=MEASURES,
-            lost=[one for one in changed if one.difference < 0][:WORST],
-            won=[one for one in reversed(changed) if one.difference > 0][:WORST],
+            lost=[replace(one, film=base64.b64encode(film(one)).decode("ascii")) for one in lost],
+            won=[replace(one, film=base64.b64encode(film(one)).decode("ascii")) for one in won],
+            fast=FAST,
             kinds=by_event(verdict.pairs),
             km={side: _per_100_km(verdict.pairs, side) for side in ("champion", "candidate")},
             reds=sum(route.reds for one in verdict.pairs.values() for route in one.candidate),
@@ -91,6 +99,16 @@ def render(verdict: Verdict) -> str:
             style_hash=Markup(_hash(style)),
         )
     )
+
+
+def _film(lake: Lake, verdict: Verdict, scenario: str) -> bytes:
+    """Both in a scenario, side by side; empty where one of the two has left nothing to show."""
+    left, right = (read_boxes(lake, who, scenario) for who in (verdict.champion, verdict.candidate))
+    if left is None or right is None:
+        return b""
+    where = Scenario.parse(scenario)
+    known = lake.drive(where.town, cameras=False, truth=False).map if where.world == "replay" else town(where.town).map
+    return side_by_side(known, left, right)
 
 
 def interval(one: Finding) -> Interval | None:
