@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from dataclasses import replace
@@ -27,7 +28,7 @@ from understudy.turn.diary import STEPS, Diary, diary_file, times, turns
 from understudy.turn.preset import EVENING, PRESETS, preset, with_budget
 from understudy.turn.run import NothingNew, run, world_of
 from understudy.turn.share import share
-from understudy.turn.steps import keep_clips, used_for_training
+from understudy.turn.steps import Turn, keep_clips, promote, used_for_training
 from understudy.turn.summary import Goal, line
 from understudy.turn.towns import fleet_of, side_of
 from understudy.web import turn as page
@@ -143,6 +144,29 @@ def test_a_lake_that_cannot_be_written_ends_the_turn_in_one_line(tmp_path: Path)
     (lake.root / "runs" / "shadow").write_text("in the way, as a full disk would be")
     with pytest.raises(UnderstudyError, match=r"turn 1 stopped at .*champion: "):
         run(lake, 1, TINY)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "name"), [("refuse", "lane_follow"), ("undecided", "lane_follow"), ("promote", "constant_turn")]
+)
+def test_only_a_promotion_changes_the_champion(tmp_path: Path, outcome: str, name: str) -> None:
+    registry = Registry(tmp_path)
+    hashes = [registry.add(one, entrant(one).hash, one).hash for one in ("lane_follow", "constant_turn")]
+    registry.promote("lane_follow", "to begin with")
+    turn = Turn(Lake(tmp_path), Diary(Lake(tmp_path), 1), TINY, 0, 0)
+    turn.diary.done = {
+        "begin": {"champion": hashes[0]},
+        "bootstrap": {},
+        "export": {"candidate": hashes[1]},
+        "gate": {"outcome": outcome, "reasons": ["because"]},
+    }
+    if outcome == "promote":
+        told = {"champion": "lane_follow", "candidate": "constant_turn", "outcome": outcome, "clips": [], "reasons": []}
+        told |= {"champion_hash": hashes[0], "candidate_hash": hashes[1]}
+        registry.record(json.dumps(told).encode(), {"lane_follow": "lane_follow", "constant_turn": "constant_turn"})
+    for _ in range(2):  # killed after it, it is asked once more
+        assert promote(turn, lambda **_: None)["name"] == name
+    assert registry.spec("champion") == name and len(registry.reigns()) == (2 if outcome == "promote" else 1)
 
 
 # Apart ----------------------------------------------------------------------------------------------------------------

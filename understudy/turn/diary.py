@@ -131,6 +131,7 @@ def progress(tell: Callable[..., None]) -> Callable[[workers.Outcome, int], None
     def on_drive(outcome: workers.Outcome, of: int) -> None:
         nonlocal count
         count += 1
-        tell(done=count, of=of, what=outcome.name, **({"error": outcome.error} if outcome.error else {}))
+        trouble = {"error": outcome.error, "trace": outcome.trace} if outcome.error else {}
+        tell(done=count, of=of, what=outcome.name, **trouble)
 
     return on_drive
