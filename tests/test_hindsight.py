@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from tests.conftest import steady_turn
 from tests.test_labels import ALL, answer, by, red_light_drive, road_map, with_box
-from understudy import plugins
-from understudy.geometry import compose, constant_turn
+from understudy import label, plugins, sample
+from understudy.cli import main
+from understudy.geometry import Grid, compose, constant_turn, move, seen_from
+from understudy.labelers import UNKNOWN
+from understudy.labelers.agents import STEPS
+from understudy.labelers.agreement import ASKED, agreement
+from understudy.labelers.bev import CHANNELS
+from understudy.labelers.light import NONE
 from understudy.labelers.path import wrong
 from understudy.labelers.smooth import noise, smoothed
 from understudy.observe import driven
-from understudy.records import Drive, Driver, Floats, Truth
+from understudy.records import Array, Drive, Driver, Floats, Kind, Light, Objects, Truth
+from understudy.store import Lake
 
 RANDOM = np.random.default_rng(7)
 
@@ -133,3 +142,161 @@ def test_running_a_red_light_is_no_example() -> None:
     assert 6 < crosses < 15, "while it is red"
     found = answer("path", runs)
     assert not found.valid[np.abs(t - (crosses - 2)) < 1].any() and found.valid[t < crosses - 4.5].all()
+
+
+# Where traffic went ---------------------------------------------------------------------------------------------------
+
+
+def others(
+    drive: Drive, poses: Floats, speed: float = 8.0, kind: Kind = Kind.CAR, size: tuple[float, float] = (4, 2)
+) -> Drive:
+    """The drive with one more object at poses (T, 3); where they are nan it is not seen."""
+    there = np.isfinite(poses).all(axis=1)
+    rows = poses[there]
+    ones = np.ones(len(rows))
+    columns = {
+        "track": 1 * ones, "kind": int(kind) * ones, "x": rows[:, 0], "y": rows[:, 1], "yaw": rows[:, 2],
+        "length": size[0] * ones, "width": size[1] * ones,
+        "vx": speed * np.cos(rows[:, 2]), "vy": speed * np.sin(rows[:, 2]),
+    }  # fmt: skip
+    return replace(drive, objects=Objects(np.concatenate([[0], np.cumsum(there)]), columns))
+
+
+def road_of(drive: Drive, instant: int) -> Array:
+    found: Array = answer("bev", drive, np.array([instant])).value[0, CHANNELS.index("drivable")]
+    return found
+
+
+def test_without_a_map_the_road_is_where_the_car_drives_and_nothing_else_is_known() -> None:
+    drive = steady_turn(yaw_rate=0.0)
+    road, cells = road_of(drive, 100), Grid().centres()
+    assert (road[np.abs(cells[..., 1]) < 0.8] == 1).all(), "where it came from and where it goes"
+    assert (road[np.abs(cells[..., 1]) > 1.2] == UNKNOWN).all()
+    end = road_of(drive, 200)
+    assert (end[(np.abs(cells[..., 1]) < 0.8) & (cells[..., 0] > 4.2)] == UNKNOWN).all(), "nobody went further"
+
+
+def test_others_show_road_where_they_drive_and_only_there() -> None:
+    drive = steady_turn(speed=0.0, yaw_rate=0.0)
+    crossing = np.stack([np.full(201, 10.0), 8.0 * drive.t_s - 80.0, np.full(201, np.pi / 2)], axis=-1)
+    cells = Grid().centres()
+    road = road_of(others(drive, crossing), 100)
+    assert (road[np.abs(cells[..., 0] - 10) < 0.5] == 1).all() and (road[np.abs(cells[..., 0] - 10) > 1.2] != 1).all()
+    walking = road_of(others(drive, crossing, kind=Kind.PEDESTRIAN), 100)
+    unsized = road_of(others(drive, crossing, size=(np.nan, np.nan)), 100)
+    parked = road_of(others(drive, np.broadcast_to([10.0, 0.0, 0.0], (201, 3)), speed=0.0), 100)
+    assert (walking != 1).all() and (unsized != 1).all() and (parked != 1).all()
+
+
+def test_where_there_is_a_map_it_is_the_map_that_tells() -> None:
+    drive = replace(steady_turn(yaw_rate=0.0), map=road_map(np.array([(-50.0, -9), (60.0, -9), (60.0, 9), (-50.0, 9)])))
+    road, cells = road_of(drive, 50), move(drive.poses[50], Grid().centres())
+    assert (road[cells[..., 0] > 60.5] == UNKNOWN).all() and (
+        road[(cells[..., 0] < 59) & (np.abs(cells[..., 1]) > 2.5)] != 1
+    ).all()
+
+
+def test_traffic_of_real_drives_stays_on_their_maps(shared_data: Path) -> None:
+    reader = plugins.make("reader", "argoverse2")
+    for key in reader.scan(shared_data / "argoverse2"):
+        drive = reader.read(shared_data / "argoverse2", key)
+        instants = ALL(0, len(drive), 30)
+        said = answer("bev", replace(drive, map=None), instants).value[:, 0] == 1
+        true = answer("bev", drive, instants).value[:, 0]
+        known = said & (true != UNKNOWN)
+        assert known.sum() > 200 * len(instants) and (true[known] == 1).mean() > 0.93, drive.id
+
+
+# What others did ------------------------------------------------------------------------------------------------------
+
+
+def test_the_future_of_somebody_is_where_he_will_be_as_seen_from_now() -> None:
+    drive = steady_turn(speed=5.0, yaw_rate=0.1)
+    path = compose(np.array([20.0, 4.0, 0.5]), constant_turn(np.float64(6.0), np.float64(-0.2), drive.t_s))
+    found = answer("agents", others(drive, path), most=3, range_m=300.0).value
+    assert found.shape == (201, 3, 9, 3) and np.isnan(found[:, 1:]).all()
+    for instant in (0, 77, 160):
+        at = instant + np.round(STEPS * 10).astype(int)
+        np.testing.assert_allclose(found[instant, 0], seen_from(drive.poses[instant], path[at]), atol=1e-4)
+    np.testing.assert_array_equal(np.isfinite(found[190, 0, :, 0]), STEPS <= 1.0)
+
+
+def test_who_is_lost_from_sight_is_unknown_and_who_is_far_is_not_told() -> None:
+    drive = steady_turn(speed=0.0, yaw_rate=0.0)
+    path = np.stack([10 + 0 * drive.t_s, 0 * drive.t_s, np.full(201, np.nan)], axis=-1)
+    path[:, 2] = 0.0
+    path[50:100] = np.nan
+    found = answer("agents", others(drive, path, speed=0.0)).value[:, 0]
+    np.testing.assert_array_equal(np.isfinite(found[40, :, 0]), STEPS < 1.0)
+    assert np.isnan(found[60]).all()
+    assert np.isnan(answer("agents", others(drive, path + np.array([90.0, 0, 0]), speed=0.0)).value).all()
+
+
+# What the light must have shown ---------------------------------------------------------------------------------------
+
+
+def waiting(gap: float) -> Drive:
+    """The sample's red light, green from 15 s on: a car comes, stands `gap` before the line from 10 to 16 s, goes."""
+    drive = red_light_drive()
+    t, speed = drive.t_s, np.empty(len(drive))
+    speed = np.where(t < 10, np.minimum(2.0 * (10 - t), 12.0), np.where(t < 16, 0.0, np.minimum(2.0 * (t - 16), 10.0)))
+    x = np.concatenate([[0.0], np.cumsum((speed[1:] + speed[:-1]) / 2 * np.diff(t))])
+    stands = -14.0 - gap - 3.7  # the line is at -14, the front 3.7 m ahead of the rear axle
+    columns = {**drive.columns, "x": x - x[t == 10] + stands, "speed": speed}
+    return replace(drive, columns=columns, objects=None)
+
+
+def test_who_waits_shows_red_and_who_goes_shows_green() -> None:
+    drive = waiting(gap=3.0)
+    found, t = answer("inferred_light", drive).value, drive.t_s
+    np.testing.assert_array_equal(found == Light.RED, (t > 9.86) & (t < 14.75))
+    crosses = 16 + np.sqrt(3.0)  # 3 m at 2 m/s²
+    assert (found[(t > 16.2) & (t < crosses - 0.1)] == Light.GREEN).all() and (found[t > crosses + 0.5] == NONE).all()
+    assert (found[(t > 14.8) & (t < 16)] == UNKNOWN).all() and (found[(t > 7) & (t < 9.5)] == UNKNOWN).all()
+    shown = answer("light", drive).value
+    both = np.isin(found, (Light.RED, Light.GREEN)) & (shown != NONE)
+    assert both.sum() > 55 and (found == shown)[both].all()
+
+
+def test_a_leader_at_the_line_shows_what_it_is_to_who_waits_behind() -> None:
+    leader, behind = waiting(gap=1.0), waiting(gap=12.0)
+    assert answer("inferred_light", behind).value[120] == UNKNOWN, "it stands somewhere"
+    centre = leader.poses + np.array([leader.vehicle.centre_x, 0.0, 0.0])
+    leading = others(behind, centre, size=(leader.vehicle.length, leader.vehicle.width))
+    assert leading.objects is not None
+    told = {**leading.objects.columns, "vx": leader["speed"], "vy": np.zeros(len(leader))}
+    found = answer("inferred_light", replace(leading, objects=replace(leading.objects, columns=told))).value
+    np.testing.assert_array_equal(found == Light.RED, (leader.t_s > 9.86) & (leader.t_s < 14.75))
+    assert (found == Light.GREEN).sum() > 8
+
+
+# Agreement ------------------------------------------------------------------------------------------------------------
+
+
+def knowing(drive: Drive, shift: float = 0.0) -> Drive:
+    """The drive with its own objects as the truth, of which the car knew them so many metres aside."""
+    assert drive.objects is not None
+    seen = replace(drive.objects, columns={**drive.objects.columns, "y": drive.objects["y"] + shift})
+    return replace(drive, objects=seen, truth=Truth(objects=drive.objects, lights=drive.lights))
+
+
+def test_labels_of_a_car_that_knows_the_truth_agree_with_it_and_those_of_one_that_errs_do_not() -> None:
+    drive = by(Driver.HUMAN, next(one for one in sample.drives() if one.id == "sample-cut-in"))
+    right = agreement(knowing(drive), ALL(0, len(drive), 20))
+    assert set(right) <= set(ASKED) and {"path", "bev", "agents", "bev without a map"} <= set(right)
+    assert all(one.all() for one in right.values()) and len(right["bev"]) > 5
+    wrong_by_2_m = agreement(knowing(drive, 1.8), ALL(0, len(drive), 20))
+    assert not wrong_by_2_m["agents"].any() and wrong_by_2_m["bev"].mean() < 0.5
+
+
+def test_the_command_tells_shares_with_intervals(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    drive = by(Driver.HUMAN, next(one for one in sample.drives() if one.id == "sample-cut-in"))
+    with lake.run("ingest", "made", {}, "1", replaces="drive") as run:
+        lake.put_drive(run.part(drive.id), knowing(drive))
+    result = CliRunner().invoke(main, ["label", "--agree", "--lake", str(lake.root)])
+    assert result.exit_code == 0, result.output
+    rows = {row["id"]: row for row in map(json.loads, result.stdout.splitlines())}
+    assert list(rows) == list(ASKED) and rows["path"]["right"] == 1.0
+    assert rows["path"]["low"] < 1.0 == rows["path"]["high"] and rows["light"]["labels"] == 0
+    assert "labels" not in lake.tables() and not label.agree(Lake(tmp_path / "none"))[0]

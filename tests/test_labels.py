@@ -127,8 +127,8 @@ def test_somebody_thinner_than_a_cell_is_not_missed() -> None:
         assert channel(found, "vulnerable").sum(axis=(1, 2)).min() >= 1
 
 
-def test_without_a_map_or_objects_nothing_is_known() -> None:
-    found = answer("bev", steady_turn())
+def test_without_a_map_or_objects_a_standing_car_knows_nothing() -> None:
+    found = answer("bev", steady_turn(speed=0.0, yaw_rate=0.0))
     assert not found.valid.any() and (found.value == UNKNOWN).all()
 
 

@@ -1,6 +1,7 @@
 """Labels of every drive of the lake, as the table `labels`: a labeler is asked where the drive offers what it needs.
 
-What is unknown is nan, or labelers.UNKNOWN in int8; how a label lies in the table is told in `labelers.kept`.
+What is unknown is nan, or labelers.UNKNOWN in int8; how a label lies in the table is told in `labelers.kept`. Where
+drives know their truth, `agree` tells how far labels that are made without it can be trusted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from understudy import plugins, workers
+from understudy.evidence import Share
 from understudy.labelers import Label, Labeler
+from understudy.labelers.agreement import ASKED, EVERY_S, agreement
 from understudy.labelers.kept import LABELS, table
 from understudy.records import NS, Drive, Ints
 from understudy.store import Lake, Part, code_version
@@ -94,3 +97,32 @@ def _label_one(lake: Lake, labelers: Mapping[str, Labeler], every_s: float, part
     tables = [table(drive.id, drive.t_ns[instants], name, one) for name, one in found.items()]
     known = {name: int(one.valid.sum()) for name, one in found.items()}
     part.write({"labels": pa.concat_tables([LABELS.empty_table(), *tables])}, about={"kinds": kinds, "valid": known})
+
+
+# Agreement with the truth ---------------------------------------------------------------------------------------------
+
+
+def agree(
+    lake: Lake, processes: int = 0, on_drive: Callable[[workers.Outcome, int], None] | None = None
+) -> tuple[dict[str, Share], workers.Report]:
+    """How many labels of each kind (`agreement.ASKED`) agree with the truth, over all drives that know it."""
+    known = [drive["id"] for drive in lake.drives() if lake.entries(subject=drive["id"], table="truth_events")]
+    outcomes = workers.map_drives(
+        partial(_agree_one, lake),
+        known,
+        processes,
+        on_result=on_drive and (lambda outcome: on_drive(outcome, len(known))),
+    )
+    failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
+    made = tuple(outcome.name for outcome in outcomes if not outcome.error)
+    found = {
+        name: Share(*np.sum([outcome.value[name] for outcome in outcomes if not outcome.error], axis=0).tolist())
+        for name in (ASKED if made else ())
+    }
+    return found, workers.Report(made, (), {}, failures)
+
+
+def _agree_one(lake: Lake, id: str) -> dict[str, tuple[int, int]]:
+    drive = lake.drive(id, cameras=False)
+    right = agreement(drive, spaced(drive.t_ns, EVERY_S))
+    return {name: (int(right[name].sum()), len(right[name])) if name in right else (0, 0) for name in ASKED}

@@ -13,26 +13,50 @@ from understudy.cli.output import emit, number, open_lake, progress, reasons, te
 
 @main.command(
     epilog="""understudy label
-    understudy label --set every_s=0.2 --set 'labelers=["path"]'"""
+    understudy label --set every_s=0.2 --set 'labelers=["path", "agents"]'
+    understudy label --agree"""
 )
+@click.option("--agree", is_flag=True, help="Hold labels made without the truth against it, and write none.")
 @set_option
 @processes_option
 @json_option
 @lake_option
 @click.pass_context
-def label(ctx: click.Context, assignments: tuple[str, ...], processes: int, as_json: bool, lake: Path | None) -> None:
+def label(
+    ctx: click.Context, agree: bool, assignments: tuple[str, ...], processes: int, as_json: bool, lake: Path | None
+) -> None:
     """Label every drive from hindsight.
 
     What was driven next, what lay around, what the light showed: the answers known afterwards, with their validity.
+    With --agree, drives of the city are labelled as a log would be that knows no truth, and the share of labels that
+    are right is told with its 95 % interval.
     """
     from understudy import label as stage
     from understudy import settings
+    from understudy.labelers.agreement import ASKED
 
+    here = open_lake(lake)
     told = settings.fill(stage.Labels, settings.parse(assignments), prefix="label")
-    with progress("labelling") as tell:
-        report = stage.run(open_lake(lake), told, processes, tell)
-    row = {"id": "label", "labelled": len(report.made), "kept": len(report.kept), "skipped": len(report.skipped)}
-    emit([row], dict.fromkeys(("labelled", "kept", "skipped"), str), as_json, "")
+    if agree:
+        with progress("comparing") as tell:
+            found, report = stage.agree(here, processes, tell)
+        rows = [
+            {"id": name, "labels": one.n, "right": one.value, "low": one.interval[0], "high": one.interval[1]}
+            | {"asked": ASKED[name]}
+            for name, one in found.items()
+        ]
+        three = number(3)
+        emit(
+            rows,
+            {"id": str, "labels": str, "right": three, "low": three, "high": three, "asked": str},
+            as_json,
+            "no drive in the lake knows its truth; `understudy fleet drive` records some",
+        )
+    else:
+        with progress("labelling") as tell:
+            report = stage.run(here, told, processes, tell)
+        row = {"id": "label", "labelled": len(report.made), "kept": len(report.kept), "skipped": len(report.skipped)}
+        emit([row], dict.fromkeys(("labelled", "kept", "skipped"), str), as_json, "")
     for count, reason in reasons(report.skipped):
         click.echo(f"{count} drives skipped, {reason}", err=True)
     tell_failures("labelled", report.failures)

@@ -2,14 +2,15 @@
 
 The map is drawn once for each stretch of the drive, north up and finer than the cells, and then looked up at the cells
 of every instant; objects are drawn into the cells directly. Beyond the map's extent, and without objects, cells are
-unknown rather than empty.
+unknown rather than empty. Without a map, ground that the ego or other traffic drove over, at any time of the drive, is
+drivable, and of the rest nothing is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numba
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image, ImageDraw
 
 from understudy.geometry import Grid, inverse, move
 from understudy.labelers import UNKNOWN, Label
+from understudy.labelers.swept import swept
 from understudy.records import MOTOR_VEHICLES, VULNERABLE, Array, Drive, Floats, Ints, Kind, Lane, Map, Objects
 
 # Channels of the label. The first four are 0 or 1.
@@ -47,10 +49,13 @@ class Bev:
         value = np.full((len(instants), len(CHANNELS), *self.grid.shape), UNKNOWN, np.int8)
         poses = drive.poses[instants]
         placed = np.flatnonzero(np.isfinite(poses).all(axis=1))
-        if drive.map is not None:
-            for rows in _stretches(poses, placed):
-                value[rows, 0:2], value[rows, 4:6] = _ground(drive.map, poses[rows], self.grid)
         objects = drive.truth.objects if drive.truth and drive.truth.objects else drive.objects
+        driven_over = swept(drive, objects) if drive.map is None else None
+        for rows in _stretches(poses, placed):
+            if drive.map is not None:
+                value[rows, 0:2], value[rows, 4:6] = _ground(drive.map, poses[rows], self.grid)
+            elif driven_over is not None:
+                value[rows, 0] = _driven_over(driven_over, poses[rows], self.grid)
         if objects is not None:
             for row in placed:
                 others = objects.slice(instants[row], instants[row] + 1)
@@ -73,11 +78,7 @@ def _stretches(poses: Floats, rows: Ints) -> Iterator[Ints]:
 
 def _ground(map: Map, poses: Floats, grid: Grid) -> tuple[Array, Array]:
     """Road and lines (B, 2, X, Y), and direction (B, 2, X, Y), from the map around some poses (B, 3)."""
-    cells = move(poses[:, None, None], grid.centres())  # (B, X, Y, 2) in the map frame
-    low = cells.min(axis=(0, 1, 2)) - 1.0
-    size = np.ceil((cells.max(axis=(0, 1, 2)) + 1.0 - low) / _FINE).astype(int)
-    sheet = _Sheet(low, (int(size[0]), int(size[1])))
-    at = tuple(np.moveaxis(((cells - low) / _FINE).astype(np.int64), -1, 0))
+    sheet, at = _Sheet.around(poses, grid)
     known = sheet.draw(_extent(map), [])[at] > 0
     rings = [*map.drivable, *(lane.polygon for lane in map.lanes)]
     road = sheet.draw(rings, [])[at]
@@ -90,6 +91,14 @@ def _ground(map: Map, poses: Floats, grid: Grid) -> tuple[Array, Array]:
         np.where(known[:, None], np.stack([road, line], axis=1), UNKNOWN).astype(np.int8),
         np.where(told[:, None], np.round(direction), UNKNOWN).astype(np.int8),
     )
+
+
+def _driven_over(quads: Floats, poses: Floats, grid: Grid) -> Array:
+    """1 where any of the quads (n, 4, 2) lies, unknown elsewhere, (B, X, Y)."""
+    sheet, at = _Sheet.around(poses, grid)
+    high = sheet.low + _FINE * np.array(sheet.size)
+    near = ((quads.max(axis=1) > sheet.low) & (quads.min(axis=1) < high)).all(axis=1)
+    return np.where(sheet.draw(list(quads[near]), [])[at] > 0, 1, UNKNOWN).astype(np.int8)
 
 
 def _extent(map: Map) -> list[Floats] | None:
@@ -110,6 +119,16 @@ class _Sheet:
 
     low: Floats
     size: tuple[int, int]
+
+    @classmethod
+    def around(cls, poses: Floats, grid: Grid) -> tuple[Self, tuple[Array, ...]]:
+        """A sheet for the cells around some poses (B, 3), and where on it they lie, each (B, X, Y)."""
+        cells = move(poses[:, None, None], grid.centres())  # (B, X, Y, 2) in the map frame
+        low = cells.min(axis=(0, 1, 2)) - 1.0
+        size = np.ceil((cells.max(axis=(0, 1, 2)) + 1.0 - low) / _FINE).astype(int)
+        return cls(low, (int(size[0]), int(size[1]))), tuple(
+            np.moveaxis(((cells - low) / _FINE).astype(np.int64), -1, 0)
+        )
 
     def draw(self, rings: list[Floats] | None, lines: list[Floats], width: float = 0.0) -> Array:
         """1 inside any of the rings (everywhere without rings) and along the lines, else 0."""
