@@ -24,10 +24,12 @@ from hypothesis import strategies as st
 
 from tests.conftest import steady_turn
 from tests.many import many
+from tests.refusal import refused
 from tests.serving import COMMAND, Serving, serving
 from understudy import ingest, mine, sample, shadow
 from understudy.cli import main
 from understudy.store import Lake
+from understudy.store.files import locked
 from understudy.store.reviews import Reviews, standing
 from understudy.turn.diary import Diary
 from understudy.web.serve.access import POLICY
@@ -240,7 +242,7 @@ def test_the_console_keeps_to_its_own_description(client: httpx.Client) -> None:
 def test_every_page_answers(client: httpx.Client) -> None:
     pages = {
         "/": "The strongest events", "/drives": "sample-jaywalker", "/events": "cut_in", "/review": "Wilson",
-        "/turns": "understudy turn", "/models": "understudy gate", "/drives/sample-cut-in": "What fired",
+        "/turns": "Turns", "/models": "Models", "/drives/sample-cut-in": "What fired",
         "/drives/sample-cut-in/2.0:8.0": "constant_turn",
     }  # fmt: skip
     for path, word in pages.items():
@@ -309,6 +311,41 @@ def test_a_moment_leaves_as_mcap_that_reads_back(client: httpx.Client, tmp_path:
     ingest.ingest(Lake(tmp_path / "lake"), "mcap", tmp_path / "logs")
     (found,) = Lake(tmp_path / "lake").drives()
     assert found["seconds"] == pytest.approx(3.0) and found["pictures"] == 3 * 31
+
+
+# Models and exports ---------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_says_why_and_where_it_lost(client: httpx.Client, sample_lake: Path) -> None:
+    id = refused(sample_lake)
+    assert "lane_follow" in client.get("/models").text
+    text = client.get(f"/verdicts/{id}").text
+    assert "Refused" in text and "a collision more" in text and "scenario:city/grid:1" in text
+    assert 'aria-label="from −0.400 to −0.100"' in text, "the interval is drawn, and told"
+    assert client.get(f"/verdicts/{id}/page").status_code == 400, "the gate wrote no page of this one"
+    for hash in re.findall(r'href="/models/(\w+)"', text):
+        assert "a collision more" in client.get(f"/models/{hash}").text
+    assert client.get("/verdicts/ffff").status_code == 404 and client.get("/films/..%2freviews").status_code == 404
+    asked = {"verdict": id, "scenario": "scenario:elsewhere", "side": "candidate"}
+    assert client.post("/films", data=asked).status_code == 404, "only routes of the verdict are filmed"
+
+
+def test_what_is_kept_leaves_in_the_formats_of_others(client: httpx.Client, sample_lake: Path) -> None:
+    assert client.post("/exports", data={"kind": "csv"}).status_code == 303
+    for _ in range(200):
+        if "pieces" in (text := client.get("/exports").text):
+            break
+        time.sleep(0.1)
+    (folder,) = (sample_lake / "exports").iterdir()
+    assert folder.name in text and list(folder.glob("**/*.csv"))
+    assert client.post("/exports", data={"kind": "../csv"}).status_code == 404
+    assert client.post("/exports", data={"kind": "csv", "which": "../../etc"}).status_code == 400
+
+
+def test_a_turn_that_runs_elsewhere_is_known_by_its_lock(client: httpx.Client, sample_lake: Path) -> None:
+    assert client.post("/turns/stop").status_code == 400, "none is under way"
+    with locked(sample_lake / "turns" / ".lock", exclusive=True):
+        assert "Stop" in client.get("/turns").text and client.post("/turns/resume").status_code == 400
 
 
 # The queue ------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.refusal import refused
 from tests.serving import Serving, serving
 from understudy import ingest, mine, recorder, sample, shadow
 from understudy.records import Drive
@@ -248,6 +249,26 @@ def test_a_list_narrows_while_one_types_and_pages_need_no_mouse(visit: Visit) ->
     assert {"sample-jaywalker", "Review", "Models"} <= reached
     page.keyboard.press("t")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_why_the_gate_refused_is_three_clicks_away(visit: Visit, root: Path) -> None:
+    refused(root)
+    page = visit()
+    page.click("text=Models")
+    page.click("text=lane_follow")
+    page.click("text=Everything behind it")
+    page.wait_for_selector("text=a collision more")
+    assert page.locator("svg.gap .mean").count() == 1
+    picture(page, "verdict")
+
+
+def test_what_is_kept_is_exported_by_a_click(visit: Visit, root: Path) -> None:
+    page = visit()
+    page.click("text=Exports")
+    page.select_option("select[name=kind]", "csv")
+    page.click("button >> text=Export")
+    page.wait_for_selector("text=pieces", timeout=30000)
+    assert list((root / "exports").glob("csv-*/**/*.csv"))
 
 
 # Reviewing ------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -213,9 +215,29 @@ async def _lines(request: Request, console: Console) -> AsyncIterator[str]:
 
 
 def running_of(console: Console) -> bool:
-    """Whether a turn that was begun from this console is under way."""
-    process: subprocess.Popen[bytes] | None = console.process
-    return process is not None and process.poll() is None
+    """Whether a turn is under way in the lake, whoever began it: it holds a lock for as long."""
+    if console.process is not None and console.process.poll() is None:
+        return True
+    path = console.lake.root / "turns" / ".lock"
+    if not path.is_file():
+        return False
+    with path.open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def holder(path: Path) -> int | None:
+    """The process of this machine that holds a lock on a file; None where that cannot be known."""
+    try:
+        inode, locks = path.stat().st_ino, Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return None
+    fields = (line.split() for line in locks if "FLOCK" in line)
+    found = [int(words[4]) for words in fields if len(words) > 5 and words[5].rpartition(":")[2] == str(inode)]
+    return next((process for process in found if process > 1), None)
 
 
 @router.post("/turns/resume")
@@ -235,9 +257,10 @@ def resume(console: Annotated[Console, Depends(console_of)]) -> Response:
 
 @router.post("/turns/stop")
 def stop(console: Annotated[Console, Depends(console_of)]) -> Response:
-    """Stop the turn that was begun here. What its steps have finished is kept."""
-    if not running_of(console):
-        raise UnderstudyError("no turn was begun from this console; one begun elsewhere is stopped there, with Ctrl-C")
-    assert console.process is not None
-    console.process.send_signal(signal.SIGINT)
+    """Stop the turn that is under way on this machine. What its steps have finished is kept."""
+    own = console.process.pid if console.process is not None and console.process.poll() is None else None
+    process = own or holder(console.lake.root / "turns" / ".lock")
+    if process is None:
+        raise UnderstudyError("no turn is under way here; one begun on another machine is stopped there, with Ctrl-C")
+    os.kill(process, signal.SIGINT)
     return RedirectResponse("/turns", 303)
