@@ -96,8 +96,8 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
     last = before.get(turn.number - 1, {}).get("campaign", {})
     asked = last if "weights" in last else asdict(FIRST)
     fleets = {
-        kind: [told(tour) for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, asked["events"])]
-        for kind in ("train", "regression")
+        kind: [told(tour) for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, events)]
+        for kind, events in (("train", asked["events"]), ("regression", ()), ("wheel", ()))
         if world == "city"
     }
     return {
@@ -116,9 +116,12 @@ def assert_nothing_leaks(turn: Turn) -> None:
     told = turn.came_to("begin")
     clips = clips_of(turn.lake)
     of = {"train": used_for_training(clips), "regression": [clip for clip in clips if clip.side == "regression"]}
+    fleets = {"train": ("train", "wheel"), "regression": ("regression",)}
     sides = {
-        side: Side().with_clips(of[side]).with_scenarios(tour["scenario"] for tour in told["fleet"].get(side, ()))
-        for side in ("train", "regression")
+        side: Side()
+        .with_clips(of[side])
+        .with_scenarios(tour["scenario"] for kind in kinds for tour in told["fleet"].get(kind, ()))
+        for side, kinds in fleets.items()
     }
     if told["champion"]:
         places = turn.registry.model(told["champion"]).card.get("data", {}).get("places", ())
@@ -152,8 +155,8 @@ def drive_fleet(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     if told["world"] == "city":
         plan = [
             tour
-            for kind in ("train", "regression")
-            for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, told["campaign"]["events"])
+            for kind, events in (("train", told["campaign"]["events"]), ("regression", ()))
+            for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, events)
         ]
         lost = _drive(turn, plan, tell)
     found = new_drives(turn.lake, turn.number)
