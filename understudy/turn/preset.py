@@ -49,6 +49,7 @@ EVENING = Preset(
     regression_minutes=0.5,
     wheel_cars=1,
     wheel_minutes=1.0,
+    regression_clips=1,
     gate=Gate(suites=("everyday", "events"), routes=8, blocks=1, seconds=20.0, lane_margin=0.3, speed_margin=0.1),
 )
 
