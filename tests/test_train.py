@@ -219,9 +219,9 @@ def test_overlap_is_that_of_known_cells() -> None:
     said, label = np.full((1, 8, 2, 2), -1.0), np.zeros((1, 8, 2, 2), np.int8)
     said[0, 0, 0] = 1.0  # two cells taken
     label[0, 0, :, 0] = 1  # two cells true, one of them taken
-    assert [value[0] for value in evaluate.overlap(said, label)] == [1, 3]
+    assert [value[0, 0] for value in evaluate.overlap(said, label)] == [1, 3]
     label[0, 0, 1, 0] = evaluate.UNKNOWN
-    assert [value[0] for value in evaluate.overlap(said, label)] == [1, 2]
+    assert [value[0, 0] for value in evaluate.overlap(said, label)] == [1, 2]
 
 
 def test_a_plan_half_a_metre_to_the_side_is_half_a_metre_off_at_all_times() -> None:

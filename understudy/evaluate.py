@@ -6,31 +6,33 @@ probability of one half, over the cells whose answer is known. Displacement come
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from understudy.errors import DataError
-from understudy.geometry import frenet
+from understudy.geometry import Grid, frenet
 from understudy.labelers import UNKNOWN
 from understudy.labelers.bev import CHANNELS
+from understudy.network.model import Network
 from understudy.network.predict import load, predict
 from understudy.network.samples import Samples
-from understudy.records import Array, Floats
+from understudy.records import Array, Floats, Ints
 from understudy.store import Lake
+from understudy.worlds.scenario import Scenario
 
 CLASSES = CHANNELS[:4]
 _AT_1S = 1  # the second pose
 _BENT = 0.02  # 1/m: a curve of 50 m radius
 _BINS = 10
+_HEADS = ("choice", "light", "control")
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """What came out, with how many answers it rests on."""
+class Measured:
+    """What came out over some samples, with how many answers it rests on."""
 
-    model: str
     samples: int
     iou: Mapping[str, float]  # by class
     plan: Mapping[str, float]  # metres; see `plan_errors`
@@ -38,57 +40,154 @@ class Evaluated:
     calibration: float  # expected calibration error of the likeliest mode's probability
     light: float  # share of lights told right, where there is one
     control: Mapping[str, float]  # mean absolute error of steer and throttle, and of saying their mean
+    counts: Mapping[str, int]  # lights, and the cells of each class's union
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One sample to look at: what was seen, what was true, what was said."""
+
+    drive: str
+    names: tuple[str, ...]  # of the cameras
+    pictures: Array  # (C, H, W, 3), the newest
+    grid: Grid
+    bev: Array  # (8, X, Y), the label
+    said_bev: Array  # (8, X, Y), the first four as logits
+    path: Array  # (K, 4) driven; nan where unknown
+    poses: Array  # (M, K, 4)
+    probability: Array  # (M,)
+    light: int
+    said_light: int
+
+
+@dataclass(frozen=True)
+class Evaluated(Measured):
+    """What came out over all samples, and over those of each weather, event and place."""
+
+    model: str
     split: str
-    counts: Mapping[str, int] = field(default_factory=dict)
+    by: Mapping[str, Mapping[str, Measured]]
+    shown: tuple[Shown, ...] = ()
 
 
-def run(lake: Lake, model: str, dataset: str = "", side: str = "test") -> Evaluated:
-    """Evaluate a model on the `test`, `train` or `all` samples of a dataset (by default the one it learned from)."""
+def run(lake: Lake, model: str, dataset: str = "", side: str = "test", show: int = 0) -> Evaluated:
+    """Evaluate a model on the `test`, `train` or `all` samples of a dataset (by default the one it learned from).
+
+    With `show` so many samples are handed on to be looked at: half of them at even steps, half where the plan is worst.
+    """
     network, about = load(lake, model)
     samples = Samples(lake, dataset or about["dataset"])
     sides = {"test": samples.test, "train": ~samples.test, "all": np.ones(len(samples), bool)}
     indices = np.flatnonzero(sides[side])
     if not len(indices):
         raise DataError(f"evaluating {model}: dataset {samples.name} has no {side} samples")
-    hits, unions = np.zeros(len(CLASSES)), np.zeros(len(CLASSES))
-    parts: dict[str, list[Array]] = {}
-    for _, batch, said in predict(network, samples, indices, bool(about["settings"]["blind"])):
-        if "bev" in batch.labels:
-            hit, union = overlap(said["bev"], batch.labels["bev"])
-            hits, unions = hits + hit, unions + union
-        for name in ("path", "light", "control"):
-            if name in batch.labels:
-                parts.setdefault(name, []).append(batch.labels[name])
-        for name in ("poses", "choice", "light", "control"):
-            parts.setdefault(f"said_{name}", []).append(said[name])
-    found = {name: np.concatenate(values) for name, values in parts.items()}
-    plan, plans, calibration = {}, 0, np.nan
-    if "path" in found and (known := np.isfinite(found["path"]).all(axis=(1, 2))).any():
-        poses, choice, path = (found[name][known] for name in ("said_poses", "said_choice", "path"))
-        plan, plans = plan_errors(poses, choice, path), int(known.sum())
-        calibration = calibration_error(poses, choice, path)
-    light, lights = np.nan, 0
-    if "light" in found and (there := found["light"] > 0).any():
-        light, lights = float((found["said_light"].argmax(1) == found["light"])[there].mean()), int(there.sum())
+    blind = bool(about["settings"]["blind"])
+    indices, found = answers(network, samples, indices, blind)
+    by: dict[str, dict[str, Measured]] = {}
+    for what, names in circumstances(lake, samples, indices).items():
+        by[what] = {name: measured(found, names == name) for name in sorted(set(names))}
+    chosen = indices[worth_showing(found, show)]
     return Evaluated(
+        **vars(measured(found, np.ones(len(indices), bool))),
         model=model,
-        samples=len(indices),
-        iou={name: hits[k] / unions[k] if unions[k] else np.nan for k, name in enumerate(CLASSES)},
-        plan=plan,
-        plans=plans,
-        calibration=calibration,
-        light=light,
-        control=control_errors(found) if "control" in found else {},
         split=samples.about["split"],
-        counts={"lights": lights, **{name: int(unions[k]) for k, name in enumerate(CLASSES)}},
+        by=by,
+        shown=tuple(_shown(network, samples, chosen, blind)) if show else (),
     )
 
 
+def answers(network: Network, samples: Samples, indices: Ints, blind: bool) -> tuple[Ints, dict[str, Array]]:
+    """What was said of samples and what was true, in the order that `predict` takes; the view as counts of cells."""
+    order: list[Ints] = []
+    parts: dict[str, list[Array]] = {}
+    for taken, batch, said in predict(network, samples, indices, blind):
+        order.append(taken)
+        shape = (len(taken), len(CLASSES))
+        bev = batch.labels.get("bev")
+        hit, union = (np.zeros(shape), np.zeros(shape)) if bev is None else overlap(said["bev"], bev)
+        row = {"hit": hit, "union": union, **{f"said_{name}": said[name] for name in ("poses", *_HEADS)}}
+        unknown = {
+            "path": np.full((len(taken), *said["poses"].shape[2:]), np.nan, np.float32),
+            "light": np.full(len(taken), UNKNOWN, np.int8),
+            "control": np.full((len(taken), 2), np.nan, np.float32),
+        }
+        row |= {name: batch.labels.get(name, value) for name, value in unknown.items()}
+        for name, value in row.items():
+            parts.setdefault(name, []).append(value)
+    return np.concatenate(order), {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def measured(found: Mapping[str, Array], rows: Array) -> Measured:
+    """The measures over some of the answers, rows (S,)."""
+    one = {name: value[rows] for name, value in found.items()}
+    hits, unions = one["hit"].sum(axis=0), one["union"].sum(axis=0)
+    known = np.isfinite(one["path"]).all(axis=(1, 2))
+    plans = [one[name][known] for name in ("said_poses", "said_choice", "path")]
+    there = one["light"] > 0
+    right = one["said_light"].argmax(1) == one["light"]
+    return Measured(
+        samples=int(rows.sum()),
+        iou={name: hits[k] / unions[k] if unions[k] else np.nan for k, name in enumerate(CLASSES)},
+        plan=plan_errors(*plans) if known.any() else {},
+        plans=int(known.sum()),
+        calibration=calibration_error(*plans) if known.any() else np.nan,
+        light=float(right[there].mean()) if there.any() else np.nan,
+        control=control_errors(one),
+        counts={"lights": int(there.sum()), **{name: int(unions[k]) for k, name in enumerate(CLASSES)}},
+    )
+
+
+def circumstances(lake: Lake, samples: Samples, indices: Ints) -> dict[str, Array]:
+    """Under what each sample was driven: its place, and its weather and event where the drive tells of them."""
+    numbers = samples.drive_number[indices]
+    told = []
+    for drive in samples.drives:
+        facts = lake.drive(drive.id, objects=False, lights=False, map=False, truth=False, cameras=False).facts
+        identifier = str(facts.get("scenario", ""))
+        event = Scenario.parse(identifier).event if identifier.startswith("scenario:city") else ""
+        told.append((str(facts.get("town", drive.id)), str(facts.get("weather", "")), event))
+    columns = zip(*told, strict=True)
+    found = {
+        what: np.array(values)[numbers] for what, values in zip(("place", "weather", "event"), columns, strict=True)
+    }
+    return {what: values for what, values in found.items() if (values != "").all()}
+
+
+def worth_showing(found: Mapping[str, Array], count: int) -> Ints:
+    """Half of the rows at even steps, half where the likeliest plan ends farthest from the path."""
+    likeliest = found["said_poses"][np.arange(len(found["path"])), found["said_choice"].argmax(axis=1)]
+    apart = np.nan_to_num(np.hypot(*np.moveaxis(likeliest[:, -1, :2] - found["path"][:, -1, :2], -1, 0)), nan=-1.0)
+    even = np.linspace(0, len(apart) - 1, count - count // 2).round().astype(np.int64)
+    return np.concatenate([even, np.argsort(-apart)[: count // 2]])
+
+
+def _shown(network: Network, samples: Samples, indices: Ints, blind: bool) -> Iterator[Shown]:
+    size = network.size
+    for taken, batch, said in predict(network, samples, indices, blind):
+        probability = softmax(said["choice"])
+        empty = np.full((len(taken), len(CHANNELS), *size.grid.shape), UNKNOWN, np.int8)
+        unknown = np.full((len(taken), *said["poses"].shape[2:]), np.nan)
+        for k in range(len(taken)):
+            yield Shown(
+                drive=samples.drives[samples.drive_number[taken[k]]].id,
+                names=batch.rig.names,
+                pictures=batch.pictures[k, -1],
+                grid=size.grid,
+                bev=batch.labels.get("bev", empty)[k],
+                said_bev=said["bev"][k],
+                path=batch.labels.get("path", unknown)[k],
+                poses=said["poses"][k],
+                probability=probability[k],
+                light=int(batch.labels["light"][k]) if "light" in batch.labels else UNKNOWN,
+                said_light=int(said["light"][k].argmax()),
+            )
+
+
 def overlap(said: Array, label: Array) -> tuple[Floats, Floats]:
-    """Cells of intersection and of union (4,), from logits (B, 8, X, Y) and labels of the same shape."""
+    """Cells of intersection and of union (B, 4), from logits (B, 8, X, Y) and labels of the same shape."""
     known = label[:, : len(CLASSES)] != UNKNOWN
     true, taken = label[:, : len(CLASSES)] == 1, said[:, : len(CLASSES)] > 0
-    hit, union = (true & taken & known).sum(axis=(0, 2, 3)), ((true | taken) & known).sum(axis=(0, 2, 3))
+    hit, union = (true & taken & known).sum(axis=(2, 3)), ((true | taken) & known).sum(axis=(2, 3))
     return hit.astype(float), union.astype(float)
 
 
@@ -120,14 +219,19 @@ def plan_errors(poses: Array, choice: Array, path: Array) -> dict[str, float]:
 def calibration_error(poses: Array, choice: Array, path: Array) -> float:
     """Expected calibration error (Guo et al. 2017): how far the likeliest mode's probability is from how often that
     mode is the one nearest to the path."""
-    share = np.exp(choice - choice.max(axis=1, keepdims=True))
-    share /= share.sum(axis=1, keepdims=True)
+    share = softmax(choice)
     modes = np.hypot(*np.moveaxis(poses[..., :2] - path[:, None, :, :2], -1, 0)).mean(axis=-1)
     right = modes.argmin(axis=1) == choice.argmax(axis=1)
     sure = share.max(axis=1)
     bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     gaps = [np.abs(right[bins == k].mean() - sure[bins == k].mean()) * (bins == k).mean() for k in np.unique(bins)]
     return float(np.sum(gaps))
+
+
+def softmax(choice: Array) -> Array:
+    """Probabilities (B, M) of logits."""
+    share = np.exp(choice - choice.max(axis=1, keepdims=True))
+    return np.asarray(share / share.sum(axis=1, keepdims=True))
 
 
 def control_errors(found: Mapping[str, Array]) -> dict[str, float]:

@@ -73,8 +73,13 @@ class Samples:
     @cached_property
     def rig_number(self) -> Ints:
         """Which rig each sample was seen by, (S,): an index into `rigs`."""
-        kinds = [self._kinds.index(write_rig(drive.rig)) for drive in self.drives]
-        return np.repeat(kinds, np.diff(self._first))
+        kinds = np.array([self._kinds.index(write_rig(drive.rig)) for drive in self.drives], np.int64)
+        return kinds[self.drive_number]
+
+    @cached_property
+    def drive_number(self) -> Ints:
+        """Which of `drives` each sample is of, (S,)."""
+        return np.repeat(np.arange(len(self.drives)), np.diff(self._first))
 
     @cached_property
     def _kinds(self) -> list[bytes]:
