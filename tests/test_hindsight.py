@@ -25,6 +25,8 @@ from understudy.labelers.smooth import noise, smoothed
 from understudy.observe import driven
 from understudy.records import Array, Drive, Driver, Floats, Kind, Light, Objects, Truth
 from understudy.store import Lake
+from understudy.worlds.city import City
+from understudy.worlds.scenario import Scenario
 
 RANDOM = np.random.default_rng(7)
 
@@ -300,3 +302,50 @@ def test_the_command_tells_shares_with_intervals(tmp_path: Path) -> None:
     assert list(rows) == list(ASKED) and rows["path"]["right"] == 1.0
     assert rows["path"]["low"] < 1.0 == rows["path"]["high"] and rows["light"]["labels"] == 0
     assert "labels" not in lake.tables() and not label.agree(Lake(tmp_path / "none"))[0]
+
+
+# What the expert would have done --------------------------------------------------------------------------------------
+
+
+def test_the_expert_in_the_place_of_the_human_does_what_the_human_did() -> None:
+    """The city's human is its expert: taken for a model, his drive lived again must give his own path, to the bit."""
+    with City(needs=()) as world:
+        world.begin(Scenario("city", "grid:2", "r4", "everyday", "clear", "cut_in", 7))
+        while not world.ended and world.t_s < 20:
+            world.advance(world.expert.plan())
+        drive = world.drive()
+    instants = np.array([0, 60, 121, 140])
+    assert not answer("expert", drive, instants).valid.any(), "a human drives: there is a path already"
+    model = by(Driver.MODEL, drive)
+    found = answer("expert", model, instants).value
+    np.testing.assert_array_equal(found[[0, 1, 3]], answer("path", drive, instants).value[[0, 1, 3]])
+    assert np.isnan(found[2]).all(), "at an odd tick the world makes no plan"
+    assert drive.truth is not None and drive.truth.objects is not None
+    elsewhere = {**drive.truth.objects.columns, "x": drive.truth.objects["x"] + 1.0}
+    other = replace(model, truth=replace(drive.truth, objects=replace(drive.truth.objects, columns=elsewhere)))
+    assert not answer("expert", other, instants[:2]).valid.any(), "another city than that which was recorded"
+
+
+def test_a_model_that_drives_on_is_answered_by_an_expert_who_brakes() -> None:
+    """A policy that never brakes drives beside the expert; asked afterwards, the expert would have gone slower."""
+    with City(needs=()) as world:
+        world.begin(Scenario("city", "grid:2", "r4", "everyday", "clear", "none", 7))
+        world.who = Driver.MODEL
+        while not world.ended and world.t_s < 16:
+            plan = world.expert.plan()
+            poses = plan.poses.copy()
+            poses[..., 3] += 1.0  # the same way, faster
+            world.advance(replace(plan, poses=poses))
+        drive = world.drive()
+    assert drive.seconds > 12, "it drives on for long enough to be asked about"
+    instants = ALL(60, len(drive) - 40, 40)
+    found = answer("expert", drive, instants)
+    assert found.valid.all() and not answer("path", drive, instants).valid.any()
+    assert (found.value[:, -1, 0] < driven(drive, instants)[:, -1, 0]).mean() > 0.7
+
+
+def test_what_is_labelled_unless_asked_otherwise_could_be_told_of_a_log() -> None:
+    privileged = [
+        name for name in plugins.names("labeler") if getattr(plugins.load("labeler", name), "privileged", False)
+    ]
+    assert privileged == ["expert"] and not set(privileged) & set(label.Labels().labelers)

@@ -48,6 +48,7 @@ SIDEWAYS = {
     ("network", "labelers"),  # a network's heads answer what labelers say, channel by channel
     ("network", "policies"),  # an exported model's card is what the onnx policy reads
     ("fleet", "ingest"),  # a fleet records, then ingests
+    ("labelers", "worlds"),  # `expert` lives a drive of the city again, with the city's own driver
     ("dataset", "label"),  # a dataset is labels, frozen: it reads them as they were written
 }
 TORCH_ROOMS = {"network", "train"}

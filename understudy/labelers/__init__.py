@@ -40,7 +40,10 @@ class Label:
 
 
 class Labeler(Protocol):
-    """Says afterwards what the answer was."""
+    """Says afterwards what the answer was.
+
+    One that asks a world what no log could tell has `privileged = True`: no comparison of ways to choose data uses it.
+    """
 
     needs: ClassVar[tuple[str, ...]]
 

@@ -159,6 +159,21 @@ class City:
         """Turn the wheels aside (rad, left positive) for a while: to see, and to learn, how a driver recovers."""
         self._push, self._push_until_s = wheel, self.t_s + seconds
 
+    def relive(self, drive: Drive, seconds: float) -> None:
+        """Go on from the beginning as a recorded drive of this scenario did: the ego is put where it was at each tick,
+        the others answer as they did then, and the expert thinks along as it does beside every driver."""
+        columns = {name: drive[name].tolist() for name in ("speed", "accel", "yaw_rate", "road_wheel_angle", "pushed")}
+        poses = drive.poses
+        for row in range(1, round(seconds / TICK_S) + 1):
+            if row % PLAN_EVERY == 1:
+                self._expert.plan()
+            ego = self.ego
+            ego.pose, ego.speed, ego.accel = poses[row], columns["speed"][row], columns["accel"][row]
+            ego.yaw_rate, ego.wheel = columns["yaw_rate"][row], columns["road_wheel_angle"][row]
+            self.who, self.pushed = Driver(drive["who_drives"][row]), columns["pushed"][row]
+            self.t_s = round(row * TICK_S, 6)
+            self._tick()
+
     def _tick(self) -> None:
         """Everybody else takes the same tick, and the instant is kept."""
         traffic, ego = self.traffic, self.ego
