@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.errors import DataError
+from understudy.store.files import to_json
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -32,10 +33,10 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
-    """Add a line, on the disk when this returns."""
+    """Add a line, on the disk when this returns; nan is written as null."""
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = len(_whole(path))
-    data = json.dumps(line, sort_keys=True, allow_nan=False).encode() + b"\n"
+    data = to_json(line) + b"\n"
     with path.open("ab") as file:
         file.truncate(whole)
         file.write(data)

@@ -34,7 +34,7 @@ def driven(
     model = folder / "unit.onnx"
     model.with_suffix(".json").write_text(json.dumps(card(network, about, write(network, model))), encoding="utf-8")
     who = entrant(str(model))
-    found = {group: [drive_route(lake, name, who, seconds) for name in names] for group, names in routes.items()}
+    found = {group: [drive_route(lake, name, who, seconds)[0] for name in names] for group, names in routes.items()}
     return {
         group: {"n": len(own), **{name: float(np.mean([getattr(route, name) for route in own])) for name in TOLD}}
         for group, own in found.items()
