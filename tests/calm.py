@@ -44,6 +44,7 @@ def calm(speed: float = 10.0, yaw_rate: float = 0.0, rate_hz: float = 10.0) -> D
         columns={
             **ego,
             "speed": speed * one,
+            "lane_offset": 0 * one,
             "accel": 0 * one,
             "yaw_rate": yaw_rate * one,
             "steer": 0.1 * one,

@@ -365,6 +365,12 @@ def test_frames_are_never_made_up(lake: Lake, cart: str, tmp_path: Path) -> None
         write("lerobot", lake, [cart], tmp_path / "none", {"fps": 50})
 
 
+def test_drives_that_share_no_action_are_no_dataset(lake: Lake, cart: str, tmp_path: Path) -> None:
+    with pytest.raises(UnderstudyError, match="these drives have no action in common"):
+        write("lerobot", lake, [cart, RED], tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_drive_shorter_than_a_frame_is_no_episode(lake: Lake) -> None:
     drive = lake.drive(CUT_IN).slice(0, 1)
     from understudy.exporters.lerobot import _Dataset

@@ -14,8 +14,10 @@ from xml.etree import ElementTree
 
 import av
 import numpy as np
+import onnx
 import pyarrow as pa
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.conftest import steady_turn
 from tests.small_lake import read_in
@@ -498,6 +500,56 @@ def test_who_was_trained_on_a_gate_town_is_refused_before_a_wheel_turns(lake: La
     verdict, names = driven(lake, "human", "human:leaked")
     assert verdict.outcome == "refuse" and names == []
     assert [reason.kind for reason in verdict.reasons] == ["leak"]
+
+
+def network(path: Path, places: tuple[str, ...] = ()) -> str:
+    """A network of random weights that sees six cameras: straight on, and a little with the colours. Its file."""
+    random = np.random.default_rng(7)
+    base = np.zeros((PLAN_STEPS, 4), np.float32)
+    base[:, 0], base[:, 3] = 2.5 * np.arange(1, PLAN_STEPS + 1), 5.0
+    constants = {
+        "axes": np.array([1, 3, 4]), "flat": np.array([-1, 18]), "shape": np.array([-1, PLAN_STEPS, 4]),
+        "weights": random.normal(0, 2e-4, (18, base.size)).astype(np.float32), "base": base.reshape(1, -1),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Cast", ["pictures"], ["light"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["light", "axes"], ["means"], keepdims=0),
+        helper.make_node("Reshape", ["means", "flat"], ["seen"]),
+        helper.make_node("MatMul", ["seen", "weights"], ["turned"]),
+        helper.make_node("Add", ["turned", "base"], ["row"]),
+        helper.make_node("Reshape", ["row", "shape"], ["poses"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "small",
+        [helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["B", 2, 6, 64, 128, 3])],
+        [helper.make_tensor_value_info("poses", TensorProto.FLOAT, ["B", PLAN_STEPS, 4])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, path)
+    card = {"format": "understudy-model/1", "history_s": [0.5, 0.0], "needs": [], "data": {"places": places}}
+    path.with_suffix(".json").write_text(json.dumps(card | {"cameras": {"size": [128, 64]}}))
+    return str(path)
+
+
+def test_a_network_drives_with_cameras_and_processes_change_nothing(tmp_path: Path) -> None:
+    gate = Gate(suites=("everyday",), routes=2, blocks=1, seconds=4.0)
+    who = network(tmp_path / "small.onnx")
+    here, apart = (
+        run(Lake(tmp_path / name), who, "lane_follow", gate, processes=processes)
+        for name, processes in (("here", 0), ("apart", 2))
+    )
+    assert report.as_json(here) == report.as_json(apart)
+    (champion,) = {route.entrant for route in here.pairs["everyday"].champion}
+    assert champion.startswith("small-") and all(route.metres > 5 for route in here.pairs["everyday"].champion)
+
+
+def test_a_network_that_learned_in_a_gate_town_is_refused(lake: Lake, tmp_path: Path) -> None:
+    (town,) = towns.towns_of("gate", count=1)
+    who = network(tmp_path / "small.onnx", ("organic:1", town))
+    verdict = run(lake, "lane_follow", who, Gate(suites=("everyday",), routes=4))
+    assert verdict.outcome == "refuse" and verdict.routes == 0
+    assert [(reason.kind, reason.about) for reason in verdict.reasons] == [("leak", town)]
 
 
 def test_the_verdict_can_be_read_by_programs(clipped: Lake) -> None:

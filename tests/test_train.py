@@ -144,6 +144,7 @@ def test_a_model_runs_without_torch_as_it_runs_with_it(lake: Lake, model: str, d
     policy = named(str(export(lake, model, tmp_path / "nano.onnx"))).policy
     network, _ = load(lake, model)
     samples = Samples(lake, dataset)
+    assert set(policy.card["data"]["places"]) == {place for drive in lake.drives() for place in drive["places"]}
     own = samples.drives[0]
     drive = lake.drive(own.id)
     rows = np.arange(0, 20, 4)

@@ -163,6 +163,7 @@ PLANTED: Mapping[str, tuple[Plant, float, float]] = {
     "displaced": (lambda d: with_shadow(d, 12.0, 13.0, mean_displacement=6.0), 12.0, 13.0),
     "emergency_vehicle": (_change(ONCOMING, 8.0, 14.0, kind=Kind.EMERGENCY), 8.0, 13.4),
     "flicker": (lambda d: without_rows(d, lambda t, c: (c["track"] == LEADER) & (abs(t - 12.1) < 0.25)), 11.8, 12.4),
+    "goes_round": (lambda d: with_value(d, 12.0, 14.0, lane_offset=2.0), 12.0, 14.0),
     "hard_acceleration": (_driven(lambda t: 10 + 4.0 * np.clip(t - 12, 0, 2)), 12.1, 13.9),
     "hard_brake": (_driven(lambda t: 15 - 4.0 * np.clip(t - 12, 0, 2)), 12.1, 13.9),
     "harsh_brake_near_vulnerable": (

@@ -5,18 +5,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from understudy.errors import UnknownName
+from understudy.store.catalog import manifests
 from understudy.store.files import to_json
 from understudy.web.serve.console import Console, console_of
 from understudy.web.serve.pages import page
 
 PAGE = 50  # rows of a table
 MOST_PAGES = 100_000
+LATELY = 8  # runs on the start page
 TRACKS = 10_000  # drawn on one map
 ORDERS: dict[str, tuple[str, ...]] = {
     name: (name, "id") for name in ("place", "weather", "seconds", "km", "cameras", "objects")
@@ -86,7 +89,8 @@ def start(request: Request, console: Annotated[Console, Depends(console_of)]) ->
         worst=worst,
         queue=queue_of(console),
         precision=console.said.precision(),
-        turns=turns_of(console)[:5],
+        turns=turns_of(console)[:1],
+        lately=_lately(console),
         champion=champion_of(console),
     )
 
@@ -185,9 +189,9 @@ def events(
         raise UnknownName("order", order, EVENT_ORDERS)
     where = Where.all_of(
         {
-            "events.drive LIKE ? ESCAPE '\\'": like(q),
+            "events.drive IN (SELECT id FROM drives WHERE id LIKE ? ESCAPE '\\')": like(q),
             "events.trigger = ?": trigger,
-            "events.place LIKE ? ESCAPE '\\'": like(place),
+            "events.place IN (SELECT place FROM places WHERE place LIKE ? ESCAPE '\\')": like(place),
         }
     )
     by = ", ".join(f"{column} {'DESC' if down else 'ASC'}" for column in EVENT_ORDERS[order])
@@ -218,6 +222,15 @@ def events(
         last=max(1, -(-count // PAGE)),
         triggers=console.index.rows("SELECT trigger, found FROM yields ORDER BY found DESC, trigger"),
     )
+
+
+def _lately(console: Console) -> list[dict[str, Any]]:
+    """The newest runs of stages that said anything new, and when they were committed."""
+    newest = list(manifests(console.lake.root).items())[: -LATELY - 1 : -1]
+    return [
+        {"seq": seq, "stage": path.parent.name, "at": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()}
+        for seq, path in newest
+    ]
 
 
 def facts_of(console: Console, id: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from understudy.store.packs import Span, packed, table_file
 from understudy.store.runs import blob_file
 from understudy.store.tables import numpy_of, read_span
 
-VERSION = 3  # of SCHEMA
+VERSION = 4  # of SCHEMA
 TRACK_POINTS = 32  # of a drive's track on the map
 _BATCH = 200  # parts taken up in one transaction
 TABLES = {  # what is wanted of which table, by kind of part
@@ -50,10 +50,11 @@ CREATE TABLE events (id TEXT, drive TEXT, start_ns INTEGER, end_ns INTEGER, trig
 CREATE INDEX events_by_id ON events (id);
 CREATE INDEX events_by_drive ON events (drive, start_ns);
 CREATE INDEX events_by_trigger ON events (trigger, score);
-CREATE INDEX events_by_rank ON events (trigger, strength, id);
-CREATE INDEX events_by_strength ON events (strength, id);
+CREATE INDEX events_by_rank ON events (trigger, strength, id, drive, place);
+CREATE INDEX events_by_strength ON events (strength, id, drive, place);
 CREATE INDEX events_by_part ON events (part);
 CREATE TABLE yields (trigger TEXT PRIMARY KEY, found INTEGER, drives INTEGER);
+CREATE TABLE places (place TEXT PRIMARY KEY);
 CREATE TABLE clips (turn INTEGER, id TEXT, drive TEXT, start_ns INTEGER, end_ns INTEGER, place TEXT, side TEXT,
     trigger TEXT, events TEXT, part TEXT);
 CREATE INDEX clips_by_id ON clips (id);
@@ -293,5 +294,7 @@ def _rank(db: sqlite3.Connection) -> None:
         """UPDATE clips SET trigger = coalesce((SELECT events.trigger FROM json_each(clips.events) AS listed
         JOIN events ON events.id = listed.value ORDER BY events.strength DESC, events.trigger LIMIT 1), '')"""
     )
+    db.execute("DELETE FROM places")
+    db.execute("INSERT INTO places SELECT DISTINCT place FROM events WHERE place IS NOT NULL")
     db.execute("DELETE FROM yields")
     db.execute("INSERT INTO yields SELECT trigger, count(*), count(DISTINCT drive) FROM events GROUP BY trigger")
