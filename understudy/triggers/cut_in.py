@@ -22,7 +22,7 @@ class CutIn:
 
     needs: ClassVar[tuple[str, ...]] = leader.NEEDS
 
-    headway_s: float = 1.5
+    headway_s: float = 2.0
     nearer: float = 3.0  # m
     above: float = 3.0  # m/s: in a queue everybody is near
 

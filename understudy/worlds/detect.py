@@ -25,7 +25,7 @@ _CONFUSED = np.array([_TAKEN_FOR.get(kind, kind) for kind in Kind], np.int8)
 LIGHT_RANGE = 75.0
 _EYE = (1.6, 1.5)  # ahead of the rear axle and above the ground, m
 _DROPOUT_S, _NOISE_S, _LIGHT_S = 0.3, 0.6, 0.4  # how long an error lasts
-_DROPOUT, _CONFUSION, _FLICKER = 0.015, 0.01, 0.012
+_DROPOUT, _CONFUSION, _FLICKER = 0.0005, 0.0003, 0.0012
 
 
 class Walls(NamedTuple):

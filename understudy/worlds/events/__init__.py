@@ -23,7 +23,7 @@ from understudy.worlds.traffic import Crowd
 if TYPE_CHECKING:
     from understudy.worlds.city import City
 
-TAIL_S = (12.0, 24.0)  # between one event and the next of `tail`
+TAIL_S = (8.0, 16.0)  # between one event and the next of `tail`
 _PATIENCE_S = 30.0  # how long a script of `tail` may wait for its moment
 _BEFORE_S = 4.0  # nothing happens in the first seconds
 
@@ -54,7 +54,7 @@ KINDS: dict[str, Kind] = {
     "wrong_way": Kind(others.wrong_way, ("oncoming_in_lane", "hard_brake"), kept=True),
     "stopped_truck": Kind(
         road.stopped_truck,
-        ("standing_object_ahead", "obstacle_in_path", "swerve", "off_the_map", "abrupt_steering", "would_hit"),
+        ("goes_round", "standing_object_ahead", "swerve", "off_the_map", "abrupt_steering", "would_hit"),
     ),
     "debris": Kind(road.debris, ("obstacle_in_path", "standing_object_ahead", "swerve", "would_hit"), kept=True),
     "road_works": Kind(road.road_works, ("obstacle_in_path", "standing_object_ahead", "swerve", "would_hit")),
@@ -118,13 +118,13 @@ class Events:
             return NOBODY
         waits = not np.isfinite(run.first_s)
         try:
-            if waits and now - run.since_s > _PATIENCE_S and self._world.scenario.event == "tail":
-                raise StopIteration  # its moment did not come
             actors = next(run.ticks)
         except StopIteration:
             self._finish(run, now)
             return NOBODY
         if actors is None:
+            if now - run.since_s > _PATIENCE_S and self._world.scenario.event == "tail":
+                self._finish(run, now)  # its moment did not come
             return NOBODY
         if actors.counts:
             run.first_s, run.last_s = now if waits else run.first_s, now
@@ -143,8 +143,11 @@ class Events:
         else:
             self._order.insert(0, run.kind)  # its moment did not come: later
         self._running, self.passing = None, None
-        once = self._world.scenario.event != "tail" and np.isfinite(run.first_s)
-        self._next_s = np.inf if once else now + float(self._rng.uniform(*TAIL_S))
+        if not np.isfinite(run.first_s):
+            self._next_s = now
+        else:
+            tail = self._world.scenario.event == "tail"
+            self._next_s = now + float(self._rng.uniform(*TAIL_S)) if tail else np.inf
 
     def happened(self) -> tuple[Event, ...]:
         """The events so far, their kind as the trigger's name."""

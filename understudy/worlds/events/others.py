@@ -35,12 +35,13 @@ def cut_in(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
     lane = world.town.lane
     while True:
         here = lane[world.way.lane_at(world.way.s + FRONT)]
-        clear = world.ego.speed > 5.0 and open_road(world, 0, 45) and leader(world, 40) is None
+        clear = world.ego.speed > 6.0 and open_road(world, 0, 45) and leader(world, 40) is None
         if clear and here.left_lane and len(on_way(world, 30, 30, 1.6, 3.3)) == 0:
             who = Actor(new_track(world), "saloon", world.way.s - 16.0, 3.3, speed=world.ego.speed + 4.0)
             break
-        if clear and parked_ahead(world, 12, 26):
-            who = Actor(new_track(world), "small", world.way.s + FRONT + rng.uniform(15, 20), -2.75, speed=1.0)
+        if clear and parked_ahead(world, 8, 30):
+            ahead = 2.0 + world.ego.speed * rng.uniform(1.5, 1.9)  # it is in the lane two seconds later
+            who = Actor(new_track(world), "small", world.way.s + FRONT + ahead, -2.75, speed=2.0)
             break
         yield None
     from_left = who.d > 0
@@ -64,7 +65,7 @@ def cut_in(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
 def hard_braking_leader(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
     """The car ahead brakes hard for no visible reason."""
     while True:
-        row = leader(world, FRONT + 6 + 2.2 * world.ego.speed + 2)
+        row = leader(world, FRONT + 8 + 3.0 * world.ego.speed)
         if (
             row is not None
             and world.crowd.track[row] < PEOPLE
@@ -83,14 +84,14 @@ def hard_braking_leader(world: City, rng: np.random.Generator) -> Iterator[Actor
 
 def tailgater(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
     """Somebody follows far too closely for a while."""
-    while not (world.ego.speed > 6.5 and open_road(world, -35, 70, 0.5) and len(on_way(world, 0, 45)) == 0):
+    while not (world.ego.speed > 6.5 and open_road(world, -10, 50, 0.5) and len(on_way(world, 0, 45)) == 0):
         yield None
     who = Actor(new_track(world), "saloon", world.way.s - 32.0, 0.0, speed=world.ego.speed + 3.0)
     stays, since = float(rng.uniform(12, 18)), 0.0
     while who.s > world.way.s - 75.0:
         since += TICK_S
         room = world.way.s - 0.9 - (who.s + 2.35)
-        wanted = 0.42 * world.ego.speed + 1.6 if since < stays else 200.0
+        wanted = 0.35 * world.ego.speed + 1.0 if since < stays else 200.0
         accel = (
             np.clip(1.0 * (room - wanted) + 2.2 * (world.ego.speed - who.speed) + min(world.ego.accel, 0.0), -9.0, 2.5)
             if since < stays
@@ -99,7 +100,7 @@ def tailgater(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
         who.speed = max(who.speed + float(accel) * TICK_S, 0.0)
         who.signals = _BRAKE if accel < -1.0 else 0
         who.move()
-        yield put(world, [who], counts=room < 0.62 * max(world.ego.speed, 3.0) and since < stays)
+        yield put(world, [who], counts=room < 0.58 * world.ego.speed and world.ego.speed > 5.5)
         if since > stays and who.speed < 0.2:
             return
 
