@@ -19,7 +19,6 @@ from understudy.gate.entrants import Entrant, entrant
 from understudy.gate.regression import ClipResult, passes
 from understudy.gate.suites import KNOWN, Suite, leaked, suite
 from understudy.gate.verdict import (
-    BASE,
     Gate,
     Outcome,
     Pairs,
@@ -71,19 +70,13 @@ def run(
         clips = course.clips(regression_clips(lake), binding)
         pairs: dict[str, Pairs] = {}
         outcome, reasons = decide(gather(pairs, gate), gate, clips, whole_block=False)  # a clip may decide by itself
-        for block, (some, whole) in product(range(gate.blocks), _looks(gate.suites)):
+        for block, (some, whole) in product(range(gate.blocks), gate.looks):
             if outcome != "undecided":
                 break
             course.drive(some, block)
             pairs = course.pairs()
             outcome, reasons = decide(gather(pairs, gate), gate, clips, whole)
         return _verdict(both, gate, pairs, clips, course.void, outcome, reasons)
-
-
-def _looks(suites: Sequence[str]) -> list[tuple[tuple[str, ...], bool]]:
-    """Within a block everyday driving comes first, with a look of its own at which a candidate can only be refused."""
-    every = (tuple(suites), True)
-    return [((BASE,), False), every] if BASE in suites and len(suites) > 1 else [every]
 
 
 def _leak(place: str) -> Reason:

@@ -48,6 +48,15 @@ class Gate:
             )
 
     @property
+    def looks(self) -> list[tuple[tuple[str, ...], bool]]:
+        """What is driven before each look within a block, and whether that completes it.
+
+        Everyday driving comes first, with a look of its own at which a candidate can only be refused.
+        """
+        every = (self.suites, True)
+        return [((BASE,), False), every] if BASE in self.suites and len(self.suites) > 1 else [every]
+
+    @property
     def claims(self) -> int:
         """How many measures of suites there are in all: two of each, and two of all together."""
         return len(self.margins) * (len(self.suites) + (len(self.suites) > 1))
@@ -220,8 +229,8 @@ def gather(pairs: Mapping[str, Pairs], gate: Gate) -> Evidence:
 
 
 def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = ()) -> list[Reason]:
-    """What is proven against the candidate, at one of the 2 x blocks looks at which that is asked."""
-    level = per_look(gate.alpha, 2 * gate.blocks)
+    """What is proven against the candidate, at any of the looks."""
+    level = per_look(gate.alpha, len(gate.looks) * gate.blocks)
     reasons = [
         Reason("clip", clip.clip, f"fails the clip {clip.clip}: {clip.candidate} of 5 starts; it binds")
         for clip in clips

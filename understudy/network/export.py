@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from understudy.errors import UnderstudyError
 from understudy.network.model import Network
 from understudy.network.predict import load
+from understudy.network.samples import STAGE as DATASET
 from understudy.records import PLAN_STEPS
 from understudy.store import Lake
 
@@ -87,9 +88,17 @@ def export(lake: Lake, model: str, to: Path, halves: bool = False) -> Path:
     if "path" not in about["labels"]:
         raise UnderstudyError(f"model {model} was never shown a path and cannot plan; it learned {about['labels']}")
     to.parent.mkdir(parents=True, exist_ok=True)
-    inputs = write(network, to, halves)
-    to.with_suffix(".json").write_text(json.dumps(card(network, about, inputs), indent=1) + "\n", encoding="utf-8")
+    told = card(network, about, write(network, to, halves)) | {"data": _data(lake, about["dataset"])}
+    to.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return to
+
+
+def _data(lake: Lake, dataset: str) -> dict[str, Any]:
+    """What was learned from; a gate refuses who has learned in its places."""
+    parts = [entry.about for entry in lake.entries(stage=DATASET, key=dataset)]
+    places = sorted({place for about in parts for place in about["places"]})
+    samples = sum(about["samples"] - about["held_out"] for about in parts)
+    return {"dataset": dataset, "places": places, "samples": samples}
 
 
 def write(network: Network, to: Path, halves: bool = False) -> dict[str, list[int | str]]:
