@@ -88,11 +88,10 @@ def _common(chosen: Sequence[Chosen]) -> tuple[list[str], list[str], list[str]]:
     """State, action and cameras: what all the drives have."""
     offers = frozenset.intersection(*(one.offers for one in chosen))
     state, commands, motion = ([name for name in names if name in offers] for names in (STATE, COMMANDS, MOTION))
-    action = commands if "steer" in commands else motion
-    if action != commands and len(motion) < len(MOTION):
+    if "steer" not in commands and len(motion) < len(MOTION):
         raise UnderstudyError("these drives have no action in common: lerobot wants steer, or speed and yaw_rate")
     cameras = [name for name in chosen[0].cameras if all(name in one.cameras for one in chosen)]
-    return state, action, cameras
+    return state, commands if "steer" in commands else motion, cameras
 
 
 @dataclass
