@@ -19,7 +19,7 @@ from understudy.worlds.ground import Ground, rasterise
 from understudy.worlds.net import Town
 from understudy.worlds.render import Renderer
 from understudy.worlds.scene import BRAKE, FLASH, LEFT, RIGHT, Scene, Shape, Weather, solids, weather
-from understudy.worlds.traffic import PARKED, Crowd
+from understudy.worlds.traffic import ACTORS, PARKED, Crowd
 
 if TYPE_CHECKING:
     from understudy.worlds.city import City
@@ -146,7 +146,7 @@ class Cameras:
             )
             self._shown = scene
         crowd = world.crowd
-        parks = crowd.track // PARKED == 1
+        parks = (crowd.track >= PARKED) & (crowd.track < ACTORS)  # actors of events move, and must be drawn
         moving = as_solids(crowd.take(~parks))
         signals = signals_as_solids(world.town, self._facing, world.lights)
         near = np.concatenate([moving, self._standing, signals])
