@@ -16,7 +16,7 @@ CARD = {
     "needs": ["speed"],
     "parents": ["abc"],
     "data": {"places": ["grid:3"], "clips": 20},
-    "settings": {"lr": 0.001},
+    "made": {"parameters": 12, "labels": ["path"], "settings": {"lr": 0.001}},
 }
 
 
@@ -116,7 +116,14 @@ def test_the_card_tells_what_is_known(registry: Registry, tmp_path: Path) -> Non
     path.with_suffix(".json").write_text(json.dumps(CARD))
     registry.add("pilot", "ff00", str(path))
     card = model_card(registry, "pilot")
-    for line in ("# pilot", "- Parents: `abc`", "- Places: `grid:3`", "- Clips: 20", "- lr: 0.001"):
+    for line in ("# pilot", "- Parents: `abc`", "- Places: `grid:3`", "- Clips: 20", "- lr: 0.001", "- Parameters: 12"):
+        assert line in card
+    told = json.loads(verdict("a", "pilot", "promote")) | {"candidate_hash": "ff00"}
+    told["pairs"] = {"events": {"champion": [{}] * 12, "candidate": [{}] * 12}}
+    told["evidence"] = {"findings": [{"suite": "events", "measure": "score", "champion": 0.5, "candidate": 0.75}]}
+    registry.record(json.dumps(told).encode(), {"a": "a", "pilot": str(path)})
+    card = model_card(registry, "pilot")
+    for line in ("- events: 12 routes", "- events, score: 0.750 (`a` 0.500)", "## Quantitative analyses"):
         assert line in card
     assert "against `a`: **promote**" in model_card(registry, "b")
     assert "challenged by `b`" in model_card(registry, "a")

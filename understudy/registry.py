@@ -206,28 +206,57 @@ def model_card(registry: Registry, wanted: str) -> str:
     model = registry.model(wanted)
     card, verdicts = model.card, registry.verdicts(model.hash)
     reigns = [one for one in registry.reigns() if one.model == model.hash]
-    data = card.get("data", {})
+    data, made = card.get("data", {}), card.get("made", {})
     details = {
         "Hash": f"`{model.hash}`",
         "Runs as": f"`{Path(model.spec).name}`",
         "Parents": _listed(card.get("parents", ())),
         "Code": card.get("code", ""),
+        "Parameters": _told(made.get("parameters", "")),
+        "Learned to say": _listed(made.get("labels", ())),
         "Needs": _listed(card.get("needs", ())),
         "Champion": "; ".join(f"since {one.at[:16]}, {one.why}" for one in reigns),
     }
     training = {"Places": _listed(data.get("places", ()))} | {
         key.capitalize(): _told(value) for key, value in data.items() if key != "places"
     }
+    settings = card.get("settings") or made.get("settings", {})
     sections = [
         f"# {model.name}",
         _section("Model details", details),
         _section("Intended use", {"For": "driving in closed loop behind a gate; never on a road without a driver"}),
         _section("Inputs and outputs", {side: _told(card[side]) for side in ("inputs", "outputs") if side in card}),
         _section("Training data", training),
-        _section("Settings", {key: _told(value) for key, value in card.get("settings", {}).items()}),
+        _section("Settings", {key: _told(value) for key, value in settings.items()}),
+        _section("Evaluation data", _evaluated(verdicts)),
+        _section("Metrics", {"Scores": "those of the gate, as docs/gate.md defines them"} if verdicts else {}),
         _evaluation(model, verdicts),
+        _section("Quantitative analyses", _analysed(model, verdicts)),
+        _section("Caveats", {"Towns": "simulated; what a gate cannot see is in docs/gate.md"} if verdicts else {}),
     ]
     return "\n\n".join(part for part in sections if part) + "\n"
+
+
+def _evaluated(verdicts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The most routes that it has driven in a gate, by suite."""
+    routes: dict[str, int] = {}
+    for one in verdicts:
+        for suite, pairs in one.get("pairs", {}).items():
+            routes[suite] = max(routes.get(suite, 0), len(pairs["champion"]))
+    return {suite: f"{count} routes" for suite, count in routes.items()}
+
+
+def _analysed(model: Model, verdicts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Its mean scores in the newest verdict, by suite, with those of the other."""
+    newest = [one for one in verdicts if "evidence" in one][-1:]
+    found = {}
+    for one in newest:
+        own, other = ("candidate", "champion") if one["candidate_hash"] == model.hash else ("champion", "candidate")
+        for row in one["evidence"]["findings"]:
+            if row[own] is not None and row[other] is not None:
+                name = f"{row['suite']}, {row['measure'].replace('_', ' ')}"
+                found[name] = f"{row[own]:.3f} (`{one[other]}` {row[other]:.3f})"
+    return found
 
 
 def _section(title: str, facts: Mapping[str, str]) -> str:
