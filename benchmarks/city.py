@@ -13,15 +13,18 @@ import dataclasses
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 
 from understudy import workers
 from understudy.policies import named
 from understudy.recorder import write
+from understudy.records import Floats
 from understudy.worlds import towns
 from understudy.worlds.city import City
 from understudy.worlds.outcome import judged
@@ -47,12 +50,16 @@ def main() -> None:
 
 
 def speed(minutes: float) -> None:
-    """Simulate, and record, for some minutes in a town. What counts is processor time, ours and SUMO's together."""
+    """Simulate, and record, for some minutes in a town, and the like in highway-env, where that is installed.
+
+    What counts is processor time, ours and SUMO's together.
+    """
     cases: tuple[tuple[str, bool, bool], ...] = (
         ("without cameras", False, False),
         ("without cameras, into MCAP with truth", False, True),
         ("six cameras of 128 x 64, into MCAP with truth", True, True),
     )
+    rates: list[float] = []
     for name, cameras, recorded in cases:
         with City(rig=default_rig() if cameras else None) as world, tempfile.TemporaryDirectory() as folder:
             drive_for(world, 2.0)  # compile, build the town
@@ -64,7 +71,31 @@ def speed(minutes: float) -> None:
             if recorded:
                 write(world.drive(), Path(folder) / "drive.mcap")
             world.close()  # SUMO's time counts when it has ended
-            print(f"{name:50s} {seconds / (spent_s() - before):6.1f} x real time, {others:.0f} others", flush=True)
+            rates.append(seconds / (spent_s() - before))
+            print(f"{name:50s} {rates[-1]:6.1f} x real time, {others:.0f} others in reach", flush=True)
+    theirs = highway_env(others=60)
+    if theirs is None:
+        print("highway-env is not installed: no comparison with it")
+    else:
+        print(f"{'highway-env, 60 vehicles, no pictures':50s} {theirs:6.1f} x real time, ratio {rates[0] / theirs:.0f}")
+
+
+def highway_env(others: int, seconds: float = 40.0) -> float | None:
+    """Seconds that highway-env's own step simulates in one of the processor, at our rates: 10 Hz, plans at 5 Hz."""
+    try:
+        import highway_env
+    except ImportError:
+        return None
+    gymnasium.register_envs(highway_env)
+    rates = {"simulation_frequency": 10, "policy_frequency": 5}
+    env = gymnasium.make("highway-v0", config={"vehicles_count": others, "duration": 1e9, "lanes_count": 3, **rates})
+    env.reset(seed=0)
+    before = spent_s()
+    for seed in range(round(seconds / City.PLAN_S)):
+        _, _, ended, cut, _ = env.step(1)  # as it is
+        if ended or cut:
+            env.reset(seed=seed)
+    return seconds / (spent_s() - before)
 
 
 def spent_s() -> float:
@@ -107,13 +138,17 @@ def one(driver: str, scenario: Scenario) -> dict[str, object]:
 
 
 def table(driver: str, rows: list[dict[str, object]]) -> None:
+    """One line of the table in docs/city.md: means, and for the score a 95 % interval (normal, over routes)."""
     known = [row for row in rows if "score" in row]
-    mean: Callable[[str], float] = lambda name: float(np.nanmean([row[name] for row in known]))  # type: ignore[arg-type]  # noqa: E731
-    km = sum(float(row["metres"]) for row in known) / 1000  # type: ignore[arg-type]
-    ends = {end: sum(row["ended"] == end for row in rows) for end in sorted({str(row["ended"]) for row in rows})}
+    column: Callable[[str], Floats] = lambda name: np.array([row[name] for row in known], float)  # noqa: E731
+    score = column("score")
+    score = score[np.isfinite(score)]
+    sure = 1.96 * score.std(ddof=1) / np.sqrt(len(score))
+    fault = int(sum(column(f"collision_{kind}").sum() for kind in ("pedestrian", "vehicle", "static")))
+    ends = Counter(str(row["ended"]) for row in rows)
     print(
-        f"| {driver} | {len(known)} | {km:.1f} | {mean('completion'):.1%} | {sum(bool(r['at_fault']) for r in known)} "
-        f"| {mean('score'):.3f} | {ends} |",
+        f"| {driver} | {len(known)} | {column('metres').sum() / 1000:.1f} | {column('completion').mean():.1%} "
+        f"| {fault} | {score.mean():.3f} ± {sure:.3f} | {', '.join(f'{end} {n}' for end, n in ends.most_common())} |",
         flush=True,
     )
 
