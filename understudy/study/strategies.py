@@ -16,6 +16,7 @@ and what we try:
 disagreement  how far the plan in the shadow was from what was driven
 consequence   how much worse than what was driven the plan would have scored
 explained     disagreement less what no observation explains: the spread of what was driven next where all looked alike
+surprising    how many times that spread (and a metre) the disagreement was
 triggers      triggers take turns, the strongest first, as mining does
 ours          explained disagreement, consequence and triggers together, and of the best three times as many those that
               are furthest apart
@@ -126,6 +127,11 @@ def excess(pool: Pool) -> Floats:
     return np.maximum(pool["displacement"] - pool["unexplained"], 0.0)
 
 
+def surprise(pool: Pool) -> Floats:
+    """Disagreement in units of what no observation explains, and a metre, (W,)."""
+    return pool["displacement"] / (pool["unexplained"] + 1.0)
+
+
 STRATEGIES: Mapping[str, Strategy] = {
     "random": at_random,
     "uniform": uniform,
@@ -136,6 +142,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "disagreement": by("displacement"),
     "consequence": by("consequence"),
     "explained": lambda pool, count, random: top(excess(pool), count, random),
+    "surprising": lambda pool, count, random: top(surprise(pool), count, random),
     "triggers": triggers,
     "ours": ours,
     "ours_top": ours_top,
