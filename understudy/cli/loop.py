@@ -72,7 +72,7 @@ def turn(
         on_turn=lambda number: page.write(here, number),
     )
     for row in rows:
-        click.echo(json.dumps(row) if as_json else line(row))
+        click.echo(line(row) if sys.stdout.isatty() and not as_json else json.dumps(row))
     if rows:
         click.echo(str(here.root / "pages" / f"turn-{rows[-1]['turn']:03d}.html"), err=True)
 

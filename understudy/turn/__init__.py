@@ -4,6 +4,7 @@
     diary.py      what a turn has done, in the lake and as it goes on
     apart.py      that training, regression and gate share nothing, asserted before anything is driven
     towns.py      where the fleet drives, by turn
+    share.py      a lake of which only some drives are listed
     chance.py     clips that are chosen at random: for the first champion, and for a control arm
     campaign.py   what to collect next, from what the gate lost and what triggers brought
     steps.py      the steps, in order
