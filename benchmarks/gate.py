@@ -1,8 +1,9 @@
 """Does the gate keep its word? Faults planted into the city's own driver, labels swapped at random, routes saved.
 
     python benchmarks/gate.py faults LAKE [--processes 2] [--only late,speeding]
-    python benchmarks/gate.py swaps LAKE CHAMPION CANDIDATE [--routes 48]
-    python benchmarks/gate.py speed LAKE
+    python benchmarks/gate.py swaps LAKE CHAMPION CANDIDATE [--suites everyday,events] [--routes 48]
+    python benchmarks/gate.py speed LAKE                        how early a clear refusal comes
+    python benchmarks/gate.py speed LAKE pilot.onnx --routes 40 what a closed loop with cameras costs
 
 `faults` has the driver with each fault challenge the driver without, on the suites where the fault can show, and prints
 verdict and reason. `swaps` takes the routes that two *different* drivers have driven already (in a gate before), swaps
@@ -13,23 +14,31 @@ who is who on each route at random 2,000 times, and counts promotions; and it te
 from __future__ import annotations
 
 import argparse
+import os
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
-from understudy.evidence import Share, flip_test, holm, pairing_gain, per_look, routes_needed
+from understudy.evidence import Share, flip_test, holm, pairing_gain, per_look, routes_needed, sign_test
+from understudy.gate.driving import world_of
+from understudy.gate.entrants import entrant
 from understudy.gate.run import run
-from understudy.gate.suites import suite
-from understudy.gate.verdict import Gate, Verdict
+from understudy.gate.suites import STANDARD, suite
+from understudy.gate.verdict import INFRACTIONS, Gate, Verdict
 from understudy.records import Floats
 from understudy.store import Lake
+from understudy.worlds.cameras import Cameras
+from understudy.worlds.city import City
+from understudy.worlds.outcome import judged
+from understudy.worlds.scenario import Scenario
 
 # The suites where each fault can show, how many routes, and what the gate must say.
 FAULTS: dict[str, tuple[Gate, str]] = {
     "drifting": (Gate(suites=("everyday",)), "all lane_distance"),
     "speeding": (Gate(suites=("everyday",)), "all speed_limit"),
-    "fog_freezer": (Gate(suites=("fog",)), "fog driving_score"),
+    "fog_freezer": (Gate(suites=("weather",)), "weather driving_score"),
     "late": (Gate(suites=("child_behind_parked_car", "jaywalker", "cut_in")), "collision"),
     "red_runner": (Gate(suites=("lights",), routes=60), "red_light"),
     "leaked": (Gate(suites=("everyday",)), "grid:1"),
@@ -53,8 +62,8 @@ def faults(lake: Lake, processes: int, only: list[str]) -> None:
         )
 
 
-def swaps(lake: Lake, champion: str, candidate: str, routes: int, processes: int) -> None:
-    gate = Gate(routes=routes)
+def swaps(lake: Lake, champion: str, candidate: str, suites: tuple[str, ...], routes: int, processes: int) -> None:
+    gate = Gate(suites=suites or STANDARD, routes=routes)
     verdict = run(lake, champion, candidate, gate, processes=processes)
     print(f"{candidate} against {champion}: {verdict.outcome} after {verdict.routes} pairs")
     for reason in verdict.reasons:
@@ -73,23 +82,30 @@ def swaps(lake: Lake, champion: str, candidate: str, routes: int, processes: int
 
 def _swapped(verdict: Verdict, gate: Gate) -> Share:
     """How often a driver is *claimed better* at any look; what a promotion needs beside that makes it rarer still."""
-    suites = [{m: np.subtract(*reversed(one.measure(m))) for m in gate.margins} for one in verdict.pairs.values()]
+    suites = []
+    for one in verdict.pairs.values():
+        columns = {m: np.subtract(*reversed(one.measure(m))) for m in gate.margins}
+        for name in INFRACTIONS:
+            a, b = one.infraction(name)
+            columns[name] = a.astype(float) - b.astype(float)  # above 0 is better here, too
+        suites.append(columns)
     random = np.random.default_rng(0)
     hits = 0
     for _ in range(REPEATS):
         flipped = []
-        for one in suites:
-            flips = random.choice([-1.0, 1.0], len(one["score"]))
-            flipped.append({measure: d * flips for measure, d in one.items()})
+        for columns in suites:
+            flips = random.choice([-1.0, 1.0], len(columns["score"]))
+            flipped.append({name: d * flips for name, d in columns.items()})
         hits += any(_claimed(flipped, look / gate.blocks, gate) for look in range(1, gate.blocks + 1))
     return Share(hits, REPEATS)
 
 
 def _claimed(suites: list[dict[str, Floats]], share: float, gate: Gate) -> bool:
     """Whether anything is proven better from this share of the routes of every suite."""
-    seen = [{measure: d[: round(share * len(d))] for measure, d in one.items()} for one in suites]
-    seen.append({measure: np.concatenate([one[measure] for one in seen]) for measure in gate.margins})
-    p = {f"{i} {measure}": flip_test(d) for i, one in enumerate(seen) for measure, d in one.items()}
+    seen = [{name: d[: round(share * len(d))] for name, d in one.items()} for one in suites]
+    every = {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
+    p = {f"{i} {m}": flip_test(one[m]) for i, one in enumerate([*seen, every]) for m in gate.margins}
+    p |= {name: sign_test(int((every[name] > 0).sum()), int((every[name] < 0).sum())) for name in INFRACTIONS}
     return min(holm(p).values()) <= per_look(gate.alpha, gate.blocks)
 
 
@@ -101,6 +117,46 @@ def speed(lake: Lake, processes: int) -> None:
     print(f"{time.perf_counter() - began:.1f} s")
 
 
+def closed_loop(model: str, routes: int) -> None:
+    """How long everyday routes of 40 s take one core, in processor time, and what takes it."""
+    who, spent = entrant(model), dict.fromkeys(("traffic", "cameras", "network", "scoring", "rest"), 0.0)
+    shoot = Cameras.shoot
+
+    def timed(self: Cameras, world: City) -> None:
+        began = time.process_time()
+        shoot(self, world)
+        spent["cameras"] += time.process_time() - began
+
+    Cameras.shoot = timed  # type: ignore[method-assign, assignment]
+    chosen = suite("everyday", routes + 1).scenarios
+    seconds = 0.0
+    for number, identifier in enumerate(chosen):
+        if number == 1:  # the first compiles
+            spent = dict.fromkeys(spent, 0.0)
+            began, seconds = sum(os.times()[:4]), 0.0
+        others = os.times()
+        with closing(world_of(Scenario.parse(identifier), who, Lake(Path()))) as world:
+            seen = world.reset(Scenario.parse(identifier))
+            planner = who.driver.begin(world)
+            for _ in range(200):
+                if world.ended:
+                    break
+                at = time.process_time()
+                plan = planner(seen)
+                spent["network"] += time.process_time() - at
+                seen = world.step(plan)
+            at = time.process_time()
+            route = judged(world.drive(), who.id)
+            spent["scoring"] += time.process_time() - at
+        seconds += route.seconds
+        spent["traffic"] += sum(os.times()[2:4]) - sum(others[2:4])  # SUMO's own process, which has ended
+    whole = sum(os.times()[:4]) - began
+    spent["rest"] = whole - sum(spent.values())
+    shares = ", ".join(f"{name} {share / whole:.0%}" for name, share in spent.items())
+    print(f"{routes} routes, {seconds:.0f} s: {whole:.0f} s of one core, {seconds / whole:.1f} x real time; {shares}")
+    print(f"40 routes of 40 s on two cores: {1600 / seconds * whole / 2:.0f} s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("faults", "swaps", "speed"))
@@ -109,13 +165,17 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--routes", type=int, default=48)
     parser.add_argument("--only", default="")
+    parser.add_argument("--suites", default="")
     told = parser.parse_args()
     told.lake.mkdir(parents=True, exist_ok=True)
-    lake = Lake(told.lake)
+    lake, chosen = Lake(told.lake), tuple(name for name in told.suites.split(",") if name)
     if told.what == "faults":
         faults(lake, told.processes, [name for name in told.only.split(",") if name])
     elif told.what == "swaps":
-        swaps(lake, *(told.who or ["lane_follow", "human"]), told.routes, told.processes)
+        champion, candidate = told.who or ("lane_follow", "human")
+        swaps(lake, champion, candidate, chosen, told.routes, told.processes)
+    elif told.who:
+        closed_loop(told.who[0], told.routes)
     else:
         speed(lake, told.processes)
 
