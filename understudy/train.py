@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from understudy.network.sizes import Size, size_of
 from understudy.records import Array, Ints
 from understudy.store import Lake, Part, code_version
 from understudy.store.files import digest, write_whole
+from understudy.store.upkeep import TRAINING
 
 STAGE = "train"
 LOG_EVERY = 20  # steps
@@ -101,8 +103,8 @@ def run(
     part = Part(lake.root, STAGE, key, samples.name, (samples.name,), told, code)
     if part.done:
         return Trained(part.hash, settings.steps, math.nan, math.nan, new=False)
-    folder = lake.root / "training" / part.hash
-    with _processes() as device:
+    folder = lake.root / TRAINING / part.hash
+    with lake.reading(), _processes() as device:  # gc leaves alone what is being made
         start = load(lake, settings.start)[0] if settings.start else None
         if start is not None and start.size != size:
             raise UnderstudyError(f"model {settings.start} is another network than {settings.size} on these labels")
@@ -113,6 +115,7 @@ def run(
             "settings": told,
             "dataset": samples.name,
             "split": samples.about["split"],
+            "places": samples.places,
             "labels": sorted({label for drive in samples.drives for label in drive.labels}),
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
         }
@@ -120,6 +123,7 @@ def run(
         blobs = {"model.safetensors": save(weights), "log.jsonl": (folder / "log.jsonl").read_bytes()}
         with lake.run(STAGE, key, told, code) as run:
             run.part(samples.name, [samples.name]).write({}, blobs, about=about)
+        rmtree(folder)
     return Trained(part.hash, settings.steps, speed, waiting, new=True)
 
 

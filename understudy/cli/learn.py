@@ -142,15 +142,19 @@ def export(model: str, to: Path, as_json: bool, lake: Path | None) -> None:
     emit([{"id": model, "file": str(path)}], {"file": str}, as_json, "")
 
 
-@main.command(epilog="understudy evaluate 9c41")
+@main.command(
+    epilog="""understudy evaluate 9c41
+    understudy evaluate 9c41 --show 12"""
+)
 @click.argument("model")
 @click.option("--dataset", default="", help="Another dataset than the one it learned from.")
 @click.option(
     "--side", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Which samples."
 )
+@click.option("--show", type=click.IntRange(0), default=0, help="Samples to look at, on a page of the lake.")
 @json_option
 @lake_option
-def evaluate(model: str, dataset: str, side: str, as_json: bool, lake: Path | None) -> None:
+def evaluate(model: str, dataset: str, side: str, show: int, as_json: bool, lake: Path | None) -> None:
     """Hold a MODEL against held-out samples.
 
     Intersection over union of its bird's-eye view, displacement of its plans under both names, calibration of their
@@ -158,7 +162,8 @@ def evaluate(model: str, dataset: str, side: str, as_json: bool, lake: Path | No
     """
     from understudy.evaluate import run
 
-    found = run(open_lake(lake), model, dataset, side)
+    here = open_lake(lake)
+    found = run(here, model, dataset, side, show)
     rows = [
         {"id": name, "value": value}
         for name, value in [
@@ -172,3 +177,7 @@ def evaluate(model: str, dataset: str, side: str, as_json: bool, lake: Path | No
     ]
     emit(rows, {"id": str, "value": number(3)}, as_json, "nothing could be compared")
     click.echo(f"{found.samples} samples, {found.split}", err=True)
+    if show:
+        from understudy.web.evaluation import write as write_page
+
+        click.echo(write_page(here, found), err=True)

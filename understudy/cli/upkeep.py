@@ -36,7 +36,9 @@ def plugins(kind: str | None, as_json: bool) -> None:
 
 @main.command(epilog="understudy gc --compact")
 @click.option("--compact", is_flag=True, help="Join small files of finished runs first.")
-@click.option("--forget", is_flag=True, help="Also remove the runs that newer ones replaced whole.")
+@click.option(
+    "--forget", is_flag=True, help="Also remove the runs that newer ones replaced whole, and trainings broken off."
+)
 @json_option
 @lake_option
 def gc(compact: bool, forget: bool, as_json: bool, lake: Path | None) -> None:

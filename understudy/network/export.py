@@ -133,6 +133,7 @@ def card(network: Network, about: dict[str, Any], inputs: dict[str, list[int | s
         },
         "inputs": inputs,
         "outputs": {"poses": ["B", size.modes, PLAN_STEPS, 4], "probability": ["B", size.modes]},
+        "data": {"places": about.get("places", [])},
         "made": {name: about[name] for name in ("dataset", "split", "labels", "parameters", "settings")},
     }
 

@@ -58,6 +58,7 @@ class Samples:
         self.name = found[0]
         entries = lake.entries(stage=STAGE, key=self.name)
         self.about: dict[str, Any] = entries[0].about
+        self.places = sorted({place for entry in entries for place in entry.about["places"]})  # learned from
         self.drives = [_open(lake, entry) for entry in entries if entry.about["samples"]]
         counts = [len(drive.arrays["frame"]) for drive in self.drives]
         self._first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from understudy.store.lake import Lake
 
 ROW_GROUP = 16 * 1024  # rows: so few that a drive is read without many neighbours; queries do not mind
+TRAINING = "training"  # checkpoints of what is not trained to its end yet
 OWNED = ("tables", "packs", "blobs", "parts", "runs")  # folders in which gc removes files
 
 
@@ -92,7 +93,8 @@ def gc(root: Path, forget: bool) -> dict[str, int]:
         return freed
     busy = "gc: somebody is writing to the lake or reading from it; try again when that is done"
     with locked(guard(root), exclusive=True, wait_s=10, busy=busy):
-        for path in _unreached(root, _replaced(root) if forget else []):
+        broken_off = sorted((root / TRAINING).glob("*/*")) if forget else []
+        for path in [*broken_off, *_unreached(root, _replaced(root) if forget else [])]:
             freed["bytes"] += path.stat().st_size
             freed["files"] += 1
             path.unlink()
