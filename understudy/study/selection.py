@@ -21,6 +21,7 @@ from understudy import dataset, label, workers
 from understudy.dataset import Dataset, assert_apart
 from understudy.errors import DataError
 from understudy.fleet import Tour, fleet_drive
+from understudy.network.model import Network
 from understudy.network.predict import find, load
 from understudy.network.samples import Samples
 from understudy.store import Lake, code_version
@@ -62,6 +63,7 @@ class Ground:
 
 def prepare(lake: Lake, design: Selection, start: str = "", processes: int = 0, tell: Tell | None = None) -> Ground:
     """Drive, label and freeze what is not there yet, and train the champion where no model of the lake is given."""
+    _assert_apart(design)
     asked = plan.tours(design)
     recorded = fleet_drive(lake, asked, processes, tell and (lambda outcome: tell(outcome, len(asked))))
     label.run(lake, processes=processes)
@@ -71,7 +73,6 @@ def prepare(lake: Lake, design: Selection, start: str = "", processes: int = 0, 
     if not there & {tour.drive for tour in plan.base(design)}:
         lost = next(iter(recorded.failures.values()), "they are not in the dataset")
         raise DataError(f"the study has no drives to begin with: {lost}")
-    _assert_apart(design)
     if not start:
         base = of_drives(samples, _present(plan.base(design), there))
         start = first(lake, samples, base, Train(steps=design.start_steps))
@@ -144,7 +145,7 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _champion(ground: Ground) -> Any:
+def _champion(ground: Ground) -> Network:
     return load(Lake(ground.root), ground.start)[0]
 
 
