@@ -1,7 +1,9 @@
 """How long a network takes for one plan on one core: `python -m benchmarks.inference [SIZE]`.
 
 Six cameras, one instant, weights as they are drawn. By ONNX Runtime whole (both frames of the history encoded) and with
-the past kept (the newest frame encoded, then decided), and by eager torch with the past kept.
+the past kept (the newest frame encoded, then decided), and by eager torch with the past kept. Beside it, eager and of
+one frame, the same backbone and grid with the lifts of Lift-Splat-Shoot (Philion and Fidler 2020: 41 depths a place,
+splatted) and of Simple-BEV (Harley et al. 2023: every cell at eight heights sampled in every camera, in turn).
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from understudy.network.export import write
 from understudy.network.model import Network
@@ -69,7 +73,40 @@ def main(name: str, repeats: int = 40) -> None:
             "onnx_encode_ms": best(lambda: encode.run(None, newest), repeats),
             "eager_kept_ms": best(eager, repeats),
         }
+        told |= lifts(network, tensors[0])
     print(json.dumps({"size": name, "parameters": sum(p.numel() for p in network.parameters()), **told}))
+
+
+@torch.no_grad()
+def lifts(network: Network, pictures: Tensor, depths: int = 41, heights: int = 8) -> dict[str, float]:
+    """Milliseconds from the pictures (1, C, H, W, 3) of one frame to a view, by our lift and by those of others."""
+    size, rig = network.size, default_rig()
+    cameras, (w, h) = pictures.shape[1], size.features
+    cells = size.grid.shape[0] * size.grid.shape[1]
+    index, weight = table_of(rig, size)
+    valid = torch.ones(1, cameras, dtype=torch.bool)
+    depth = torch.nn.Conv2d(size.bev, depths + size.bev, 1)
+    # Where the frustum's points fall, and where the cells' points lie in each camera: made once, as for our table.
+    splat = torch.randint(0, cells, (cameras * h * w * depths,), generator=torch.Generator().manual_seed(0))
+    at = torch.rand(cameras, heights, cells, 2, generator=torch.Generator().manual_seed(0)) * 6 - 3
+    flat = pictures.flatten(0, 1).permute(0, 3, 1, 2).float() * (1 / 128) - 1
+
+    def lift_splat_shoot() -> Tensor:
+        said = depth(network.backbone(flat))
+        share, features = said[:, :depths].softmax(dim=1), said[:, depths:]
+        points = (share[:, :, None] * features[:, None]).permute(0, 3, 4, 1, 2).reshape(-1, size.bev)
+        return torch.zeros(cells, size.bev).index_add_(0, splat, points)
+
+    def simple_bev() -> Tensor:
+        maps = network.backbone(flat)
+        seen = F.grid_sample(maps, at, align_corners=False)  # (C, D, Z, cells); a sixth of the points lie in a camera
+        return seen.mean(dim=0)
+
+    return {
+        "eager_ours_view_ms": best(lambda: network.encode(pictures, valid, index, weight), 20),
+        "eager_lift_splat_shoot_view_ms": best(lift_splat_shoot, 20),
+        "eager_simple_bev_view_ms": best(simple_bev, 20),
+    }
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:

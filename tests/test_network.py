@@ -97,6 +97,16 @@ def test_gathering_and_the_fast_sum_are_the_same(monkeypatch: pytest.MonkeyPatch
     torch.testing.assert_close(lift(maps, index, weight, NANO), fast)
 
 
+def test_what_flows_back_through_both_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    index, weight = table(some_rig())
+    maps = torch.randn(2, 5, 3 * 4, 16, 32, requires_grad=True)
+    asked = torch.randn(2, 4, *NANO.grid.shape)
+    (fast,) = torch.autograd.grad((lift(maps, index, weight, NANO) * asked).sum(), maps)
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    (slow,) = torch.autograd.grad((lift(maps, index, weight, NANO) * asked).sum(), maps)
+    torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-5)
+
+
 def test_the_order_of_the_cameras_does_not_matter() -> None:
     maps = torch.randn(1, 5, 3 * 4, 16, 32)
     order = [3, 0, 4, 1, 2]

@@ -28,6 +28,7 @@ from understudy.shadow import plan_all
 from understudy.store import Lake
 from understudy.train import Train, schedule
 from understudy.train import run as train
+from understudy.web import evaluation
 
 STEPS = 40
 
@@ -98,10 +99,25 @@ def test_killed_at_any_moment_it_goes_on_along_the_same_curve_to_the_same_weight
     assert killed.wait(timeout=120) == -signal.SIGKILL
     checkpoint = next((elsewhere.root / "training").glob("*/checkpoint.safetensors"))
     assert checkpoint.is_file() and not elsewhere.entries(stage="train")
+    elsewhere.gc()
+    assert checkpoint.is_file()
     resumed = learn(elsewhere, dataset, STEPS)
     assert resumed.name == model and resumed.new
     assert curve(elsewhere, model) == curve(lake, model)
     assert weights(elsewhere, model) == weights(lake, model)
+
+
+def test_a_finished_training_leaves_no_checkpoint_and_gc_forgets_one_that_was_broken_off(
+    lake: Lake, model: str
+) -> None:
+    assert find(lake, model) and not list((lake.root / "training").iterdir())
+    left = lake.root / "training" / "broken-off" / "checkpoint.safetensors"
+    left.parent.mkdir()
+    left.write_bytes(b"half a network")
+    lake.gc()
+    assert left.is_file()
+    lake.gc(forget=True)
+    assert not left.exists()
 
 
 def test_another_seed_gives_other_weights(lake: Lake, dataset: str) -> None:
@@ -214,6 +230,14 @@ def test_evaluation_counts_every_sample_and_says_what_it_rests_on(lake: Lake, mo
     assert 0 <= found.calibration <= 1
     with pytest.raises(DataError, match="no test samples"):
         evaluate.run(lake, model)
+
+
+def test_a_page_shows_what_was_seen_true_and_said_and_loads_nothing(lake: Lake, model: str) -> None:
+    found = evaluate.run(lake, model, side="train", show=4)
+    assert len(found.shown) == 4 and sum(one.samples for one in found.by["place"].values()) == found.samples
+    page = evaluation.write(lake, found).read_text()
+    assert page.count("data:image/png") == 4 * (3 + 2) and found.shown[0].drive in page
+    assert "http" not in page.replace("http-equiv", "") and "<script" not in page
 
 
 def test_overlap_is_that_of_known_cells() -> None:
