@@ -114,7 +114,10 @@ def window(browser: Any, here: Serving) -> Any:
 
 
 def until(page: Any, claim: str) -> None:
+    end = time.monotonic() + 60
     while not page.evaluate(claim):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{claim}; the page says: {page.evaluate('document.body.innerText')[:400]}")
         page.wait_for_timeout(10)
 
 

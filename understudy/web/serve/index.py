@@ -72,7 +72,7 @@ class Index:
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.version = 0  # grows whenever what is seen changes
-        self.todo = 0  # parts not taken up yet
+        self.todo = 1  # parts not taken up yet; how many there are is known when the lake was looked through
         self._seen: dict[int, Path] | None = None
         self._refreshing = threading.Lock()
         self._own_connection = threading.local()

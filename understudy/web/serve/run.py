@@ -37,7 +37,7 @@ def serve(
         access = Access(frozenset(f"{_bracketed(name)}:{port}" for name in known), f"understudy_{port}")
         config = uvicorn.Config(
             make(lake, access), log_level="warning", access_log=False, server_header=False, ws="none",
-            timeout_graceful_shutdown=1, lifespan="on", h11_max_incomplete_event_size=32 * 1024,
+            timeout_graceful_shutdown=1, timeout_keep_alive=75, lifespan="on", h11_max_incomplete_event_size=32 * 1024,
         )  # fmt: skip
         shown = next(iter(names), None) or ("127.0.0.1" if host in LOOPBACK else host)
         access.tell = lambda token: on_ready(f"http://{_bracketed(shown)}:{port}/enter?token={token}")
