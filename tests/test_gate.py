@@ -591,6 +591,12 @@ def test_the_page_shows_every_suite_with_its_interval_and_both_ways() -> None:
     assert "cut in" in text and "clip:1" in text
 
 
+def test_the_page_says_whether_the_metrics_can_be_trusted_on_logs() -> None:
+    assert "score 0.970 by the same metrics." in page.render(replace(verdict_on(), human=0.97))
+    assert "cannot be trusted" in page.render(replace(verdict_on(), human=0.9))
+    assert "by the same metrics" not in page.render(verdict_on())
+
+
 def test_names_cannot_write_into_the_page() -> None:
     assert "<b>new</b>" not in page.render(verdict_on("<b>new</b>"))
 
@@ -610,6 +616,7 @@ def test_the_page_of_a_verdict_lies_in_the_lake(clipped: Lake) -> None:
 def test_the_worst_routes_have_films_of_both(lake: Lake) -> None:
     gate = Gate(suites=("replay",), routes=2, blocks=1)
     verdict = run(lake, "lane_follow", "tests.test_gate:Swerving", gate)
+    assert verdict.human > 0.95
     text = page.write(lake, verdict).read_text()
     films = [base64.b64decode(part.partition('"')[0]) for part in text.split("data:video/webm;base64,")[1:]]
     assert len(films) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow as pa
 from understudy import workers
 from understudy.errors import UnderstudyError, UnknownName
 from understudy.gate.driving import drive_route
-from understudy.gate.entrants import Entrant, entrant
+from understudy.gate.entrants import HUMAN, Entrant, entrant
 from understudy.gate.regression import ClipResult, passes
 from understudy.gate.suites import KNOWN, Suite, leaked, suite
 from understudy.gate.verdict import (
@@ -33,6 +33,7 @@ from understudy.store.reviews import heeded, standing
 from understudy.store.tables import read_part
 from understudy.worlds.boxes import Boxes
 from understudy.worlds.outcome import COLUMNS, Route
+from understudy.worlds.scenario import Scenario
 
 Told = Callable[[workers.Outcome, int], None]
 
@@ -76,7 +77,8 @@ def run(
             course.drive(some, block)
             pairs = course.pairs()
             outcome, reasons = decide(gather(pairs, gate), gate, clips, whole)
-        return _verdict(both, gate, pairs, clips, course.void, outcome, reasons)
+        found = _verdict(both, gate, pairs, clips, course.void, outcome, reasons)
+        return replace(found, human=course.human())
 
 
 def _leak(place: str) -> Reason:
@@ -193,6 +195,14 @@ class _Course:
             if done:
                 found[one.name] = Pairs(*(tuple(side) for side in zip(*done, strict=True)))
         return found
+
+    def human(self) -> float:
+        """The mean score of the drivers of the replayed logs, each from its own start; nan without a replay."""
+        if "replay" not in self.suites:
+            return np.nan
+        one, who = self.suites["replay"], entrant(HUMAN)
+        logs = [scenario for scenario in one.scenarios if Scenario.parse(scenario).seed == 0]
+        return float(np.mean([drive_route(self.lake, log, who, one.seconds)[0].score for log in logs]))
 
     def clips(self, clips: Sequence[Clip], binding: Collection[str]) -> tuple[ClipResult, ...]:
         """How both fare on the regression suite."""

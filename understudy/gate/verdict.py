@@ -24,6 +24,7 @@ from understudy.worlds.outcome import Route
 Outcome = Literal["promote", "refuse", "undecided"]
 ALL = "all"  # suites together
 BASE = "everyday"  # the suite on which the candidate must be proven not worse
+TRUSTED = 0.95  # what the recorded drivers must score for the metrics to be believed on their logs
 INFRACTIONS = ("collision", "red_light", "off_road", "intervention", "lost")
 
 
@@ -200,6 +201,7 @@ class Verdict:
     pairs: Mapping[str, Pairs]
     clips: tuple[ClipResult, ...] = ()
     void: Mapping[str, str] = field(default_factory=dict)  # scenarios that could not begin, and why
+    human: float = float("nan")  # mean score of the recorded drivers of the replayed logs: the metrics' self-check
     settings: Gate = Gate()
     code: str = ""
 

@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from understudy.gate.run import read_boxes
-from understudy.gate.verdict import Finding, Pairs, Verdict
+from understudy.gate.verdict import TRUSTED, Finding, Pairs, Verdict
 from understudy.geometry import move
 from understudy.records import Floats
 from understudy.store import Lake, digest
@@ -92,6 +92,7 @@ def render(verdict: Verdict, film: Callable[[Worst], bytes] = lambda _: b"") -> 
             lost=[replace(one, film=base64.b64encode(film(one)).decode("ascii")) for one in lost],
             won=[replace(one, film=base64.b64encode(film(one)).decode("ascii")) for one in won],
             fast=FAST,
+            trusted=TRUSTED,
             kinds=by_event(verdict.pairs),
             km={side: _per_100_km(verdict.pairs, side) for side in ("champion", "candidate")},
             reds=sum(route.reds for one in verdict.pairs.values() for route in one.candidate),
