@@ -25,7 +25,7 @@ FAST = 3  # times real time that a comparison is shown at
 
 _SIZE, _SCALE = 384, 4.8  # pixels of the view from above, and of a metre
 _SMALL = 256  # of each half of a comparison
-_LOW = 0.68  # where the ego is, in heights from the top
+_LOW, _MIDDLE = 0.68, 0.5  # where the ego is, in heights from the top: of a picture, and of a film with buttons below
 _GRASS = (54, 70, 54)
 _COLOUR = {
     Kind.PEDESTRIAN: (240, 150, 40),
@@ -48,9 +48,9 @@ _OTHERS = (150, 165, 190)
 class Above:
     """The scene from above, the ego below the middle and looking up. The ground is drawn once."""
 
-    def __init__(self, known: Map | None, there: Floats, size: int = _SIZE) -> None:
-        """`there` (n, 2) is where the ego will be."""
-        self._size, self._scale = size, _SCALE
+    def __init__(self, known: Map | None, there: Floats, size: int = _SIZE, low: float = _LOW) -> None:
+        """`there` (n, 2) is where the ego will be; `low` is how far down it is shown."""
+        self._size, self._scale, self._down = size, _SCALE, low
         self._low = there.min(axis=0) - REACH_M * 2
         extent = there.max(axis=0) + REACH_M * 2 - self._low
         self._ground = Image.new("RGB", tuple(int(metres * self._scale) for metres in extent), _GRASS)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ class Above:
         """The instant at which the ego's centre is at `ego` (3,), with these boxes around it."""
         cos, sin = np.cos(ego[2]), np.sin(ego[2])
         # From a pixel of the frame to one of the ground: up is ahead, left is left.
-        ahead_of, aside = _LOW * self._size, self._size / 2
+        ahead_of, aside = self._down * self._size, self._size / 2
         here = (ego[:2] - self._low) * self._scale
         turned = (
             sin, -cos, here[0] - sin * aside + cos * ahead_of,
@@ -129,7 +129,7 @@ def film(drive: Drive, path: Path, every: int = 1) -> None:
 def side_by_side(known: Map | None, left: Boxes, right: Boxes) -> bytes:
     """Two drives of one scenario as WebM, FAST times as fast; who is done first waits."""
     there = np.concatenate([ego_of(left), ego_of(right)])[:, :2]
-    above = Above(known, there, _SMALL)
+    above = Above(known, there, _SMALL, _MIDDLE)
     one, other = above.frames(left), above.frames(right)
     count = max(len(one), len(other))
     pairs = (
