@@ -113,6 +113,17 @@ def test_a_car_fills_the_cells_whose_middle_it_covers() -> None:
     assert not channel(found, "vulnerable").any()
 
 
+def test_a_car_that_hardly_a_pixel_shows_is_neither_there_nor_absent() -> None:
+    seen = with_box(steady_turn(), np.array([12.0, 3.0, 0.4]))
+    assert seen.objects is not None
+    there = channel(answer("bev", seen), "vehicle") == 1
+    for pixels, told in ((3.0, UNKNOWN), (4.0, 1)):
+        shown = seen.objects.columns | {"visible_pixels": np.full(len(seen), pixels)}
+        found = answer("bev", replace(seen, objects=Objects(seen.objects.starts, shown)))
+        np.testing.assert_array_equal(channel(found, "vehicle"), np.where(there, told, 0))
+        assert (channel(found, "velocity_x")[there] == UNKNOWN).all() == (told == UNKNOWN)
+
+
 def test_velocity_is_told_in_the_ego_frame_where_the_car_is() -> None:
     found = answer("bev", with_box(steady_turn(), np.array([12.0, 3.0, 0.4])))
     there = channel(found, "vehicle") == 1
