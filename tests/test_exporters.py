@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -18,7 +24,7 @@ from tests.small_logs import tub_records, write_tub
 from understudy import exporters, ingest, plugins
 from understudy.cli import main
 from understudy.errors import UnderstudyError
-from understudy.exporters import choose, human, write
+from understudy.exporters import Chosen, choose, human, write
 from understudy.exporters.lerobot import LeRobot
 from understudy.exporters.stats import Histogram, told
 from understudy.readers.mcap import Mcap
@@ -116,6 +122,26 @@ def test_the_same_export_is_kept_and_anything_else_is_left_alone(lake: Lake, tmp
     with pytest.raises(UnderstudyError, match="there is something already"):
         write("csv", lake, [RED], tmp_path / "mine")
     assert files(tmp_path / "mine") == ["thesis.txt"]
+
+
+@dataclass(frozen=True)
+class Killed:
+    """An exporter whose process is killed while it writes."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def write(self, chosen: Sequence[Chosen], folder: Path) -> Iterator[tuple[str, str]]:
+        (folder / "half.txt").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield "", ""
+
+
+def test_an_export_that_is_killed_is_never_seen(lake: Lake, tmp_path: Path) -> None:
+    command = ["extract", "tests.test_exporters:Killed", RED, "--to", str(tmp_path / "out"), "--lake", str(lake.root)]
+    process = subprocess.run([sys.executable, "-c", "from understudy.cli import main; main()", *command], capture_output=True, check=False)
+    assert process.returncode == -signal.SIGKILL
+    assert [path.name[:5] for path in tmp_path.iterdir()] == [".out."], "what is half done has another name"
+    assert write("csv", lake, [RED], tmp_path / "out").made == (RED,)
 
 
 def test_an_export_that_fails_leaves_nothing(lake: Lake, sample_logs: Path, tmp_path: Path) -> None:

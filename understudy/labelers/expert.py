@@ -9,7 +9,7 @@ comparison of ways to choose data may use it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from understudy.labelers import Label
 from understudy.labelers.path import by_human
 from understudy.observe import driven
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Drive, Driver, Floats, Ints
-from understudy.worlds.city import City
 from understudy.worlds.ego import PLAN_EVERY, TICK_S
 from understudy.worlds.scenario import Scenario
+
+if TYPE_CHECKING:
+    from understudy.worlds.city import City
 
 AHEAD_S = PLAN_STEPS * PLAN_STEP_S
 _SAME_M = 1e-3
@@ -47,6 +49,8 @@ class Expert:
     privileged: ClassVar[bool] = True
 
     def label(self, drive: Drive, instants: Ints) -> Label:
+        from understudy.worlds.city import City  # needs the extra [city], and a listing of plug-ins must not
+
         value = np.full((len(instants), PLAN_STEPS, 4), np.nan, np.float32)
         if "scenario" in drive.facts and drive.truth is not None:
             with City(needs=()) as world:
