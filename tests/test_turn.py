@@ -24,13 +24,15 @@ from understudy.store import Lake
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
+from understudy.turn.clips import keep_clips, used_for_training
 from understudy.turn.diary import STEPS, Diary, diary_file, times, turns
+from understudy.turn.judging import promote
 from understudy.turn.preset import EVENING, PRESETS, preset, with_budget
 from understudy.turn.run import NothingNew, run, world_of
 from understudy.turn.share import share
-from understudy.turn.steps import Turn, keep_clips, promote, used_for_training
 from understudy.turn.summary import Goal, line
 from understudy.turn.towns import fleet_of, side_of
+from understudy.turn.under_way import Turn
 from understudy.web import turn as page
 from understudy.worlds import towns
 

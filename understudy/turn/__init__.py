@@ -7,8 +7,9 @@
     share.py      a lake of which only some drives are listed
     chance.py     clips that are chosen at random: for the first champion, and for a control arm
     campaign.py   what to collect next, from what the gate lost and what triggers brought
-    steps.py      the steps, in order
-    run.py        turn after turn
+    run.py        turn after turn: the steps, in order
+    under_way.py  a turn as its steps know it; the steps themselves are in
+    begin.py driving.py clips.py learning.py judging.py
     summary.py    what a turn came to, in numbers and in a line
 
 The state of a turn, for who shows it or goes on from it

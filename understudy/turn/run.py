@@ -1,4 +1,8 @@
-"""Turn after turn: each step that is not done yet, until there are enough turns or the champion is good enough."""
+"""Turn after turn: each step that is not done yet, until there are enough turns or the champion is good enough.
+
+A step is left alone once the diary holds it; before that it may have been killed at any moment, and everything that it
+asks for is named by what makes it, so that doing it again comes to the same.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,12 @@ from understudy.fleet import FOLDER
 from understudy.gate.verdict import Verdict
 from understudy.store import Lake
 from understudy.store.files import locked
-from understudy.turn import steps
+from understudy.turn import clips, driving, judging, learning
+from understudy.turn.begin import assert_nothing_leaks, begin
 from understudy.turn.diary import About, Diary, Told, turns
 from understudy.turn.preset import EVENING, Preset
 from understudy.turn.summary import Goal, summary
+from understudy.turn.under_way import Impossible, Tell, Turn
 
 World = Literal["city", "none"]
 
@@ -71,31 +77,31 @@ def _turn(
         told = diary.done["begin"]
         preset, seed = msgspec.convert(told["preset"], Preset), int(told["seed"])
     world = world or world_of(lake)
-    if "begin" not in diary.done and world == "none" and not steps.new_drives(lake, diary.number):
+    if "begin" not in diary.done and world == "none" and not driving.new_drives(lake, diary.number):
         raise NothingNew(
             f"turn {diary.number}: no drive is new since the turn before, and there is no city to drive in"
         )
-    turn = steps.Turn(lake, diary, preset, seed, processes, on_verdict)
-    _do(turn, "begin", lambda _: steps.begin(turn, world))
-    steps.assert_nothing_leaks(turn)
+    turn = Turn(lake, diary, preset, seed, processes, on_verdict)
+    _do(turn, "begin", lambda _: begin(turn, world))
+    assert_nothing_leaks(turn)
     for name, step in ORDER.items():
         _do(turn, name, lambda tell, step=step: step(turn, tell))  # type: ignore[misc]
     _do(turn, "report", lambda _: summary(diary.done))
 
 
-ORDER: Mapping[str, Callable[[steps.Turn, steps.Tell], Mapping[str, Any]]] = {
-    "fleet": steps.drive_fleet,
-    "bootstrap": steps.bootstrap,
-    "wheel": steps.drive_champion,
-    "shadow": steps.plan_in_shadow,
-    "mine": steps.choose_clips,
-    "label": steps.label_all,
-    "dataset": steps.freeze_all,
-    "train": steps.train_candidate,
-    "export": steps.export_candidate,
-    "gate": steps.judge_candidate,
-    "promote": steps.promote,
-    "campaign": steps.plan_campaign,
+ORDER: Mapping[str, Callable[[Turn, Tell], Mapping[str, Any]]] = {
+    "fleet": driving.drive_fleet,
+    "bootstrap": learning.bootstrap,
+    "wheel": driving.drive_champion,
+    "shadow": clips.plan_in_shadow,
+    "mine": clips.choose_clips,
+    "label": learning.label_all,
+    "dataset": learning.freeze_all,
+    "train": learning.train_candidate,
+    "export": learning.export_candidate,
+    "gate": judging.judge_candidate,
+    "promote": judging.promote,
+    "campaign": judging.plan_campaign,
 }
 
 
@@ -104,7 +110,7 @@ def world_of(lake: Lake) -> World:
     return "none" if lake.drives() and not (lake.root / FOLDER).is_dir() else "city"
 
 
-def _do(turn: steps.Turn, name: str, work: Callable[[steps.Tell], Mapping[str, Any]]) -> None:
+def _do(turn: Turn, name: str, work: Callable[[Tell], Mapping[str, Any]]) -> None:
     """Do a step that is not done, and keep what it came to."""
     if name in turn.diary.done:
         return
@@ -112,7 +118,7 @@ def _do(turn: steps.Turn, name: str, work: Callable[[steps.Tell], Mapping[str, A
         with turn.diary.telling(name) as tell:
             try:
                 about = work(tell)
-            except steps.Impossible as reason:
+            except Impossible as reason:
                 about = {"skipped": str(reason)}
                 tell(state="skipped", said=str(reason))
             turn.diary.keep(name, about)

@@ -1,0 +1,121 @@
+"""The steps that find what matters: the champion in the shadow of people, then events, then clips."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from understudy import mine, shadow
+from understudy.mine.run import CLIPS
+from understudy.records import Clip
+from understudy.store import Lake
+from understudy.store.reviews import heeded, standing
+from understudy.turn.campaign import Brought
+from understudy.turn.chance import by_chance
+from understudy.turn.diary import name_of, progress, turns
+from understudy.turn.share import share
+from understudy.turn.under_way import Impossible, Tell, Turn
+
+
+def plan_in_shadow(turn: Turn, tell: Tell) -> Mapping[str, Any]:
+    """The champion plans at every instant that people drove; so does a candidate that the turn before left open."""
+    before = turns(turn.lake).get(turn.number - 1, {})
+    models = [turn.champion]
+    if before.get("promote", {}).get("outcome") == "undecided":
+        models.append(before["export"]["candidate"])
+    specs = list(dict.fromkeys(turn.spec(model) for model in models))
+    drives = turn.drives("fleet")
+    reports = shadow.run(share(turn.lake, drives), specs, processes=turn.processes, on_drive=progress(tell))
+    planned = {name: len(one.made) + len(one.kept) for name, one in reports.items()}
+    if not any(planned.values()):
+        lacks = Counter(why for one in reports.values() for why in [*one.skipped.values(), *one.failures.values()])
+        raise Impossible(f"no drive offers what {', '.join(reports)} needs: {'; '.join(lacks)}")
+    listed = ", ".join("'{}'".format(drive.replace("'", "''")) for drive in drives)
+    rows = turn.lake.query(
+        "SELECT policy, median(mean_displacement) AS median, quantile_cont(mean_displacement, 0.95) AS worst, "
+        "avg(plan_score) AS score, avg(human_score) AS human FROM plans "
+        f"WHERE drive IN ({listed}) AND NOT isnan(mean_displacement) GROUP BY policy ORDER BY policy"
+    ).to_pylist()
+    rows = [row for row in rows if row["policy"] in planned]
+    apart = ", ".join(f"{row['policy']} {row['median']:.2f} m apart (median)" for row in rows)
+    tell(said=f"{max(planned.values())} drives: {apart}")
+    failures = {f"{name} {drive}": why for name, one in reports.items() for drive, why in one.failures.items()}
+    return {"planned": planned, "disagreement": rows, "failures": failures}
+
+
+def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
+    """Events, then clips within the budget: for training from the towns to train in, for regression from the others."""
+    preset, asked = turn.preset, turn.came_to("begin")["campaign"]
+    sides = {**turn.came_to("fleet")["sides"], **dict.fromkeys(turn.drives("wheel"), "train")}
+    brought: dict[str, Counter[str]] = {name: Counter() for name in ("events", "clips", "hours")}
+    clips: list[Clip] = []
+    failures: dict[str, str] = {}
+    for side in ("train", "regression", ""):
+        drives = [drive for drive, known in sides.items() if known == side]
+        if not drives:
+            continue
+        key = f"{name_of(turn.number)} {side or 'logs'}"
+        here = share(turn.lake, drives)
+        budget = preset.regression_clips if side == "regression" else f"{preset.budget_s:g}s"
+        settings = mine.Mine(budget=budget, side=side, weights=dict(asked["weights"]), seed=turn.seed)
+        if preset.chosen == "chance" and side != "regression":
+            chosen = by_chance(here, preset.budget_s, f"{key} {turn.seed}", sides)
+            keep_clips(turn.lake, key, chosen)
+        else:
+            mined = mine.run(here, settings, turn.processes, progress(tell), key)
+            chosen = list(mined.clips)
+            failures |= mined.report.failures
+            for one in mined.yields:
+                brought["events"][one.trigger] += one.events
+                brought["clips"][one.trigger] += one.clips
+                brought["hours"][one.trigger] += one.hours  # type: ignore[assignment]
+        clips += chosen
+    seconds = {side: sum(clip.seconds for clip in clips if clip.side == side) for side in ("train", "regression")}
+    yields = [
+        asdict(
+            Brought(name, count, count / hours if (hours := brought["hours"][name]) else 0.0, brought["clips"][name])
+        )
+        for name, count in brought["events"].most_common()
+    ]
+    events = sum(brought["events"].values())
+    tell(said=f"{events} events, {len(clips)} clips, {sum(seconds.values()):.0f} s")
+    return {
+        "events": events,
+        "clips": [{"id": clip.id, "drive": clip.drive, "side": clip.side, "seconds": clip.seconds} for clip in clips],
+        "seconds": seconds,
+        "triggers": yields,
+        "failures": failures,
+    }
+
+
+def keep_clips(lake: Lake, key: str, clips: list[Clip]) -> None:
+    """Keep clips as mining keeps its own."""
+    with lake.run("mine", key, {}, "") as run:
+        part = run.part(key, [clip.id for clip in clips])
+        if not part.done:
+            rows = [
+                {
+                    **{name: getattr(clip, name) for name in ("id", "drive", "start_ns", "end_ns", "seconds", "side")},
+                    "place": clip.place,
+                    "events": [],
+                    "run": part.hash,
+                }
+                for clip in clips
+            ]
+            part.write({"clips": pa.Table.from_pylist(rows, CLIPS)})
+
+
+def clips_of(lake: Lake) -> list[Clip]:
+    """All clips of a lake, as their reviewers left them."""
+    return heeded(mine.read_clips(lake), standing(lake.root))
+
+
+def used_for_training(clips: Iterable[Clip]) -> list[Clip]:
+    """Clips chosen for training, but those of drives that the regression suite also has a clip of."""
+    clips = list(clips)
+    barred = {clip.drive for clip in clips if clip.side == "regression"}
+    return [clip for clip in clips if clip.side == "train" and clip.drive not in barred]

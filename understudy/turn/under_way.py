@@ -1,0 +1,64 @@
+"""A turn under way, as its steps know it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from understudy.errors import UnderstudyError
+from understudy.gate.verdict import Verdict
+from understudy.registry import Registry
+from understudy.store import Lake
+from understudy.turn.diary import About, Diary
+from understudy.turn.preset import Preset
+
+Tell = Callable[..., None]
+
+
+class Impossible(UnderstudyError):
+    """A step cannot be done with what there is; the turn goes on without it."""
+
+
+@dataclass
+class Turn:
+    """One turn under way."""
+
+    lake: Lake
+    diary: Diary
+    preset: Preset
+    seed: int
+    processes: int
+    on_verdict: Callable[[Verdict], object] | None = None
+
+    @property
+    def number(self) -> int:
+        return self.diary.number
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.lake.root)
+
+    def came_to(self, step: str) -> About:
+        return self.diary.done[step]
+
+    @property
+    def champion(self) -> str:
+        """The hash of who is challenged in this turn."""
+        first = self.came_to("bootstrap").get("champion")
+        return str(first or self.came_to("begin")["champion"])
+
+    def spec(self, model: str) -> str:
+        """What stages are told to have a model drive."""
+        return self.registry.model(model).spec
+
+    def drives(self, *steps: str) -> list[str]:
+        """The drives that steps of this turn brought."""
+        return [drive for step in steps for drive in self.came_to(step).get("drives", ())]
+
+
+def crown(turn: Turn, model: str, why: str = "") -> str:
+    """Make a model champion, if it is not."""
+    reigns = turn.registry.reigns()
+    if not reigns or reigns[-1].model != model:
+        turn.registry.promote(model, why)
+    return model
