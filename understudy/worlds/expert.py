@@ -115,8 +115,8 @@ class Expert:
         margin = np.where(unruly, 0.45 + 0.2 * np.minimum(who.speed, 2.0)[:, None], 0.3)
         meets = np.abs(d - world.events.shift(s)) < (across + ego.vehicle.width) / 2 + margin
         meets &= s + half / 2 > world.way.s - ego.vehicle.rear_overhang + 1.0
-        # Who comes from behind keeps off the ego, not the other way round.
-        meets &= ~((s < world.way.s) & (cos * np.sign(np.cos(turn)) > 0.7))[:, :1]
+        # Who follows in the lane keeps off the ego, not the other way round.
+        meets &= ~((s < world.way.s) & (np.cos(turn) > 0.7) & (np.abs(d) < 1.0))[:, :1]
         # The well-behaved are left to SUMO, who knows their right of way, until they are close and in the way.
         walks = (who.kind == Kind.PEDESTRIAN)[:, None]
         together = (np.where(walks, 1.0, 0.5) >= _TIMES) & (gap < 1.6 * max(ego.speed, 1.0))
