@@ -38,7 +38,7 @@ from understudy.worlds.scenario import Scenario
 FAULTS: dict[str, tuple[Gate, str]] = {
     "drifting": (Gate(suites=("everyday",)), "all lane_distance"),
     "speeding": (Gate(suites=("everyday",)), "all speed_limit"),
-    "fog_freezer": (Gate(suites=("weather",)), "weather driving_score"),
+    "fog_freezer": (Gate(suites=("fog",)), "fog driving_score"),
     "late": (Gate(suites=("child_behind_parked_car", "jaywalker", "cut_in")), "collision"),
     "red_runner": (Gate(suites=("lights",), routes=60), "red_light"),
     "leaked": (Gate(suites=("everyday",)), "grid:1"),
