@@ -73,15 +73,19 @@ class LeRobot:
 
     def write(self, chosen: Sequence[Chosen], folder: Path) -> Iterator[tuple[str, str]]:
         dataset = _Dataset(folder, self.fps, *_common(chosen))
-        for one in chosen:
-            drive = one.read()
-            for piece in one.pieces(drive):
-                episodes = dataset.episodes(piece)
-                for rows in episodes:
-                    dataset.add(piece, rows)
-                yield piece.id, "" if episodes else f"no second of it is known throughout at {self.fps} frames a second"
-            dataset.end_of_drive()
-        dataset.close()
+        unknown = f"no second of it is known throughout at {self.fps} frames a second"
+        try:
+            for one in chosen:
+                for piece in one.pieces(one.read()):
+                    episodes = dataset.episodes(piece)
+                    for rows in episodes:
+                        dataset.add(piece, rows)
+                    yield piece.id, "" if episodes else unknown
+                dataset.end_of_drive()
+            dataset.close()
+        finally:
+            for film in dataset.films.values():
+                film.abandon()
 
 
 def _common(chosen: Sequence[Chosen]) -> tuple[list[str], list[str], list[str]]:

@@ -28,7 +28,8 @@ class Film:
         self._stream = self._container.add_stream("libx264", rate=fps)
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = PIXELS
-        self._stream.options = {"crf": "20", "g": "2", "bf": "0", "preset": "veryfast"}
+        # One thread: the same pictures make the same film on every machine.
+        self._stream.options = {"crf": "20", "g": "2", "bf": "0", "preset": "veryfast", "threads": "1"}
 
     def add(self, pictures: Pictures, indices: Ints) -> Histogram:
         """Append pictures by their indices, and say what shades they have."""
@@ -51,5 +52,10 @@ class Film:
         return np.stack([frame.reformat(width=width, height=height).to_ndarray() for frame in frames])
 
     def close(self) -> None:
+        """Write what the encoder still holds, and the end."""
         self._container.mux(self._stream.encode())
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Close the file as it is, for nobody will see it."""
         self._container.close()
