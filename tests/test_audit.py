@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from understudy.audit import audit
 from understudy.evidence import Share
 from understudy.records import NS, Event
+from understudy.worlds.events import KINDS
 
 
 def at(trigger: str, start: float, end: float, drive: str = "a") -> Event:
@@ -65,3 +68,14 @@ def test_a_mark_in_another_drive_catches_nothing() -> None:
 def test_a_kind_that_never_happened_is_listed_with_nothing() -> None:
     found = audit([], [], {"cut_in": ("close",)}, hours=1)
     assert found.kinds[0].recall.n == 0
+
+
+def test_the_page_of_the_city_names_every_kind_with_its_triggers_and_those_kept_for_judging() -> None:
+    page = (Path(__file__).parents[1] / "docs/city.md").read_text()
+    table = page.partition("## The long tail")[2].partition("##")[0].splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table if line.startswith("| `")]
+    told = {row[0].strip("`"): row[1:] for row in rows}
+    assert told.keys() == KINDS.keys()
+    for name, kind in KINDS.items():
+        triggers, kept = told[name][1], told[name][2]
+        assert triggers == ", ".join(f"`{trigger}`" for trigger in kind.triggers) and (kept == "yes") == kind.kept
