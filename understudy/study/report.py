@@ -93,10 +93,10 @@ def _worth(
 # As a table and a picture ---------------------------------------------------------------------------------------------
 
 
-def table(found: Sequence[Row]) -> str:
-    """Rows as Markdown."""
+def table(found: Sequence[Row], measure: str = "score") -> str:
+    """Rows as Markdown; a gain is positive where the strategy is better."""
     lines = [
-        "| events | judged by | strategy | clip-seconds | seeds | score | k | score less random's |",
+        f"| events | judged by | strategy | clip-seconds | seeds | {measure} | k | gain over random |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in found:
