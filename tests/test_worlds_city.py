@@ -20,6 +20,7 @@ from understudy.worlds.detect import Walls, chance, detect_lights, detect_object
 from understudy.worlds.ego import TICK_S, Ego, Follower
 from understudy.worlds.events import KINDS
 from understudy.worlds.outcome import judged
+from understudy.worlds.rig import default_rig
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.sumo import Sumo, SumoError
 from understudy.worlds.world import drive_with
@@ -116,6 +117,19 @@ def test_what_is_observed_in_the_loop_is_what_the_recorded_drive_says() -> None:
     assert seen.route is not None and whole.route is not None
     assert np.allclose(seen.route, whole.route, atol=1e-6, equal_nan=True)
     assert seen.speed == whole.speed and seen.light == whole.light
+
+
+def test_the_truth_alone_says_how_many_pixels_show_each_of_the_others() -> None:
+    with City(rig=default_rig()) as world:
+        world.begin(HERE)
+        for _ in range(10):
+            world.advance(world.expert.plan())
+        drive = world.drive()
+    assert drive.truth is not None and drive.truth.objects is not None and drive.objects is not None
+    others, pixels = drive.truth.objects, drive.truth.objects["visible_pixels"]
+    far = np.hypot(others["x"] - drive["x"][others.instant], others["y"] - drive["y"][others.instant]) > 300
+    assert pixels.max() > 50 and (pixels >= 0).all() and not pixels[far].any()
+    assert "visible_pixels" not in drive.objects
 
 
 def test_lights_are_what_sumo_says_they_are() -> None:
