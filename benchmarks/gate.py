@@ -27,7 +27,7 @@ from understudy.gate.entrants import entrant
 from understudy.gate.run import run
 from understudy.gate.suites import STANDARD, suite
 from understudy.gate.verdict import INFRACTIONS, Gate, Verdict
-from understudy.records import Floats
+from understudy.records import Array, Floats
 from understudy.store import Lake
 from understudy.worlds.cameras import Cameras
 from understudy.worlds.city import City
@@ -122,12 +122,13 @@ def closed_loop(model: str, routes: int) -> None:
     who, spent = entrant(model), dict.fromkeys(("traffic", "cameras", "network", "scoring", "rest"), 0.0)
     shoot = Cameras.shoot
 
-    def timed(self: Cameras, world: City) -> None:
+    def timed(self: Cameras, world: City) -> Array:
         began = time.process_time()
-        shoot(self, world)
+        pixels = shoot(self, world)
         spent["cameras"] += time.process_time() - began
+        return pixels
 
-    Cameras.shoot = timed  # type: ignore[method-assign, assignment]
+    Cameras.shoot = timed  # type: ignore[method-assign]
     chosen = suite("everyday", routes + 1).scenarios
     seconds = 0.0
     for number, identifier in enumerate(chosen):
