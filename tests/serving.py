@@ -15,7 +15,7 @@ from queue import Queue
 
 import httpx
 
-WAIT_S = 60.0
+WAIT_S = 180.0
 COMMAND = "from understudy.cli import main; main()"
 
 
@@ -35,7 +35,7 @@ class Serving:
         """A browser that came in."""
         address = self.address()
         base = address.partition("/enter")[0]
-        client = httpx.Client(base_url=base, headers={"origin": base}, timeout=60)
+        client = httpx.Client(base_url=base, headers={"origin": base}, timeout=180)
         self.visitors.append(client)
         assert client.get(address).status_code == 303
         if reviewer:

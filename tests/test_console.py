@@ -430,7 +430,7 @@ def test_ctrl_c_ends_it_quietly(sample_lake: Path) -> None:
 
 def test_a_port_that_is_taken_is_said(here: Serving, client: httpx.Client, sample_lake: Path) -> None:
     command = [sys.executable, "-c", COMMAND, "serve", str(sample_lake), "--port", str(client.base_url.port)]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    told = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert told.returncode == 1 and told.stderr.startswith("understudy: listening on 127.0.0.1")
     assert "--port 0" in told.stderr
 
