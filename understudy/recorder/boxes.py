@@ -40,7 +40,7 @@ _ENTITY = SceneUpdate.DESCRIPTOR.fields_by_name["entities"].number << 3 | 2  # t
 def scenes(frame: str, times: Sequence[int], objects: Objects) -> Iterator[bytes]:
     """A SceneUpdate for each instant, which replaces the one before it: the objects whose place is known."""
     numbers = _numbers(objects)
-    known: Array = np.isfinite(numbers).all(axis=1)
+    known: Array = np.all(np.isfinite(numbers), axis=1)
     size, cubes = len(_BOX), _cubes(numbers)
     tracks, kinds = objects["track"].tolist(), objects["kind"].tolist()
     words: dict[tuple[int, int], bytes] = {}
