@@ -18,9 +18,7 @@ def refused(root: Path) -> str:
         "champion_hash": "c" * 20,
         "candidate_hash": "d" * 20,
         "outcome": "refuse",
-        "reasons": [
-            {"kind": "infraction", "about": "collision", "text": "a collision more on its route", "p": 0.01}
-        ],
+        "reasons": [{"kind": "infraction", "about": "collision", "text": "a collision more on its route", "p": 0.01}],
         "routes": 1,
         "clips": [],
         "settings": {"blocks": 1},
