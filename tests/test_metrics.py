@@ -18,6 +18,7 @@ from understudy.geometry import compose, constant_turn, move
 from understudy.metrics.contacts import Contacts, _Pairs
 from understudy.metrics.motion import Motion
 from understudy.metrics.motion import T as SAMPLES
+from understudy.metrics.tracks import Tracks
 from understudy.observe import driven
 from understudy.readers.argoverse2 import Argoverse2
 from understudy.readers.scenarionet import ScenarioNet
@@ -478,3 +479,11 @@ def test_a_bad_driver_on_a_recorded_drive_does_not(shared_data: Path) -> None:
         found = metrics.score(scene, instants[known], bad[known])
         assert np.nanmean(found["score"]) < 0.5
         assert np.nanmean(found[name]) < 0.8
+
+
+def test_a_track_is_nowhere_before_it_was_first_seen_and_after_it_was_last_seen() -> None:
+    x = np.array([0.0, 1.0, 2.0, 5.0])
+    columns = {name: np.zeros(4) for name in ("y", "z", "yaw", "length", "width", "height", "vx", "vy")}
+    objects = Objects(np.array([0, 1, 2, 4, 4]), {"track": np.array([7, 7, 7, 9]), "kind": np.ones(4, int), "x": x, **columns})
+    seen = Tracks(np.array([0.0, 0.5, 1.0, 1.5]), objects).poses(np.array([0, 1]), np.array([[0.25, 1.0, 1.2]] * 2))
+    np.testing.assert_array_equal(seen[..., 0], [[0.5, 2.0, np.nan], [np.nan, 5.0, np.nan]])

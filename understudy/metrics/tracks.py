@@ -62,7 +62,7 @@ class Tracks:
         low = np.where(exact, high, low)
         gap = self._axis[high] - self._axis[low]
         there = (self.number[low] == number[:, None]) & (self.number[high] == number[:, None]) & (gap <= LONGEST_GAP_S)
-        there &= self._axis[low] <= at + 1e-6
+        there &= (self._axis[low] <= at + 1e-6) & (at <= self._axis[high] + 1e-6)  # before its first, after its last
         share = np.where(gap > 0, (at - self._axis[low]) / np.maximum(gap, 1e-9), 0.0)
         columns = [values[low] + share * (values[high] - values[low]) for values in (self.x, self.y, self.yaw)]
         return np.where(there[..., None], np.stack(columns, axis=-1), np.nan)
