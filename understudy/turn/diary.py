@@ -130,7 +130,7 @@ def progress(tell: Callable[..., None]) -> Callable[[workers.Outcome, int], None
 
     def on_drive(outcome: workers.Outcome, of: int) -> None:
         nonlocal count
-        count += 1
+        count = count % of + 1  # a stage may go over drives more than once
         trouble = {"error": outcome.error, "trace": outcome.trace} if outcome.error else {}
         tell(done=count, of=of, what=outcome.name, **trouble)
 
