@@ -138,7 +138,9 @@ class Killed:
 
 def test_an_export_that_is_killed_is_never_seen(lake: Lake, tmp_path: Path) -> None:
     command = ["extract", "tests.test_exporters:Killed", RED, "--to", str(tmp_path / "out"), "--lake", str(lake.root)]
-    process = subprocess.run([sys.executable, "-c", "from understudy.cli import main; main()", *command], capture_output=True, check=False)
+    process = subprocess.run(
+        [sys.executable, "-c", "from understudy.cli import main; main()", *command], capture_output=True, check=False
+    )
     assert process.returncode == -signal.SIGKILL
     assert [path.name[:5] for path in tmp_path.iterdir()] == [".out."], "what is half done has another name"
     assert write("csv", lake, [RED], tmp_path / "out").made == (RED,)

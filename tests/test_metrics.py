@@ -484,6 +484,8 @@ def test_a_bad_driver_on_a_recorded_drive_does_not(shared_data: Path) -> None:
 def test_a_track_is_nowhere_before_it_was_first_seen_and_after_it_was_last_seen() -> None:
     x = np.array([0.0, 1.0, 2.0, 5.0])
     columns = {name: np.zeros(4) for name in ("y", "z", "yaw", "length", "width", "height", "vx", "vy")}
-    objects = Objects(np.array([0, 1, 2, 4, 4]), {"track": np.array([7, 7, 7, 9]), "kind": np.ones(4, int), "x": x, **columns})
+    objects = Objects(
+        np.array([0, 1, 2, 4, 4]), {"track": np.array([7, 7, 7, 9]), "kind": np.ones(4, int), "x": x, **columns}
+    )
     seen = Tracks(np.array([0.0, 0.5, 1.0, 1.5]), objects).poses(np.array([0, 1]), np.array([[0.25, 1.0, 1.2]] * 2))
     np.testing.assert_array_equal(seen[..., 0], [[0.5, 2.0, np.nan], [np.nan, 5.0, np.nan]])

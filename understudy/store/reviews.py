@@ -216,8 +216,7 @@ class Reviews:
     # Sharing the queue ------------------------------------------------------------------------------------------------
 
     def lease(self, clips: Sequence[str], reviewer: str, count: int = 1, seconds: float = LEASE_S) -> list[str]:
-        """The first `count` of `clips` that nobody has reviewed or holds; they, and no others, are the reviewer's own for
-        a while."""
+        """The first `count` of `clips` that nobody has reviewed or holds: the reviewer's own for a while."""
         now = time.time()
         taken: list[str] = []
         with self._transaction():
