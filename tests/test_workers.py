@@ -84,7 +84,8 @@ def test_an_answer_that_cannot_travel_fails_that_drive_alone() -> None:
 
 def test_ctrl_c_ends_the_workers_and_says_nothing_more(tmp_path: Path) -> None:
     script = (
-        "import sys; from functools import partial; from pathlib import Path;"
+        "import signal, sys; from functools import partial; from pathlib import Path;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell's background job would ignore Ctrl-C
         "from tests.test_workers import leave_mark; from understudy.workers import map_drives\n"
         "try: map_drives(partial(leave_mark, Path(sys.argv[1])), ['slow', 'quick', 'slow'], 2)\n"
         "except KeyboardInterrupt: sys.exit(130)"
