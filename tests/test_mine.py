@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.calm import SECONDS, calm, with_shadow, with_value
 from understudy import mine
 from understudy.errors import DataError, SettingsError, UnknownName
-from understudy.mine import Mine, Moment, choose, event_id, find, moments, resolve, side_of
+from understudy.mine import Mine, Sighting, choose, event_id, find, resolve, side_of, sightings
 from understudy.records import NS, Clip, Drive, Event
 from understudy.store import Lake
 from understudy.triggers.hard_brake import HardBrake
@@ -25,7 +25,7 @@ LONG = {name: (0, 1000 * NS) for name in ("a", "b", "c")}
 NEVER_ALIKE = np.random.default_rng(0)
 
 
-def moment(
+def sighting(
     trigger: str,
     start: float,
     end: float,
@@ -33,11 +33,11 @@ def moment(
     drive: str = "a",
     place: str = "",
     like: float | None = None,
-) -> Moment:
+) -> Sighting:
     """An event by its seconds; unlike all others unless it is given what it is like."""
     signature = (NEVER_ALIKE.uniform(-1e6, 1e6) if like is None else like,)
     event = Event(drive, round(start * NS), round(end * NS), score, trigger)
-    return Moment(event, place or drive, signature)
+    return Sighting(event, place or drive, signature)
 
 
 def spans(clips: list[Clip]) -> list[tuple[str, float, float]]:
@@ -52,31 +52,31 @@ def first_takers(clips: list[Clip]) -> Counter[str]:
 
 
 def test_every_trigger_gets_its_share_whatever_its_scores() -> None:
-    loud = [moment("loud", 50.0 * i, 50.0 * i + 1, score=1000 + i) for i in range(15)]
-    quiet = [moment("quiet", 50.0 * i, 50.0 * i + 1, score=0.001 * i, drive="b") for i in range(15)]
+    loud = [sighting("loud", 50.0 * i, 50.0 * i + 1, score=1000 + i) for i in range(15)]
+    quiet = [sighting("quiet", 50.0 * i, 50.0 * i + 1, score=0.001 * i, drive="b") for i in range(15)]
     clips = choose([*loud, *quiet], LONG, Mine(budget=10))
     assert first_takers(clips) == {"loud": 5, "quiet": 5}
 
 
 def test_the_strongest_of_a_trigger_come_first() -> None:
-    found = [moment("one", 50.0 * i, 50.0 * i + 1, score=score) for i, score in enumerate([3.0, 9.0, 1.0, 7.0])]
+    found = [sighting("one", 50.0 * i, 50.0 * i + 1, score=score) for i, score in enumerate([3.0, 9.0, 1.0, 7.0])]
     clips = choose(found, LONG, Mine(budget=2))
     assert [clip.events[0].score for clip in clips] == [9.0, 7.0]
 
 
 def test_a_trigger_that_runs_dry_leaves_its_turns_to_the_others() -> None:
-    found = [moment("rich", 50.0 * i, 50.0 * i + 1) for i in range(15)] + [moment("poor", 10, 11, drive="b")]
+    found = [sighting("rich", 50.0 * i, 50.0 * i + 1) for i in range(15)] + [sighting("poor", 10, 11, drive="b")]
     assert first_takers(choose(found, LONG, Mine(budget=10))) == {"rich": 9, "poor": 1}
 
 
 def test_weights_are_turns() -> None:
-    found = [moment(name, 50.0 * i, 50.0 * i + 1, drive=name) for name in ("a", "b", "c") for i in range(15)]
+    found = [sighting(name, 50.0 * i, 50.0 * i + 1, drive=name) for name in ("a", "b", "c") for i in range(15)]
     weights = {"a": 3.0, "b": 1.0, "c": 0.0}
     assert first_takers(choose(found, LONG, Mine(budget=12, weights=weights))) == {"a": 9, "b": 3}
 
 
 def test_a_budget_of_seconds_is_not_overspent() -> None:
-    found = [moment("one", 50.0 * i, 50.0 * i + 2 + i % 3, score=i) for i in range(15)]
+    found = [sighting("one", 50.0 * i, 50.0 * i + 2 + i % 3, score=i) for i in range(15)]
     clips = choose(found, LONG, Mine(budget="65s"))
     assert 55.0 < sum(clip.seconds for clip in clips) <= 65.0
 
@@ -91,13 +91,18 @@ def test_a_budget_is_clips_or_seconds(budget: str) -> None:
 
 
 def test_context_is_kept_on_both_sides_as_far_as_the_drive_goes() -> None:
-    found = [moment("one", 50, 52), moment("one", 1, 2), moment("one", 998, 999)]
+    found = [sighting("one", 50, 52), sighting("one", 1, 2), sighting("one", 998, 999)]
     clips = choose(found, LONG, Mine(context_s=4.0))
     assert sorted(spans(clips)) == [("a", 0, 6), ("a", 46, 56), ("a", 994, 1000)]
 
 
 def test_events_that_overlap_with_their_context_share_a_clip() -> None:
-    found = [moment("one", 50, 51), moment("other", 56, 57), moment("far", 90, 91), moment("one", 50, 51, drive="b")]
+    found = [
+        sighting("one", 50, 51),
+        sighting("other", 56, 57),
+        sighting("far", 90, 91),
+        sighting("one", 50, 51, drive="b"),
+    ]
     clips = choose(found, LONG, Mine(context_s=4.0))
     assert sorted(spans(clips)) == [("a", 46, 61), ("a", 86, 95), ("b", 46, 55)]
     both = next(clip for clip in clips if clip.start_ns == 46 * NS and clip.drive == "a")
@@ -105,7 +110,7 @@ def test_events_that_overlap_with_their_context_share_a_clip() -> None:
 
 
 def test_no_clip_grows_beyond_the_longest() -> None:
-    found = [moment("one", 3.0 * i, 3.0 * i + 1) for i in range(100)]
+    found = [sighting("one", 3.0 * i, 3.0 * i + 1) for i in range(100)]
     clips = choose(found, LONG, Mine(budget=50, longest_s=20.0))
     assert max(clip.seconds for clip in clips) <= 20.0
     shown = {event for clip in clips for event in clip.events}
@@ -113,37 +118,37 @@ def test_no_clip_grows_beyond_the_longest() -> None:
 
 
 def test_of_an_event_longer_than_a_clip_the_beginning_is_shown() -> None:
-    clips = choose([moment("one", 100, 200)], LONG, Mine(context_s=4.0, longest_s=20.0))
+    clips = choose([sighting("one", 100, 200)], LONG, Mine(context_s=4.0, longest_s=20.0))
     assert spans(clips) == [("a", 96, 116)]
 
 
 def test_an_event_that_a_clip_shows_already_takes_no_other() -> None:
-    found = [moment("one", 50, 60, score=2.0), moment("one", 52, 53), moment("other", 55, 56)]
+    found = [sighting("one", 50, 60, score=2.0), sighting("one", 52, 53), sighting("other", 55, 56)]
     (clip,) = choose(found, LONG, Mine())
     assert len(clip.events) == 3
 
 
 def test_a_clip_that_grows_over_another_swallows_it() -> None:
-    found = [moment("one", 50, 50, 3.0), moment("one", 59.5, 59.5, 2.0), moment("one", 55, 55, 1.0)]
+    found = [sighting("one", 50, 50, 3.0), sighting("one", 59.5, 59.5, 2.0), sighting("one", 55, 55, 1.0)]
     clips = choose(found, LONG, Mine(context_s=4.0, longest_s=16.0))
     assert spans(clips) == [("a", 46, 59), ("a", 55.5, 63.5)]
     assert spans(choose(found, LONG, Mine(context_s=4.0, longest_s=20.0))) == [("a", 46, 63.5)]
 
 
 def test_near_duplicates_give_way_at_the_same_place_only() -> None:
-    alike = [moment("one", 50.0 * i, 50.0 * i + 1, like=5.0 + 0.1 * i, place="here") for i in range(5)]
+    alike = [sighting("one", 50.0 * i, 50.0 * i + 1, like=5.0 + 0.1 * i, place="here") for i in range(5)]
     assert len(choose(alike, LONG, Mine())) == 1
     assert len(choose([replace(one, place=str(i)) for i, one in enumerate(alike)], LONG, Mine())) == 5
-    assert len(choose([*alike, moment("other", 500, 501, like=5.0, place="here")], LONG, Mine())) == 2
+    assert len(choose([*alike, sighting("other", 500, 501, like=5.0, place="here")], LONG, Mine())) == 2
     unknown = [replace(one, signature=(float("nan"),)) for one in alike]
     assert len(choose(unknown, LONG, Mine())) == 1
     assert len(choose([alike[0], unknown[1]], LONG, Mine())) == 2
 
 
 def test_clips_are_named_by_where_they_are() -> None:
-    (clip,) = choose([moment("one", 50, 51)], LONG, Mine())
-    (same,) = choose([moment("other", 50, 51)], LONG, Mine(seed=3))
-    (later,) = choose([moment("one", 50.5, 51)], LONG, Mine())
+    (clip,) = choose([sighting("one", 50, 51)], LONG, Mine())
+    (same,) = choose([sighting("other", 50, 51)], LONG, Mine(seed=3))
+    (later,) = choose([sighting("one", 50.5, 51)], LONG, Mine())
     assert clip.id == same.id != later.id
     assert clip.id.startswith("clip:") and len(clip.id) == len("clip:") + 12
     assert event_id(clip.events[0]) != event_id(same.events[0])
@@ -152,7 +157,7 @@ def test_clips_are_named_by_where_they_are() -> None:
 # The same every time --------------------------------------------------------------------------------------------------
 
 _events = st.builds(
-    moment,
+    sighting,
     trigger=st.sampled_from(["one", "two", "three"]),
     start=st.integers(0, 900),
     end=st.just(0),
@@ -171,7 +176,7 @@ _events = st.builds(
     data=st.data(),
 )
 def test_the_same_events_and_seed_give_the_same_clips_in_any_order(
-    found: list[Moment], seed: int, budget: str, data: st.DataObject
+    found: list[Sighting], seed: int, budget: str, data: st.DataObject
 ) -> None:
     chosen = Mine(seed=seed, budget=budget)
     clips = choose(found, LONG, chosen)
@@ -187,7 +192,7 @@ def test_the_same_events_and_seed_give_the_same_clips_in_any_order(
 
 
 def test_the_seed_decides_between_equals() -> None:
-    found = [moment("one", 50.0 * i, 50.0 * i + 1) for i in range(15)]
+    found = [sighting("one", 50.0 * i, 50.0 * i + 1) for i in range(15)]
     assert {tuple(spans(choose(found, LONG, Mine(budget=3, seed=seed)))) for seed in range(5)}.__len__() > 1
 
 
@@ -195,7 +200,7 @@ def test_one_place_in_five_is_for_the_regression_suite_and_stays_there() -> None
     sides = [side_of(f"place {i}", 5) for i in range(2000)]
     assert 330 < sides.count("regression") < 470
     assert sides == [side_of(f"place {i}", 5) for i in range(2000)]
-    found = [moment("one", 50.0 * i, 50.0 * i + 1, place=f"place {i}") for i in range(15)]
+    found = [sighting("one", 50.0 * i, 50.0 * i + 1, place=f"place {i}") for i in range(15)]
     assert all(clip.side == side_of(clip.place, 5) for clip in choose(found, LONG, Mine()))
 
 
@@ -273,11 +278,11 @@ def test_by_default_all_that_need_no_settings_are_asked() -> None:
 
 def test_a_moment_knows_where_it_was_and_what_was_going_on() -> None:
     drive = with_shadow(calm(), 10.0, 20.0, lateral_difference=3.0, speed_difference=-6.0)
-    (found,) = moments(drive, [Event("calm", 12 * NS, 13 * NS, 1.0, "one")])
+    (found,) = sightings(drive, [Event("calm", 12 * NS, 13 * NS, 1.0, "one")])
     assert found.place == "here"
     assert found.signature == pytest.approx((10 / 3, 0.0, 0.0, 2.0, 2.0, -2.0))
     bare = replace(drive, columns={}, shadows={}, places=())
-    (unknown,) = moments(bare, [Event("calm", 12 * NS, 13 * NS, 1.0, "one")])
+    (unknown,) = sightings(bare, [Event("calm", 12 * NS, 13 * NS, 1.0, "one")])
     assert unknown.place == "calm" and np.isnan(unknown.signature).all()
 
 

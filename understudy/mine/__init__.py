@@ -3,8 +3,8 @@
 `find` and `choose` are pure: a drive in, events out; events in, clips out. `run` does both over a lake.
 """
 
-from understudy.mine.choose import Moment, choose, event_id, side_of
-from understudy.mine.find import find, moments, resolve
+from understudy.mine.choose import Sighting, choose, event_id, side_of
+from understudy.mine.find import find, resolve, sightings
 from understudy.mine.run import Mined, Yield, read_clips, run
 from understudy.mine.settings import WEIGHTS, Mine
 
@@ -12,14 +12,14 @@ __all__ = [
     "WEIGHTS",
     "Mine",
     "Mined",
-    "Moment",
+    "Sighting",
     "Yield",
     "choose",
     "event_id",
     "find",
-    "moments",
     "read_clips",
     "resolve",
     "run",
     "side_of",
+    "sightings",
 ]

@@ -21,7 +21,7 @@ Stamps = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Sighting:
     """An event, where it was, and what was going on."""
 
     event: Event
@@ -50,28 +50,28 @@ class _Window:
         return replace(other, start_ns=min(self.start_ns, other.start_ns), end_ns=max(self.end_ns, other.end_ns))
 
 
-def choose(moments: Iterable[Moment], drives: Mapping[str, Stamps], settings: Mine) -> list[Clip]:
-    """The clips worth keeping, in the order in which they were chosen; the same moments and seed give the same clips.
+def choose(sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings: Mine) -> list[Clip]:
+    """The clips worth keeping, in the order in which they were chosen; the same sightings and seed give the same clips.
 
-    `drives` gives the first and last stamp of each drive. A clip lists the events of all the moments that it shows.
+    `drives` gives the first and last stamp of each drive. A clip lists the events of all the sightings that it shows.
     """
-    moments = list(moments)
-    queues = _queues(moments, settings)
+    sightings = list(sightings)
+    queues = _queues(sightings, settings)
     weights = {name: settings.weight(name) for name in queues}
     lots = {name: _lot(settings, name) for name in queues}
     turns = dict.fromkeys(queues, 0)
-    kept: dict[tuple[str, str], list[Moment]] = defaultdict(list)  # what a trigger showed at a place
+    kept: dict[tuple[str, str], list[Sighting]] = defaultdict(list)  # what a trigger showed at a place
     windows: list[_Window] = []
     budget_s = settings.seconds
     while queues and len(windows) < settings.clips:
         trigger = min(queues, key=lambda name: ((turns[name] + 0.5) / weights[name], lots[name]))
-        moment = queues[trigger].pop()
+        sighting = queues[trigger].pop()
         if not queues[trigger]:
             del queues[trigger]
-        window = _window(moment, drives[moment.event.drive], settings)
+        window = _window(sighting, drives[sighting.event.drive], settings)
         near = [other for other in windows if shows(other, window)]
-        shown = any(other.holds(_core(moment.event, settings)) for other in near)
-        if shown or any(_alike(moment, other) for other in kept[trigger, moment.place]):
+        shown = any(other.holds(_core(sighting.event, settings)) for other in near)
+        if shown or any(_alike(sighting, other) for other in kept[trigger, sighting.place]):
             continue
         for other in near:
             if (joined := window.joined(other)).seconds <= settings.longest_s:
@@ -82,12 +82,12 @@ def choose(moments: Iterable[Moment], drives: Mapping[str, Stamps], settings: Mi
             continue
         budget_s -= cost_s
         turns[trigger] += 1
-        kept[trigger, moment.place].append(moment)
+        kept[trigger, sighting.place].append(sighting)
         first = min((windows.index(other) for other in swallowed), default=len(windows))
         windows = [*windows[:first], window, *(other for other in windows[first:] if other not in swallowed)]
     events: dict[str, list[Event]] = defaultdict(list)
-    for moment in moments:
-        events[moment.event.drive].append(moment.event)
+    for sighting in sightings:
+        events[sighting.event.drive].append(sighting.event)
     return [_clip(window, events[window.drive], settings) for window in windows]
 
 
@@ -111,14 +111,14 @@ def in_order(events: Iterable[Event]) -> list[Event]:
     return sorted(events, key=lambda event: (event.start_ns, event.end_ns, event.trigger))
 
 
-def _queues(moments: Iterable[Moment], settings: Mine) -> dict[str, list[Moment]]:
-    """The moments of each trigger that has turns, the strongest last; equals in an order that the seed decides."""
-    queues: dict[str, list[Moment]] = defaultdict(list)
-    for moment in moments:
-        if settings.weight(moment.event.trigger) > 0:
-            queues[moment.event.trigger].append(moment)
+def _queues(sightings: Iterable[Sighting], settings: Mine) -> dict[str, list[Sighting]]:
+    """The sightings of each trigger that has turns, the strongest last; equals in an order that the seed decides."""
+    queues: dict[str, list[Sighting]] = defaultdict(list)
+    for sighting in sightings:
+        if settings.weight(sighting.event.trigger) > 0:
+            queues[sighting.event.trigger].append(sighting)
     for queue in queues.values():
-        queue.sort(key=lambda moment: (moment.event.score, _lot(settings, event_id(moment.event))))
+        queue.sort(key=lambda sighting: (sighting.event.score, _lot(settings, event_id(sighting.event))))
     return queues
 
 
@@ -132,15 +132,15 @@ def _core(event: Event, settings: Mine) -> Event:
     return replace(event, end_ns=min(event.end_ns, event.start_ns + room_ns))
 
 
-def _window(moment: Moment, drive: Stamps, settings: Mine) -> _Window:
+def _window(sighting: Sighting, drive: Stamps, settings: Mine) -> _Window:
     """The event with its context, as far as the drive goes."""
-    event, context_ns = _core(moment.event, settings), round(settings.context_s * NS)
+    event, context_ns = _core(sighting.event, settings), round(settings.context_s * NS)
     start, end = max(event.start_ns - context_ns, drive[0]), min(event.end_ns + context_ns, drive[1])
-    return _Window(event.drive, start, end, moment.place)
+    return _Window(event.drive, start, end, sighting.place)
 
 
-def _alike(one: Moment, other: Moment) -> bool:
-    """Whether two moments of one trigger and place are nearly the same."""
+def _alike(one: Sighting, other: Sighting) -> bool:
+    """Whether two sightings of one trigger and place are nearly the same."""
     a, b = np.array(one.signature), np.array(other.signature)
     return len(a) == len(b) and bool(np.all((np.isnan(a) & np.isnan(b)) | (np.abs(a - b) < 1)))
 

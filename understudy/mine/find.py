@@ -11,10 +11,10 @@ import numpy as np
 
 from understudy import plugins
 from understudy.errors import DataError, SettingsError
-from understudy.mine.choose import Moment, in_order
+from understudy.mine.choose import Sighting, in_order
 from understudy.records import Drive, Event, Floats, Trigger
 
-# What makes two moments of one trigger, at one place, different: by how much a mean over the event differs.
+# What makes two sightings of one trigger, at one place, different: by how much a mean over the event differs.
 # The last two are of the shadow runs, of whichever is furthest from what was driven.
 SIGNATURE: dict[str, float] = {
     "speed": 3.0,  # m/s
@@ -24,7 +24,7 @@ SIGNATURE: dict[str, float] = {
     "lateral_difference": 1.5,  # m
     "speed_difference": 3.0,  # m/s
 }
-COLUMNS = ("speed", "accel", "yaw_rate", "leader_gap", "place")  # of the drive, that `moments` looks at
+COLUMNS = ("speed", "accel", "yaw_rate", "leader_gap", "place")  # of the drive, that `sightings` looks at
 _AROUND_S = 0.5
 
 
@@ -70,7 +70,7 @@ def find(drive: Drive, triggers: Mapping[str, Trigger]) -> list[Event]:
     return in_order(found)
 
 
-def moments(drive: Drive, events: Iterable[Event]) -> list[Moment]:
+def sightings(drive: Drive, events: Iterable[Event]) -> list[Sighting]:
     """The events with their places and signatures."""
     columns = [_column(drive, name) / unit for name, unit in SIGNATURE.items()]
     around_ns = round(_AROUND_S * 1e9)
@@ -80,7 +80,7 @@ def moments(drive: Drive, events: Iterable[Event]) -> list[Moment]:
         stop = int(np.searchsorted(drive.t_ns, event.end_ns + around_ns, side="right"))
         middle = int(np.searchsorted(drive.t_ns, (event.start_ns + event.end_ns) // 2))
         signature = tuple(_mean(column[start:stop]) for column in columns)
-        found.append(Moment(event, _place(drive, middle), signature))
+        found.append(Sighting(event, _place(drive, middle), signature))
     return found
 
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from understudy import workers
 from understudy.errors import SettingsError, hint
-from understudy.mine.choose import Moment, choose, event_id, in_order, shows
-from understudy.mine.find import COLUMNS, find, moments, resolve
+from understudy.mine.choose import Sighting, choose, event_id, in_order, shows
+from understudy.mine.find import COLUMNS, find, resolve, sightings
 from understudy.mine.settings import Mine
 from understudy.records import NS, Clip, Drive, Event, Trigger
 from understudy.store import Entry, Lake, Part, code_version
@@ -186,7 +186,7 @@ def _find_one(lake: Lake, triggers: Mapping[str, Trigger], item: tuple[Part, set
     lacks |= {name: list(drive.lacks(trigger.needs)) for name, trigger in able.items()}  # plans may be out of date
     events = find(drive, able)
     part.write(
-        {"events": _table(moments(drive, events), part.hash)},
+        {"events": _table(sightings(drive, events), part.hash)},
         about={
             "start_ns": int(drive.t_ns[0]),
             "end_ns": int(drive.t_ns[-1]),
@@ -196,16 +196,16 @@ def _find_one(lake: Lake, triggers: Mapping[str, Trigger], item: tuple[Part, set
     )
 
 
-def _table(found: list[Moment], run: str) -> pa.Table:
+def _table(found: list[Sighting], run: str) -> pa.Table:
     rows = [
         {
-            **asdict(moment.event),
-            "id": event_id(moment.event),
+            **asdict(sighting.event),
+            "id": event_id(sighting.event),
             "run": run,
-            "place": moment.place,
-            "signature": moment.signature,
+            "place": sighting.place,
+            "signature": sighting.signature,
         }
-        for moment in found
+        for sighting in found
     ]
     return pa.Table.from_pylist(rows, EVENTS)
 
@@ -238,7 +238,7 @@ def _choose(lake: Lake, settings: Mine, entries: list[Entry], code: str, key: st
         return part.hash
 
 
-def _strongest(lake: Lake, drives: Iterable[str]) -> Iterator[Moment]:
+def _strongest(lake: Lake, drives: Iterable[str]) -> Iterator[Sighting]:
     """The strongest events of each trigger in some drives."""
     listed = ", ".join("'{}'".format(drive.replace("'", "''")) for drive in drives)
     rows = lake.query(
@@ -247,7 +247,7 @@ def _strongest(lake: Lake, drives: Iterable[str]) -> Iterator[Moment]:
     )
     for batch in rows.to_batches(max_chunksize=1000):
         for row in batch.to_pylist():
-            yield Moment(_event(row), row["place"], tuple(row["signature"]))
+            yield Sighting(_event(row), row["place"], tuple(row["signature"]))
 
 
 def _row(clip: Clip, events: list[Event], run: str) -> dict[str, Any]:
