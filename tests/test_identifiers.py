@@ -37,6 +37,7 @@ GOOD = [
         "city/organic:3/r12:5000/everyday/clear/none/7/2:4",
         Identifier("drive", "city/organic:3/r12:5000/everyday/clear/none/7", 2.0, 4.0),
     ),
+    ("city/grid:3", Identifier("drive", "city/grid:3")),
     ("clip", Identifier("drive", "clip")),
 ]
 BAD = [

@@ -47,7 +47,7 @@ def parse(text: str) -> Identifier:
     if colon and kind in KINDS:
         return Identifier(kind, _checked(text, name))
     drive, slash, span = text.rpartition("/")
-    if slash and ":" in span:
+    if slash and ":" in span and not span[0].isalpha():  # `city/grid:3` is half a name, which no lake knows
         return _stretch(text, drive, span)
     return Identifier("drive", _checked(text, text))
 
