@@ -106,6 +106,20 @@ def test_only_what_lies_in_clips_is_taken_where_clips_are_asked_for(lake: Lake) 
     assert regression.samples == 0
 
 
+def test_of_dull_instants_a_share_is_kept_and_of_the_others_all() -> None:
+    path = np.zeros((6, 8, 4), np.float32)
+    path[:, :, 3] = 8.0
+    path[1, -1, 2] = 0.3  # turns
+    path[2, -1, 3] = 3.0  # brakes
+    path[5] = np.nan
+    light = np.array([0, 0, 0, 1, 1, 0], np.int8)
+    found = dataset.eventful({"path": path, "light": light}, np.array([8.0, 8, 8, 8, 0, 8]))
+    assert found.tolist() == [False, True, True, True, True, False], "row 4 sets off at a light"
+    assert dataset.thinned(found, 0.5).tolist() == [False, True, True, True, True, True]
+    assert dataset.thinned(np.zeros(12, bool), 0.25).sum() == 3
+    assert dataset.thinned(found, 1.0).all() and dataset.eventful({}, np.zeros(3)).all()
+
+
 def test_the_end_of_each_drive_may_be_held_out_to_look_at_learning_and_the_dataset_says_so(lake: Lake) -> None:
     frozen = dataset.run(lake, Dataset((64, 32), held_out=0.25, within_drives=True))
     samples = Samples(lake, frozen.name)

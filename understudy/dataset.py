@@ -27,6 +27,7 @@ from understudy.store.files import digest
 from understudy.store.reviews import heeded, standing
 
 _DECODED = 16  # pictures of a camera held at full size at once
+_TURN, _CHANGE, _STANDING = 0.1, 2.0, 0.5  # rad, m/s, m/s
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Dataset:
     history_s: tuple[float, ...] = (0.5, 0.0)  # ages of the frames of a sample, decreasing to 0
     cameras: tuple[str, ...] = ()  # all by default
     clips: bool = False  # only instants within clips chosen for training
+    dull: float = 1.0  # share of the instants to train on that is kept of those where nothing happens; see `eventful`
     held_out: float = 0.2  # share of the places (or of each drive) that is kept for testing
     within_drives: bool = False  # hold out the end of each drive instead: a look at learning, no test of a model
 
@@ -154,12 +156,15 @@ def _freeze_one(
         test = np.arange(len(instants)) >= round(len(instants) * (1 - settings.held_out))
     else:
         test = np.array([held_out(place, settings.held_out) for place in places], bool)
+    seen = Observer(drive).observe(instants, (), settings.history_s)
+    values = {labeler: one.value[keep] for labeler, one in labels.items()}
+    stays = test | thinned(eventful(values, seen.speed[:, -1]), settings.dull)
+    instants, places, test = instants[stays], places[stays], test[stays]
     cameras = tuple(one for one in drive.cameras if not settings.cameras or one.name in settings.cameras)
     frames, frame, valid = _frames(cameras, drive.t_ns[instants], settings)
     arrays: dict[str, Array] = {"frames": frames, "frame": frame, "frame_valid": valid, "test": test}
-    seen = Observer(drive).observe(instants, (), settings.history_s)
-    arrays |= {name: _narrow(getattr(seen, name)) for name in STATE}
-    arrays |= {f"label_{labeler}": one.value[keep] for labeler, one in labels.items()}
+    arrays |= {name: _narrow(getattr(seen, name)[stays]) for name in STATE}
+    arrays |= {f"label_{labeler}": value[stays] for labeler, value in values.items()}
     part.write(
         {},
         {f"{name}.npy": _npy(array) for name, array in arrays.items()} | {"rig.json": write_rig(rig_of(cameras))},
@@ -175,6 +180,24 @@ def _freeze_one(
             "grid": kept.grid(lake, drive.id),
         },
     )
+
+
+def eventful(labels: Mapping[str, Array], speed: Array) -> Array:
+    """Where something happens, (B,): within the next 4 s the car turns, or its speed changes, or it drives (B,) towards
+    a light. Without a path there is no telling, and everything counts; a path that is unknown teaches little."""
+    if "path" not in labels:
+        return np.ones(len(speed), bool)
+    last = labels["path"][:, -1]
+    found = (np.abs(last[:, 2]) > _TURN) | (np.abs(last[:, 3] - speed) > _CHANGE)
+    if "light" in labels:
+        found |= (labels["light"] > 0) & (speed > _STANDING)
+    return np.asarray(found)
+
+
+def thinned(eventful: Array, share: float) -> Array:
+    """All that is eventful (B,), and of the rest so large a share, evenly."""
+    count = np.floor(np.cumsum(~eventful) * share)
+    return np.asarray(eventful | (np.diff(count, prepend=0.0) > 0))
 
 
 def _within(stamps: Ints, spans: Collection[tuple[int, int]]) -> Array:
