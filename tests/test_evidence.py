@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from understudy.evidence import (
     Paired,
     Share,
+    betting_test,
     bootstrap,
     flip_test,
     holm,
@@ -25,6 +26,27 @@ def test_eight_wins_of_eight_are_one_chance_in_256() -> None:
     assert sign_test(8, 0) == 1 / 256
     assert sign_test(0, 0) == 1.0
     assert sign_test(3, 1) == 5 / 16
+
+
+def test_eight_wins_in_a_row_multiply_the_stake_by_156() -> None:
+    assert betting_test(8, 0) == pytest.approx(2 / (256 + 511 / 9))
+    assert betting_test(0, 0) == 1.0 and betting_test(0, 8) == 1.0
+    assert betting_test(14, 1) < betting_test(12, 1)
+
+
+def test_a_fair_coin_hardly_ever_wins_a_bet_however_often_one_looks() -> None:
+    """Exactly, over all ways that 150 tosses can go: those that ever claim, at 0.05, are at most 0.05 of all."""
+    going, claimed = {0: 1.0}, 0.0
+    for n in range(1, 151):
+        after: dict[int, float] = {}
+        for wins, share in going.items():
+            for more in (0, 1):
+                if betting_test(wins + more, n - wins - more) <= 0.05:
+                    claimed += share / 2
+                else:
+                    after[wins + more] = after.get(wins + more, 0.0) + share / 2
+        going = after
+    assert 0.01 < claimed <= 0.05
 
 
 def test_flips_of_equal_sizes_are_the_sign_test() -> None:

@@ -38,7 +38,7 @@ from understudy.store import Lake
 from understudy.web import verdict as page
 from understudy.worlds import towns
 from understudy.worlds.city import City
-from understudy.worlds.outcome import Route, combined, judged, route_subscores, runs, window_scores
+from understudy.worlds.outcome import Route, _lasting, combined, judged, route_subscores, runs, window_scores
 from understudy.worlds.scenario import Scenario
 
 
@@ -112,6 +112,17 @@ def test_a_collision_before_the_first_window_is_the_egos() -> None:
     assert found.score == 0 and found.collision_vehicle == 1
 
 
+def test_who_stands_twenty_seconds_where_the_way_is_free_is_stuck() -> None:
+    windows = np.ones(80, bool)
+    windows[33:41] = False  # going on for four seconds
+    assert runs(_lasting(windows[:32])) == 0 and runs(_lasting(windows[:33])) == 1
+    assert runs(_lasting(windows)) == 2
+    drive = log(seconds=24.0)
+    still = {name: np.full(len(drive), value) for name, value in (("x", 20.0), ("speed", 0.0), ("accel", 0.0))}
+    assert judged(ended(replace(drive, columns={**drive.columns, **still})), "me").stuck == 1
+    assert judged(ended(log(seconds=24.0)), "me").stuck == 0
+
+
 def test_a_drive_beside_the_road_is_outside_all_the_way() -> None:
     drive = log()
     beside = replace(drive, columns={**drive.columns, "y": np.full(len(drive), -6.0)})
@@ -131,7 +142,7 @@ def test_a_lost_route_is_worth_nothing_and_says_why() -> None:
 @pytest.mark.parametrize("name", [*suites.STANDARD, "cut_in", "fog"])
 def test_suites_lie_in_gate_towns_and_grow_by_appending(name: str) -> None:
     short, long = suites.suite(name, 8), suites.suite(name, 20)
-    count = 20 * {"lights": 5, "weather": 2}.get(name, 1)
+    count = 20 * {"lights": 10, "braking": 2, "weather": 2}.get(name, 1)
     assert long.scenarios[: len(short.scenarios)] == short.scenarios and len(set(long.scenarios)) == count
     assert {towns.side(Scenario.parse(one).town) for one in long.scenarios} == {"gate"}
     assert {len(long.block(i, 3)) for i in range(3)} == {count // 3, count // 3 + 1}
@@ -170,7 +181,10 @@ def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
 GATE = Gate(suites=("everyday", "events"), routes=40, blocks=4)
 
 
-def made(score: float, scenario: str = "s", **more: Any) -> Route:
+SCENARIO = "scenario:city/grid:1/r0:250/everyday/clear/none/0"
+
+
+def made(score: float, scenario: str = SCENARIO, **more: Any) -> Route:
     """A route of which only the sub-score `ttc` makes the score."""
     zero = lost("me", scenario, "")
     told = {"lane_distance": 0.1, "speed_limit": 1.0, "driving_score": score, "no_collision": 1.0, "completion": 1.0}
@@ -244,8 +258,21 @@ def test_red_lights_are_counted_where_the_other_stopped() -> None:
     assert outcome == "refuse" and reasons == ["infraction red_light"]
 
 
+def test_eight_infractions_that_the_champion_has_not_refuse_and_say_where() -> None:
+    def stopping(n: int) -> list[Route]:
+        foggy = SCENARIO.replace("clear", "fog")
+        return [replace(one, stuck=1, scenario=foggy) if i < n else one for i, one in enumerate(noisy(0.95))]
+
+    assert decided(pairs_of(noisy(0.95), stopping(7)))[0] == "undecided"
+    pairs = {"everyday": pairs_of(noisy(0.95), stopping(8))}
+    outcome, (reason,) = decide(gather(pairs, GATE), GATE, (), whole_block=False)
+    assert outcome == "refuse" and reason.text == "stuck on 8 routes (8 in fog), where the champion has 0"
+
+
 def test_routes_that_are_lost_refuse() -> None:
-    broken = [lost("me", "s", "nan in its plan") if i % 3 == 0 else one for i, one in enumerate(noisy(0.95, seed=1))]
+    broken = [
+        lost("me", SCENARIO, "nan in its plan") if i % 3 == 0 else one for i, one in enumerate(noisy(0.95, seed=1))
+    ]
     outcome, reasons = decided(pairs_of(noisy(0.95), broken))
     assert outcome == "refuse" and "infraction lost" in reasons
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,7 @@ from understudy.worlds.outcome import COLUMNS, Route
 from understudy.worlds.scenario import Scenario
 
 Told = Callable[[workers.Outcome, int], None]
+T = TypeVar("T", "_Task", "_ClipTask")
 
 
 def run(
@@ -151,7 +152,7 @@ class _Course:
 
     def drive(self, names: Iterable[str], block: int) -> None:
         """Have both drive a block of every one of these suites."""
-        todo: list[tuple[Part, Entrant, str, float]] = []
+        todo: list[_Task] = []
         for name in names:
             if name not in self.suites:
                 self.suites[name] = suite(name, self.gate.routes, self.drives).within(self.gate.seconds)
@@ -164,15 +165,9 @@ class _Course:
                     if (found := read_route(self.lake, part)) is not None:
                         self.driven[who.id, scenario] = found
                     else:
-                        todo.append((part, who, scenario, one.seconds))
-        outcomes = workers.map_drives(
-            partial(_drive_one, self.lake),
-            todo,
-            self.processes,
-            on_result=self.on_route and (lambda outcome: self.on_route(outcome, len(todo))),
-            describe=_name_of,
-        )
-        for (part, who, scenario, _), outcome in zip(todo, outcomes, strict=True):
+                        todo.append(_Task(part, who, scenario, one.seconds))
+        for task, outcome in self._work(_drive_one, todo):
+            part, who, scenario = task.part, task.who, task.scenario
             found = read_route(self.lake, part)
             if found is None and outcome.error and not outcome.trace:  # its process died
                 found = lost(who.id, scenario, f"crashed: {outcome.error}")
@@ -182,6 +177,17 @@ class _Course:
                 self.runs[who.id].fail(part.subject, self.void[scenario])
             else:
                 self.driven[who.id, scenario] = found
+
+    def _work(self, act: Callable[[Lake, T], Any], todo: Sequence[T]) -> list[tuple[T, workers.Outcome]]:
+        """What is to be done, and what came of it."""
+        outcomes = workers.map_drives(
+            partial(act, self.lake),
+            todo,
+            self.processes,
+            on_result=self.on_route and (lambda outcome: self.on_route(outcome, len(todo))),
+            describe=_name_of,
+        )
+        return list(zip(todo, outcomes, strict=True))
 
     def pairs(self) -> dict[str, Pairs]:
         """What both have driven of every suite, in its order."""
@@ -207,24 +213,18 @@ class _Course:
     def clips(self, clips: Sequence[Clip], binding: Collection[str]) -> tuple[ClipResult, ...]:
         """How both fare on the regression suite."""
         drives = {drive["id"]: drive["part"] for drive in self.lake.drives()} if clips else {}
-        todo: list[tuple[Part, Entrant, Clip]] = []
-        parts: dict[tuple[str, str], Part] = {}
-        for clip in clips:
-            for who in dict.fromkeys(self.both):
-                part = self.runs[who.id].part(clip.id, [who.hash, drives[clip.drive]])
-                parts[who.id, clip.id] = part
-                if not part.done:
-                    todo.append((part, who, clip))
-        outcomes = workers.map_drives(
-            partial(_pass_one, self.lake),
-            todo,
-            self.processes,
-            on_result=self.on_route and (lambda outcome: self.on_route(outcome, len(todo))),
-            describe=_clip_of,
-        )
-        for (part, who, _), outcome in zip(todo, outcomes, strict=True):
+        parts = {
+            (who.id, clip.id): self.runs[who.id].part(clip.id, [who.hash, drives[clip.drive]])
+            for clip, who in product(clips, dict.fromkeys(self.both))
+        }
+        todo = [
+            _ClipTask(part, who, clip)
+            for clip, who in product(clips, dict.fromkeys(self.both))
+            if not (part := parts[who.id, clip.id]).done
+        ]
+        for task, outcome in self._work(_pass_one, todo):
             if outcome.error:
-                self.runs[who.id].fail(part.subject, outcome.error)
+                self.runs[task.who.id].fail(task.part.subject, outcome.error)
         found = []
         for clip in clips:
             entries = [parts[who.id, clip.id].entry() for who in self.both]
@@ -234,27 +234,40 @@ class _Course:
         return tuple(found)
 
 
-def _drive_one(lake: Lake, item: tuple[Part, Entrant, str, float]) -> str:
+@dataclass(frozen=True)
+class _Task:
+    """Somebody is to drive a scenario."""
+
+    part: Part
+    who: Entrant
+    scenario: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _ClipTask:
+    """Somebody is to pass a clip."""
+
+    part: Part
+    who: Entrant
+    clip: Clip
+
+
+def _drive_one(lake: Lake, task: _Task) -> str:
     """Drive a route and keep it; what kept the world from beginning it, or nothing."""
-    part, who, scenario, seconds = item
     try:
-        write_route(part, *drive_route(lake, scenario, who, seconds))
+        write_route(task.part, *drive_route(lake, task.scenario, task.who, task.seconds))
     except UnderstudyError as error:
         return str(error)
     return ""
 
 
-def _pass_one(lake: Lake, item: tuple[Part, Entrant, Clip]) -> None:
-    part, who, clip = item
-    part.write({}, about={"passes": passes(lake, clip, who), "clip": clip.id})
+def _pass_one(lake: Lake, task: _ClipTask) -> None:
+    task.part.write({}, about={"passes": passes(lake, task.clip, task.who), "clip": task.clip.id})
 
 
-def _name_of(item: tuple[Part, Entrant, str, float]) -> str:
-    return f"{item[1].id} {item[2]}"
-
-
-def _clip_of(item: tuple[Part, Entrant, Clip]) -> str:
-    return f"{item[1].id} {item[2].id}"
+def _name_of(task: _Task | _ClipTask) -> str:
+    return f"{task.who.id} {task.part.subject}"
 
 
 # Routes in the lake ---------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Which scenarios: named lists of identifiers, made from nothing but their names, in towns that nobody trains on.
 
 everyday    ordinary traffic in clear weather: here the candidate may not be worse
-lights      a light that is red when the car gets there, in little traffic; five times as many routes
+lights      a light that is red when the car gets there, in little traffic; ten times as many routes, shorter
+braking     what comes into the way of a car at once, by those who walk and those who drive; twice as many routes
 events      every kind of rare event in turn
 weather     every weather but clear in turn, dirty lenses among them; twice as many routes
 KIND        one kind of event, or one weather: `cut_in`, `fog`
@@ -29,13 +30,14 @@ from understudy.worlds.scene import WEATHERS
 from understudy.worlds.sketches import KINDS as TOWN_KINDS
 from understudy.worlds.way import ENTERS_M, lanes_of
 
-STANDARD = ("everyday", "lights", "events", "weather")
+STANDARD = ("everyday", "lights", "braking", "events", "weather")
 SIDE = "gate"
 _TOWNS = 10
 _LIT = ("grid", "organic", "spider")  # kinds of towns with lights at their junctions
 _METRES, _SECONDS = 250, 40.0
-_WEATHER_TIMES = 2  # so that of 48 become 96, and each weather has twelve
-_LIGHTS_TIMES, _LIT_TOWNS, _LIGHTS_METRES = 5, 6, 200
+_SUDDEN = ("child_behind_parked_car", "hard_braking_leader", "jaywalker", "cut_in")
+_TIMES = {"braking": 2, "weather": 2, "lights": 10}  # as many routes: docs/gate.md says what that is to show
+_LIT_TOWNS, _LIGHTS_METRES, _LIGHTS_SECONDS = 6, 200, 25.0
 _ARRIVES_M = (40.0, 150.0)  # from the start to the stop line
 _EASY_ACCEL = 1.6  # m/s², with which whoever is to meet the light gathers speed
 _RED_S = np.arange(-3.0, 6.0)  # around the time of arrival: the light is red all the while
@@ -63,22 +65,21 @@ class Suite:
 
 
 def suite(name: str, routes: int, drives: Iterable[Mapping[str, Any]] = ()) -> Suite:
-    """The suite of that name with so many routes (five times as many lights, twice as many weathers).
+    """The suite of that name with so many routes, or a multiple of it (`_TIMES`).
 
     `drives` are those of the lake, to replay. A longer suite begins with the scenarios of a shorter one.
     """
     if name == "replay":
         return _replayed(routes, [drive for drive in drives if set(_REPLAYABLE) <= set(drive["offers"])])
-    if name == "lights":
-        return _before_lights(_LIGHTS_TIMES * routes)
-    if name in ("everyday", "events", "weather", *KINDS, *_WEATHERS):
-        return _made(name, _WEATHER_TIMES * routes if name == "weather" else routes)
-    raise UnknownName("suite", name, KNOWN)
+    if name not in KNOWN:
+        raise UnknownName("suite", name, KNOWN)
+    routes *= _TIMES.get(name, 1)
+    return _before_lights(routes) if name == "lights" else _made(name, routes)
 
 
 def _made(name: str, routes: int) -> Suite:
     places = towns.towns_of(SIDE, count=_TOWNS)
-    happens = {"events": tuple(KINDS), **{kind: (kind,) for kind in KINDS}}.get(name, ("none",))
+    happens = {"events": tuple(KINDS), "braking": _SUDDEN, **{kind: (kind,) for kind in KINDS}}.get(name, ("none",))
     weathers = {"weather": _WEATHERS, **{one: (one,) for one in _WEATHERS}}.get(name, ("clear",))
     scenarios = tuple(
         str(
@@ -102,7 +103,7 @@ def _before_lights(routes: int) -> Suite:
     found = [_red_routes(towns.town(place)) for place in places]
     scenarios = tuple(str(replace(next(found[i % len(found)]), seed=i)) for i in range(routes))
     assert_side(scenarios, SIDE)
-    return Suite("lights", scenarios, _SECONDS)
+    return Suite("lights", scenarios, _LIGHTS_SECONDS)
 
 
 def _red_routes(town: Town) -> Iterator[Scenario]:
@@ -154,3 +155,11 @@ def leaked(places: Iterable[str]) -> tuple[str, ...]:
         if colon and kind in (*TOWN_KINDS, "osm") and towns.side(place) == SIDE:
             found.append(place)
     return tuple(sorted(found))
+
+
+def special(suite: str, identifier: str) -> str:
+    """What is special about a scenario of a suite: its event, else its weather, else the suite."""
+    found = Scenario.parse(identifier)
+    if found.event not in ("none", "tail"):
+        return found.event
+    return found.weather if found.weather != "clear" else suite

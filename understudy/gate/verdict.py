@@ -7,6 +7,7 @@ centre and speed proven within theirs, no binding clip failed, nothing proven wo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,9 +16,9 @@ import numpy as np
 
 from understudy import metrics
 from understudy.errors import SettingsError
-from understudy.evidence import Paired, flip_test, holm, per_look, sign_test
+from understudy.evidence import Paired, betting_test, flip_test, holm, per_look, sign_test
 from understudy.gate.regression import ClipResult
-from understudy.gate.suites import STANDARD
+from understudy.gate.suites import STANDARD, special
 from understudy.records import Array, Floats
 from understudy.worlds.outcome import Route
 
@@ -25,7 +26,7 @@ Outcome = Literal["promote", "refuse", "undecided"]
 ALL = "all"  # suites together
 BASE = "everyday"  # the suite on which the candidate must be proven not worse
 TRUSTED = 0.95  # what the recorded drivers must score for the metrics to be believed on their logs
-INFRACTIONS = ("collision", "red_light", "off_road", "intervention", "lost")
+INFRACTIONS = ("collision", "red_light", "off_road", "intervention", "stuck", "lost")
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def _shows(route: Route, infraction: str) -> bool:
         return route.red_light > 0
     if infraction == "intervention":
         return route.interventions > 0
+    if infraction == "stuck":
+        return route.stuck > 0
     return route.outside > 0 if infraction == "off_road" else bool(route.trouble)
 
 
@@ -157,15 +160,22 @@ class Infraction:
     candidate: int
     only_champion: int
     only_candidate: int
+    where: str  # what was special about most of those that only the candidate shows
     better: float  # p of the sign test
-    worse: float
+    worse: float  # p of the betting test: at whatever look
 
     @classmethod
-    def of(cls, name: str, a: Array, b: Array) -> Infraction:
-        only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-        return cls(
-            name, int(a.sum()), int(b.sum()), only_a, only_b, sign_test(only_a, only_b), sign_test(only_b, only_a)
-        )
+    def of(cls, name: str, pairs: Mapping[str, Pairs]) -> Infraction:
+        where: Counter[str] = Counter()
+        shown = np.zeros((2, 2), int)  # by champion, by candidate
+        for suite, one in pairs.items():
+            a, b = one.infraction(name)
+            np.add.at(shown, (a.astype(int), b.astype(int)), 1)
+            where.update(special(suite, one.candidate[i].scenario) for i in np.flatnonzero(b & ~a))
+        only_a, only_b, both = (int(count) for count in (shown[1, 0], shown[0, 1], shown[1, 1]))
+        most = ", ".join(f"{count} in {what}" for what, count in where.most_common(3))
+        better, worse = sign_test(only_a, only_b), betting_test(only_b, only_a)
+        return cls(name, only_a + both, only_b + both, only_a, only_b, most, better, worse)
 
 
 @dataclass(frozen=True)
@@ -226,7 +236,7 @@ def gather(pairs: Mapping[str, Pairs], gate: Gate) -> Evidence:
         Finding.of(ALL, "lane_distance", gate.lane_margin, *every.both("lane_distance"), sign=-1.0),
         Finding.of(ALL, "speed_limit", gate.speed_margin, *every.both("speed_limit")),
     )
-    infractions = tuple(Infraction.of(name, *every.infraction(name)) for name in INFRACTIONS)
+    infractions = tuple(Infraction.of(name, pairs) for name in INFRACTIONS)
     return Evidence(findings, guards, infractions)
 
 
@@ -247,7 +257,7 @@ def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = ()) -> 
             reasons.append(Reason("worse", key, _worse(one), adjusted[key]))
     adjusted = holm({one.name: one.worse for one in evidence.infractions})
     for infraction in evidence.infractions:
-        if adjusted[infraction.name] <= level:
+        if adjusted[infraction.name] <= gate.alpha:
             reasons.append(Reason("infraction", infraction.name, _counted(infraction), adjusted[infraction.name]))
     return reasons
 
@@ -294,7 +304,8 @@ def _worse(one: Finding) -> str:
 
 def _counted(one: Infraction) -> str:
     name = one.name.replace("_", " ")
-    return f"{name} on {one.candidate} routes, where the champion has {one.champion}"
+    where = f" ({one.where})" if one.where else ""
+    return f"{name} on {one.candidate} routes{where}, where the champion has {one.champion}"
 
 
 def _named(one: Finding) -> str:

@@ -22,6 +22,7 @@ from understudy.records import PLAN_STEP_S, PLAN_STEPS, STATIC, VULNERABLE, Arra
 
 WINDOW_S = PLAN_STEPS * PLAN_STEP_S
 MOVES = 0.5  # m/s: who stands keeps to no lane
+STUCK_S, MAKES_PROGRESS = 20.0, 0.2  # nuPlan's "making progress"
 FACED_M = 40.0  # a red light nearer than this, ahead on the route, was met
 
 
@@ -53,6 +54,7 @@ class Route:
     red_light: int
     outside: float  # share of the metres driven with a corner off the road
     interventions: int  # times that a safety driver would have taken over
+    stuck: int  # times that it made no progress for STUCK_S where the reference would have, CARLA's "agent blocked"
     lane_distance: float  # m, mean distance to the lane's centre while moving
     reds: int  # red lights met
     path: tuple[float, ...]  # x, y at every second, flat: for looking at
@@ -96,6 +98,7 @@ def judged(drive: Drive, entrant: str = "", trouble: str = "") -> Route:
         **infractions,
         outside=outside,
         interventions=0 if trouble else runs((windows["ttc"] == 0) | (windows["drivable"] == 0)),
+        stuck=0 if trouble else runs(_lasting(windows["progress"] < MAKES_PROGRESS)),
         lane_distance=_lane_distance(drive),
         reds=_reds(scene),
         path=_path(drive),
@@ -130,6 +133,14 @@ def combined(subscores: Mapping[str, float]) -> float:
 def runs(mask: Array) -> int:
     """How many stretches of True: windows overlap, and one event is in up to eight of them."""
     return int(np.count_nonzero(np.diff(mask.astype(np.int8), prepend=0) == 1))
+
+
+def _lasting(mask: Array) -> Array:
+    """Where every window that begins within STUCK_S, of these and those after it, is True."""
+    width = round((STUCK_S - WINDOW_S) / PLAN_STEP_S) + 1
+    if len(mask) < width:
+        return np.zeros(0, bool)
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(mask, width).all(axis=1))
 
 
 def _struck(drive: Drive) -> str:
