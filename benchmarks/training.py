@@ -68,7 +68,7 @@ def tub(lake: Lake, steps: int, seed: int) -> None:
     label.run(lake, label.Labels(("control",), 0.0, {"bev": {"grid": small}}))
     frozen = freeze(lake, Dataset(held_out=0.2, within_drives=True))
     # ASSUMED: 0.26 m of wheelbase and 0.4 rad of lock, so that a curvature of 1/m wants 0.65 of full lock.
-    moved = Train(steps=steps, shift_m=0.1, turn_deg=10.0, recover_m=0.8, steer_m=0.65, seed=seed)
+    moved = Train(steps=steps, ahead_m=0.0, shift_m=0.1, turn_deg=10.0, recover_m=0.8, steer_m=0.65, seed=seed)
     for name, settings in (("views", moved), ("no views", replace(moved, views=1))):
         trained = train(lake, frozen.name, settings)
         found = evaluate.run(lake, trained.name)

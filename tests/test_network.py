@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from understudy.errors import UnknownName
-from understudy.geometry import Grid, compose, inverse, lift_table, move, project, transform
+from understudy.geometry import Grid, compose, constant_turn, inverse, lift_table, move, project, transform
 from understudy.labelers import UNKNOWN
 from understudy.network import views
 from understudy.network.bev import align, lift
@@ -254,6 +254,31 @@ def test_a_moved_car_that_stands_stays_where_it_is() -> None:
     np.testing.assert_allclose(path[..., :3], 0.0, atol=1e-6)
 
 
+def test_a_car_that_is_ahead_of_the_human_brakes_and_one_behind_hurries_a_little() -> None:
+    for ahead in (2.0, -2.0):
+        view = np.array([ahead, 0.0, 0.0])
+        path = views.labels_from({"path": straight_path(10.0)}, view, NANO.grid, 10.0)["path"]
+        on_road = compose(view, path[0, :, :3].astype(float))
+        np.testing.assert_allclose(on_road[3:, 0], straight_path(10.0)[0, 3:, 0], atol=1e-5)
+        assert (path[0, :4, 3] < 10.0 if ahead > 0 else path[0, :4, 3] > 10.0).all()
+        np.testing.assert_allclose(path[0, 5:, 3], 10.0)
+    stops = straight_path(0.0)
+    stops[0, :, 0] = [1.5, 2.0, *[2.25] * 6]
+    for ahead, end in ((2.0, 0.25), (3.0, 0.0)):
+        path = views.labels_from({"path": stops}, np.array([ahead, 0.0, 0.0]), NANO.grid, 10.0)["path"]
+        assert path[0, -1, 0] == pytest.approx(end, abs=1e-5), "it stops where the human did, or at once"
+        assert (np.diff(path[0, :, 0], prepend=0.0) > -1e-6).all(), "nobody drives backwards"
+
+
+def test_a_car_that_is_ahead_in_a_bend_stays_on_the_bend() -> None:
+    t = 0.5 * np.arange(1, 9)
+    arc = np.column_stack([constant_turn(np.full(8, 5.0), np.full(8, 0.5), t), np.full(8, 5.0)])
+    ahead = constant_turn(np.array(2.0), np.array(0.2), np.array(1.0))  # 2 m on, on a circle of 10 m
+    path = views.labels_from({"path": arc[None].astype(np.float32)}, ahead, NANO.grid, 10.0)["path"]
+    on_road = compose(ahead, path[0, :, :3].astype(float))
+    np.testing.assert_allclose(np.hypot(on_road[:, 0], on_road[:, 1] - 10.0), 10.0, atol=0.25)
+
+
 def test_the_surroundings_of_a_moved_car_are_looked_up_from_there() -> None:
     grid, view = NANO.grid, np.array([0.0, 0.75, 0.0])  # one cell to the left
     bev = np.full((1, 8, 64, 64), UNKNOWN, np.int8)
@@ -279,7 +304,7 @@ def test_steering_back_is_unknown_unless_it_is_told_what_a_curvature_wants() -> 
 
 
 def test_the_first_view_is_the_car_itself_and_the_past_moves_along() -> None:
-    found = views.poses(9, 0.7, 0.1, 0)
+    found = views.poses(9, 2.0, 0.7, 0.1, 0)
     assert not found[0].any() and np.abs(found[:, 1]).max() <= 0.7 and np.abs(found[:, 2]).max() <= 0.1
     past, view = np.array([[[-5.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]), found[3]
     moved = views.past_from(past, view)

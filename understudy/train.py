@@ -64,6 +64,7 @@ class Train:
     seed: int = 0
     rare: int = 3  # times that a sample near a light, or before stopping or starting, is taken in each epoch
     views: int = 32  # lift tables to choose from, the car's own among them; 1 turns view augmentation off
+    ahead_m: float = 2.0  # how far views lie ahead and behind, to either side, and turned
     shift_m: float = 0.7
     turn_deg: float = 8.0
     recover_m: float = 10.0  # within which the path of a moved car comes back
@@ -245,7 +246,8 @@ class Feed:
 
     def __init__(self, samples: Samples, size: Size, settings: Train, device: torch.device, first: int) -> None:
         self.samples, self.size, self.settings, self.device, self.first = samples, size, settings, device, first
-        self.views = views.poses(settings.views, settings.shift_m, math.radians(settings.turn_deg), settings.seed)
+        turn = math.radians(settings.turn_deg)
+        self.views = views.poses(settings.views, settings.ahead_m, settings.shift_m, turn, settings.seed)
         taken = np.repeat(np.arange(len(samples)), np.where(rare(samples), settings.rare, 1) * ~samples.test)
         self.groups = [taken[samples.rig_number[taken] == k] for k in range(len(samples.rigs))]
         if not sum(map(len, self.groups)):

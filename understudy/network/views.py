@@ -3,7 +3,7 @@
 A network that has only seen good driving does not know how to come back to it. Here the car is moved, not the picture:
 a camera that is mounted elsewhere on a car that stands elsewhere takes the very same picture. So a view is another lift
 table, exact for turns and for shifts alike, and the labels are moved along: the surroundings are looked up from the new
-place, and the path leads back to where the human drove.
+place, and the path leads back to where the human drove. A car that was moved ahead is late to brake, and brakes harder.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from understudy.geometry import Grid, compose, inverse, move, rigid
+from understudy.geometry import Grid, compose, constant_turn, inverse, move, rigid
 from understudy.labelers import UNKNOWN
-from understudy.records import Array, Floats, Rig
+from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Floats, Rig
 
 RECOVER_STEP = 3  # the pose 2 s ahead
+_HURRY = 0.3  # how much faster than the human a car drives that was moved back
 
 
-def poses(count: int, shift_m: float, turn_rad: float, seed: int) -> Floats:
+def poses(count: int, ahead_m: float, shift_m: float, turn_rad: float, seed: int) -> Floats:
     """ego_T_view (count, 3) of the views, evenly spread; the first is the car itself."""
     random = np.random.default_rng(seed)
-    spread = (np.stack([random.permutation(count - 1), random.permutation(count - 1)], -1) + 0.5) / max(count - 1, 1)
-    moved = (2 * spread - 1) * np.array([shift_m, turn_rad])
-    return np.concatenate([np.zeros((1, 3)), np.concatenate([np.zeros((count - 1, 1)), moved], axis=1)])
+    spread = (np.stack([random.permutation(count - 1) for _ in range(3)], -1) + 0.5) / max(count - 1, 1)
+    moved = (2 * spread - 1) * np.array([ahead_m, shift_m, turn_rad])
+    return np.concatenate([np.zeros((1, 3)), moved])
 
 
 def rig_from(rig: Rig, ego_T_view: Floats) -> Rig:
@@ -58,20 +59,34 @@ def labels_from(
         moved["bev"] = _bev(labels["bev"], ego_T_view, grid)
     if "control" in labels:
         steer = steer_m * _return(ego_T_view, recover_m)
-        moved["control"] = labels["control"] + np.array([steer, 0.0], np.float32)
+        moved["control"] = labels["control"] + np.array([steer, np.nan if ego_T_view[0] else 0.0], np.float32)
     return moved
 
 
 def _path(path: Array, ego_T_view: Floats, recover_m: float) -> Array:
-    """The offset from what was driven fades along the way: whole at its start (a standing car stays), then gone."""
-    start = np.zeros((len(path), 1, 2))
-    steps = np.diff(np.concatenate([start, path[..., :2]], axis=1), axis=1)
-    along = np.cumsum(np.hypot(steps[..., 0], steps[..., 1]), axis=1)  # (B, K)
-    length = np.maximum(recover_m, along[:, [RECOVER_STEP]])
-    u = np.clip(along / length, 0, 1)
-    left = (1 - u) ** 2 * (1 + 2 * u)  # 1 to 0, level at both ends
-    target = compose(path[..., :3], left[..., None] * ego_T_view)
-    return np.concatenate([compose(inverse(ego_T_view), target), path[..., 3:]], axis=-1).astype(np.float32)
+    """The offset from what was driven fades: sideways along the way, whole at its start and then gone; ahead within
+    2 s, but nobody drives backwards, and who is behind hurries no more than _HURRY. So a standing car stays."""
+    ahead, side = ego_T_view[0], np.array([0.0, *ego_T_view[1:]])
+    here = np.concatenate([np.zeros((len(path), 1, 3)), path[..., :3]], axis=1)  # (B, 1 + K, 3)
+    steps = np.hypot(*np.moveaxis(np.diff(here[..., :2], axis=1), -1, 0))
+    along = np.cumsum(steps, axis=1)  # (B, K)
+    left = _fading(along / np.maximum(recover_m, along[:, [RECOVER_STEP]]))
+    late = _fading(np.arange(1, PLAN_STEPS + 1) / (RECOVER_STEP + 1))
+    driven = along - np.sign(ahead) * np.minimum(abs(ahead) * (1 - late), along * (1.0 if ahead > 0 else _HURRY))
+    driven = np.minimum.accumulate(driven[:, ::-1], axis=1)[:, ::-1]  # who will have to stand brakes at once
+    still = ahead + driven - along  # metres that the moved car is ahead of the human, (B, K)
+    bend = np.diff(np.unwrap(here[..., 2]), axis=1) / np.maximum(steps, 0.1)
+    target = compose(compose(path[..., :3], constant_turn(still, still * bend, np.array(1.0))), left[..., None] * side)
+    faster = np.diff(still, axis=1, prepend=ahead) / PLAN_STEP_S  # over the step before each pose
+    faster = (faster + np.concatenate([faster[:, 1:], np.zeros((len(path), 1))], axis=1)) / 2
+    speed = np.maximum(path[..., 3] + faster, 0.0)
+    return np.concatenate([compose(inverse(ego_T_view), target), speed[..., None]], axis=-1).astype(np.float32)
+
+
+def _fading(u: Floats) -> Floats:
+    """From 1 at 0 to 0 at 1 and beyond, level at both ends."""
+    u = np.clip(u, 0, 1)
+    return np.asarray((1 - u) ** 2 * (1 + 2 * u))
 
 
 def _return(ego_T_view: Floats, recover_m: float) -> float:
