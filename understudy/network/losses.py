@@ -16,6 +16,7 @@ WEIGHTS = {
     "drivable": 1.0, "line": 0.5, "vehicle": 2.0, "vulnerable": 1.0, "direction": 0.3, "velocity": 0.05,
     "choice": 0.5, "offset": 1.0, "spread": 0.1, "light": 1.0, "control": 2.0,
 }  # fmt: skip
+_UNSURE = 0.1  # of the choice, which is given to all modes: without it the network is too sure of its own
 _RARE = {"drivable": 1.0, "line": 2.0, "vehicle": 3.0, "vulnerable": 8.0}  # weight of a cell that holds one
 
 
@@ -70,7 +71,7 @@ def _path(said: dict[str, Tensor], path: Tensor, anchors: Tensor, unit: Tensor) 
     error = (likeliest - path)[..., :2].norm(dim=-1).mean(dim=1)
     spread = said["spread"][rows] + 1e-2
     return {
-        "choice": F.cross_entropy(said["choice"][rows], nearest),
+        "choice": F.cross_entropy(said["choice"][rows], nearest, label_smoothing=_UNSURE),
         "offset": F.smooth_l1_loss((chosen - path) / unit, torch.zeros_like(path), beta=0.5),
         "spread": (spread.log() + error / spread).mean(),  # Laplace's likelihood: the spread is the expected error
     }
