@@ -62,7 +62,7 @@ class Train:
     ema: float = 0.998  # of the weights that are kept in the end
     clip: float = 5.0  # the largest norm of a gradient
     seed: int = 0
-    rare: int = 3  # times that a sample near a light, or before stopping or starting, is taken in each epoch
+    rare: int = 2  # times that a sample near a light, or before stopping or starting, is taken in each epoch
     views: int = 32  # lift tables to choose from, the car's own among them; 1 turns view augmentation off
     ahead_m: float = 2.0  # how far views lie ahead and behind, to either side, and turned
     shift_m: float = 0.7

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from understudy.labelers import UNKNOWN
 from understudy.labelers.bev import DIRECTION_UNIT, VELOCITY_UNIT
 
-# How much each loss counts: set by hand, not tuned.
+# How much each loss counts: set by hand.
 WEIGHTS = {
-    "drivable": 1.0, "line": 0.5, "vehicle": 2.0, "vulnerable": 1.0, "direction": 0.3, "velocity": 0.05,
+    "drivable": 3.0, "line": 0.5, "vehicle": 2.0, "vulnerable": 1.0, "direction": 0.3, "velocity": 0.05,
     "choice": 0.5, "offset": 1.0, "spread": 0.1, "light": 1.0, "control": 2.0,
 }  # fmt: skip
 _UNSURE = 0.1  # of the choice, which is given to all modes: without it the network is too sure of its own
