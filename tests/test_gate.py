@@ -30,7 +30,7 @@ from understudy.gate.entrants import entrant
 from understudy.gate.faults import FAULTS, Unseen, paced
 from understudy.gate.regression import ClipResult
 from understudy.gate.run import lost, run
-from understudy.gate.verdict import Gate, Pairs, Verdict, decide, gather
+from understudy.gate.verdict import Gate, Look, Pairs, Verdict, decide, gather
 from understudy.geometry import constant_turn
 from understudy.policies.lane_follow import LaneFollow
 from understudy.records import NS, PLAN_STEP_S, PLAN_STEPS, Drive, Kind, Objects, Observation, Plan
@@ -203,7 +203,7 @@ def noisy(mean: float, n: int = 40, seed: int = 0, **more: Any) -> list[Route]:
 
 def decided(everyday: Pairs, events: Pairs | None = None, clips: tuple[ClipResult, ...] = ()) -> tuple[str, list[str]]:
     pairs = {"everyday": everyday} | ({"events": events} if events else {})
-    outcome, reasons = decide(gather(pairs, GATE), GATE, clips, whole_block=events is not None)
+    outcome, reasons = decide(gather(pairs, GATE), GATE, clips, Look((), True, events is not None))
     return outcome, [f"{reason.kind} {reason.about}" for reason in reasons]
 
 
@@ -265,7 +265,7 @@ def test_eight_infractions_that_the_champion_has_not_refuse_and_say_where() -> N
 
     assert decided(pairs_of(noisy(0.95), stopping(7)))[0] == "undecided"
     pairs = {"everyday": pairs_of(noisy(0.95), stopping(8))}
-    outcome, (reason,) = decide(gather(pairs, GATE), GATE, (), whole_block=False)
+    outcome, (reason,) = decide(gather(pairs, GATE), GATE, (), Look((), ends_block=False))
     assert outcome == "refuse" and reason.text == "stuck on 8 routes (8 in fog), where the champion has 0"
 
 
@@ -309,7 +309,7 @@ def test_labels_swapped_at_random_promote_at_most_one_in_twenty() -> None:
         ]
         for look in (20, 40):
             seen = {n: Pairs(p.champion[:look], p.candidate[:look]) for n, p in zip(GATE.suites, suite, strict=True)}
-            outcome, _ = decide(gather(seen, GATE), GATE, (), whole_block=True)
+            outcome, _ = decide(gather(seen, GATE), GATE, (), Look(()))
             if outcome != "undecided":
                 break
         outcomes.append(outcome)
@@ -604,7 +604,7 @@ def verdict_on(candidate: str = "new") -> Verdict:
     worse = [replace(one, driving_score=0.2, score=0.2, ended="collision") for one in champion]
     pairs = {"events": pairs_of(champion, worse)}
     evidence = gather(pairs, GATE)
-    outcome, reasons = decide(evidence, GATE, (), whole_block=True)
+    outcome, reasons = decide(evidence, GATE, (), Look(()))
     return Verdict(
         "old", candidate, "aa", "bb", outcome, reasons, evidence, pairs, (ClipResult("clip:1", 5, 5, False),)
     )

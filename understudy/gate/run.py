@@ -20,6 +20,7 @@ from understudy.gate.regression import ClipResult, passes
 from understudy.gate.suites import KNOWN, Suite, leaked, suite
 from understudy.gate.verdict import (
     Gate,
+    Look,
     Outcome,
     Pairs,
     Reason,
@@ -71,13 +72,14 @@ def run(
         course = _Course(lake, both, gate, drives, processes, on_route, stack)
         clips = course.clips(regression_clips(lake), binding)
         pairs: dict[str, Pairs] = {}
-        outcome, reasons = decide(gather(pairs, gate), gate, clips, whole_block=False)  # a clip may decide by itself
-        for block, (some, whole) in product(range(gate.blocks), gate.looks):
+        before = Look((), means=False, ends_block=False)  # a clip may decide by itself
+        outcome, reasons = decide(gather(pairs, gate), gate, clips, before)
+        for block, look in product(range(gate.blocks), gate.looks):
             if outcome != "undecided":
                 break
-            course.drive(some, block)
+            course.drive(look.suites, block)
             pairs = course.pairs()
-            outcome, reasons = decide(gather(pairs, gate), gate, clips, whole)
+            outcome, reasons = decide(gather(pairs, gate), gate, clips, look)
         found = _verdict(both, gate, pairs, clips, course.void, outcome, reasons)
         return replace(found, human=course.human())
 

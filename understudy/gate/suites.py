@@ -1,10 +1,10 @@
 """Which scenarios: named lists of identifiers, made from nothing but their names, in towns that nobody trains on.
 
 everyday    ordinary traffic in clear weather: here the candidate may not be worse
-lights      a light that is red when the car gets there, in little traffic; ten times as many routes, shorter
 braking     what comes into the way of a car at once, by those who walk and those who drive; twice as many routes
 events      every kind of rare event in turn
 weather     every weather but clear in turn, dirty lenses among them; twice as many routes
+lights      a light that is red when the car gets there, in little traffic; ten times as many routes, shorter
 KIND        one kind of event, or one weather: `cut_in`, `fog`
 replay      the recorded drives of the lake that have objects and a map, from slightly shifted starts
 """
@@ -30,7 +30,7 @@ from understudy.worlds.scene import WEATHERS
 from understudy.worlds.sketches import KINDS as TOWN_KINDS
 from understudy.worlds.way import ENTERS_M, lanes_of
 
-STANDARD = ("everyday", "lights", "braking", "events", "weather")
+STANDARD = ("everyday", "braking", "events", "weather", "lights")  # the longest last
 SIDE = "gate"
 _TOWNS = 10
 _LIT = ("grid", "organic", "spider")  # kinds of towns with lights at their junctions

@@ -30,6 +30,19 @@ INFRACTIONS = ("collision", "red_light", "off_road", "intervention", "stuck", "l
 
 
 @dataclass(frozen=True)
+class Look:
+    """What is driven within a block before the routes so far are looked at, and what may be claimed then.
+
+    Infractions always: bets pay nothing for a look. Means pay, so they are asked after everyday driving and at the end
+    of a block; and there alone a candidate can be promoted.
+    """
+
+    suites: tuple[str, ...]
+    means: bool = True
+    ends_block: bool = True
+
+
+@dataclass(frozen=True)
 class Gate:
     """Settings of `understudy gate`."""
 
@@ -50,13 +63,11 @@ class Gate:
             )
 
     @property
-    def looks(self) -> list[tuple[tuple[str, ...], bool]]:
-        """What is driven before each look within a block, and whether that completes it.
-
-        Everyday driving comes first, with a look of its own at which a candidate can only be refused.
-        """
-        every = (self.suites, True)
-        return [((BASE,), False), every] if BASE in self.suites and len(self.suites) > 1 else [every]
+    def looks(self) -> list[Look]:
+        """The looks within a block. Everyday driving, where it is asked, is driven first and looked at by itself."""
+        order = sorted(self.suites, key=lambda name: name != BASE)
+        within = [Look((name,), means=name == BASE, ends_block=False) for name in order[:-1]]
+        return [*within, Look(tuple(order[-1:]))]
 
     @property
     def claims(self) -> int:
@@ -240,9 +251,9 @@ def gather(pairs: Mapping[str, Pairs], gate: Gate) -> Evidence:
     return Evidence(findings, guards, infractions)
 
 
-def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = ()) -> list[Reason]:
-    """What is proven against the candidate, at any of the looks."""
-    level = per_look(gate.alpha, len(gate.looks) * gate.blocks)
+def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = (), means: bool = True) -> list[Reason]:
+    """What is proven against the candidate, at any of the looks; its means only where they are asked."""
+    level = per_look(gate.alpha, sum(look.means for look in gate.looks) * gate.blocks)
     reasons = [
         Reason("clip", clip.clip, f"fails the clip {clip.clip}: {clip.candidate} of 5 starts; it binds")
         for clip in clips
@@ -253,7 +264,7 @@ def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = ()) -> 
     unasked = {f"unasked {n}": 1.0 for n in range(planned - len(measured))}
     adjusted = holm({key: one.worse for key, one in measured.items()} | unasked)
     for key, one in measured.items():
-        if adjusted[key] <= level:
+        if means and adjusted[key] <= level:
             reasons.append(Reason("worse", key, _worse(one), adjusted[key]))
     adjusted = holm({one.name: one.worse for one in evidence.infractions})
     for infraction in evidence.infractions:
@@ -284,13 +295,13 @@ def merits(evidence: Evidence, gate: Gate) -> tuple[list[Reason], list[Reason]]:
 
 
 def decide(
-    evidence: Evidence, gate: Gate, clips: Sequence[ClipResult], whole_block: bool
+    evidence: Evidence, gate: Gate, clips: Sequence[ClipResult], look: Look
 ) -> tuple[Outcome, tuple[Reason, ...]]:
     """The answer at a look; a promotion is possible only where all suites have their block."""
-    if against := faults(evidence, gate, clips):
+    if against := faults(evidence, gate, clips, look.means):
         return "refuse", tuple(against)
     proven, wanting = merits(evidence, gate)
-    if whole_block and not wanting:
+    if look.ends_block and not wanting:
         return "promote", tuple(proven)
     return "undecided", tuple(wanting)
 
