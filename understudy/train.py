@@ -4,7 +4,7 @@ Everything that chance decides (which samples, from which view) follows from the
 run that was killed goes on from its last checkpoint along the same curve. The checkpoint is one safetensors file with
 its state in the header; it appears whole or not at all.
 
-On several devices: `torchrun --nproc-per-node 2 -m understudy train ...`; each takes its share of every batch.
+On several devices: `torchrun --nproc-per-node 2 --no-python understudy train ...`; each takes its share of every batch.
 """
 
 from __future__ import annotations
