@@ -104,7 +104,8 @@ def _claimed(suites: list[dict[str, Floats]], share: float, gate: Gate) -> bool:
     """Whether anything is proven better from this share of the routes of every suite."""
     seen = [{name: d[: round(share * len(d))] for name, d in one.items()} for one in suites]
     every = {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
-    p = {f"{i} {m}": flip_test(one[m]) for i, one in enumerate([*seen, every]) for m in gate.margins}
+    alike = {m: np.concatenate([one[m] / len(one[m]) for one in seen]) for m in gate.margins}
+    p = {f"{i} {m}": flip_test(one[m]) for i, one in enumerate([*seen, alike]) for m in gate.margins}
     p |= {name: sign_test(int((every[name] > 0).sum()), int((every[name] < 0).sum())) for name in INFRACTIONS}
     return min(holm(p).values()) <= per_look(gate.alpha, gate.blocks)
 

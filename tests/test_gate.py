@@ -252,6 +252,15 @@ def test_guards_have_margins_of_their_own(more: dict[str, float], reason: str) -
     assert outcome == "refuse" and reason in reasons
 
 
+def test_many_routes_of_a_suite_where_nothing_shows_do_not_hide_the_others() -> None:
+    fast = pairs_of(noisy(0.95, 20), noisy(0.95, 20, 1, speed_limit=0.9))
+    still = pairs_of(noisy(0.95, 200), noisy(0.95, 200))
+    found = gather({"everyday": fast, "lights": still}, GATE)
+    assert found.guards[1].paired.mean == pytest.approx(-0.05)
+    outcome, reasons = decide(found, GATE, (), Look(()))
+    assert outcome == "refuse" and "all speed_limit" in [reason.about for reason in reasons]
+
+
 def test_red_lights_are_counted_where_the_other_stopped() -> None:
     runs_red = [replace(one, red_light=int(i % 4 == 0)) for i, one in enumerate(noisy(0.95, seed=1))]
     outcome, reasons = decided(pairs_of(noisy(0.95), runs_red))

@@ -144,17 +144,19 @@ class Finding:
     not_worse: float  # p of being worse by the margin or more
 
     @classmethod
-    def of(cls, suite: str, measure: str, margin: float, a: Floats, b: Floats, sign: float = 1.0) -> Finding:
+    def of(
+        cls, suite: str, measure: str, margin: float, a: Floats, b: Floats, weight: Floats, sign: float = 1.0
+    ) -> Finding:
         d = sign * (b - a)
         return cls(
             suite,
             measure,
             margin,
-            _mean(a),
-            _mean(b),
-            Paired.of(d, f"{suite} {measure}"),
-            flip_test(-d - margin),
-            flip_test(d + margin),
+            _mean(weight * a),
+            _mean(weight * b),
+            Paired.of(weight * d, f"{suite} {measure}"),
+            flip_test(weight * (-d - margin)),
+            flip_test(weight * (d + margin)),
         )
 
     @property
@@ -238,14 +240,18 @@ def gather(pairs: Mapping[str, Pairs], gate: Gate) -> Evidence:
         tuple(route for one in pairs.values() for route in one.candidate),
     )
     suites = {**pairs, ALL: every} if len(pairs) > 1 else pairs
+    # Together every suite weighs the same: else ten times as many lights, where all must stop, would hide the others.
+    weights = {suite: np.ones(len(one.champion)) for suite, one in pairs.items()}
+    alike = np.concatenate([np.zeros(0), *(len(every.champion) / len(pairs) / len(w) * w for w in weights.values())])
+    weights[ALL] = alike
     findings = tuple(
-        Finding.of(suite, measure, margin, *found.measure(measure))
+        Finding.of(suite, measure, margin, *found.measure(measure), weights[suite])
         for suite, found in suites.items()
         for measure, margin in gate.margins.items()
     )
     guards = (
-        Finding.of(ALL, "lane_distance", gate.lane_margin, *every.both("lane_distance"), sign=-1.0),
-        Finding.of(ALL, "speed_limit", gate.speed_margin, *every.both("speed_limit")),
+        Finding.of(ALL, "lane_distance", gate.lane_margin, *every.both("lane_distance"), alike, sign=-1.0),
+        Finding.of(ALL, "speed_limit", gate.speed_margin, *every.both("speed_limit"), alike),
     )
     infractions = tuple(Infraction.of(name, pairs) for name in INFRACTIONS)
     return Evidence(findings, guards, infractions)
