@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -182,11 +183,12 @@ GATE = Gate(suites=("everyday", "events"), routes=40, blocks=4)
 
 
 SCENARIO = "scenario:city/grid:1/r0:250/everyday/clear/none/0"
+_numbers = itertools.count(1)
 
 
-def made(score: float, scenario: str = SCENARIO, **more: Any) -> Route:
-    """A route of which only the sub-score `ttc` makes the score."""
-    zero = lost("me", scenario, "")
+def made(score: float, **more: Any) -> Route:
+    """A route like no other, of which only the sub-score `ttc` makes the score."""
+    zero = lost("me", f"{SCENARIO}{next(_numbers)}", "")
     told = {"lane_distance": 0.1, "speed_limit": 1.0, "driving_score": score, "no_collision": 1.0, "completion": 1.0}
     ttc = (score * 9 - 4 * 1.0) / 5  # weights: ttc 5, speed_limit 4
     return replace(zero, **{**told, "score": score, "ttc": ttc, **more})
@@ -250,6 +252,13 @@ def test_a_little_worse_is_within_the_margin() -> None:
 def test_guards_have_margins_of_their_own(more: dict[str, float], reason: str) -> None:
     outcome, reasons = decided(pairs_of(noisy(0.95), noisy(0.95, seed=1, **more)))
     assert outcome == "refuse" and reason in reasons
+
+
+def test_a_scenario_of_two_suites_counts_once() -> None:
+    hits = pairs_of(noisy(0.95, 20), noisy(0.95, 20, 1, collision_vehicle=1))
+    found = gather({"events": hits, "cut_in": hits}, GATE)
+    assert {one.name: one.candidate for one in found.infractions}["collision"] == 20
+    assert {one.key: one.paired.n for one in found.findings}["all score"] == 20
 
 
 def test_many_routes_of_a_suite_where_nothing_shows_do_not_hide_the_others() -> None:

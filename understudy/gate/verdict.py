@@ -230,20 +230,32 @@ class Verdict:
 
     @property
     def routes(self) -> int:
-        return sum(len(one.champion) for one in self.pairs.values())
+        return sum(len(one.champion) for one in disjoint(self.pairs).values())
+
+
+def disjoint(pairs: Mapping[str, Pairs]) -> dict[str, Pairs]:
+    """Every scenario in the first of the suites that hold it: nothing that was driven once counts twice."""
+    found, seen = {}, set[str]()
+    for suite, one in pairs.items():
+        new = [i for i, route in enumerate(one.champion) if route.scenario not in seen]
+        seen.update(route.scenario for route in one.champion)
+        if new:
+            found[suite] = Pairs(tuple(one.champion[i] for i in new), tuple(one.candidate[i] for i in new))
+    return found
 
 
 def gather(pairs: Mapping[str, Pairs], gate: Gate) -> Evidence:
     """What the routes driven so far say: of every suite, and of all of them together."""
+    apart = disjoint(pairs)
     every = Pairs(
-        tuple(route for one in pairs.values() for route in one.champion),
-        tuple(route for one in pairs.values() for route in one.candidate),
+        tuple(route for one in apart.values() for route in one.champion),
+        tuple(route for one in apart.values() for route in one.candidate),
     )
     suites = {**pairs, ALL: every} if len(pairs) > 1 else pairs
-    # Together every suite weighs the same: else ten times as many lights, where all must stop, would hide the others.
     weights = {suite: np.ones(len(one.champion)) for suite, one in pairs.items()}
-    alike = np.concatenate([np.zeros(0), *(len(every.champion) / len(pairs) / len(w) * w for w in weights.values())])
-    weights[ALL] = alike
+    # Together every suite weighs the same: else ten times as many lights, where all must stop, would hide the others.
+    sizes = np.array([len(one.champion) for one in apart.values()], int)
+    alike = weights[ALL] = np.repeat(sizes.sum() / max(len(sizes), 1) / sizes, sizes)
     findings = tuple(
         Finding.of(suite, measure, margin, *found.measure(measure), weights[suite])
         for suite, found in suites.items()
@@ -253,7 +265,7 @@ def gather(pairs: Mapping[str, Pairs], gate: Gate) -> Evidence:
         Finding.of(ALL, "lane_distance", gate.lane_margin, *every.both("lane_distance"), alike, sign=-1.0),
         Finding.of(ALL, "speed_limit", gate.speed_margin, *every.both("speed_limit"), alike),
     )
-    infractions = tuple(Infraction.of(name, pairs) for name in INFRACTIONS)
+    infractions = tuple(Infraction.of(name, apart) for name in INFRACTIONS)
     return Evidence(findings, guards, infractions)
 
 
