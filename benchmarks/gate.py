@@ -44,6 +44,7 @@ FAULTS = {
     "red_runner": "red_light",
 }
 REPEATS = 2000
+REFUSED_S = 55.0  # in which a clear refusal must come
 
 
 def faults(lake: Lake, processes: int, only: list[str]) -> None:
@@ -112,10 +113,11 @@ def _claimed(suites: list[dict[str, Floats]], share: float, gate: Gate) -> bool:
 
 def speed(lake: Lake, processes: int) -> None:
     suite("everyday", 48)  # the towns are built once, and then lie in a cache
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), sum(os.times()[:4])
     verdict = run(lake, "lane_follow", "constant_turn", processes=processes)
-    print(f"constant_turn against lane_follow: {verdict.outcome} after {verdict.routes} pairs in ", end="")
-    print(f"{time.perf_counter() - began:.1f} s")
+    took, spent = time.perf_counter() - began, sum(os.times()[:4]) - spent
+    print(f"constant_turn against lane_follow: {verdict.outcome} after {verdict.routes} pairs in {took:.1f} s,", end=" ")
+    print(f"{took / REFUSED_S:.2f} of what it may take; {spent:.1f} s of processor time")
 
 
 def closed_loop(model: str, routes: int) -> None:
