@@ -116,8 +116,8 @@ def speed(lake: Lake, processes: int) -> None:
     began, spent = time.perf_counter(), sum(os.times()[:4])
     verdict = run(lake, "lane_follow", "constant_turn", processes=processes)
     took, spent = time.perf_counter() - began, sum(os.times()[:4]) - spent
-    print(f"constant_turn against lane_follow: {verdict.outcome} after {verdict.routes} pairs in {took:.1f} s,", end=" ")
-    print(f"{took / REFUSED_S:.2f} of what it may take; {spent:.1f} s of processor time")
+    print(f"constant_turn against lane_follow: {verdict.outcome} after {verdict.routes} pairs in {took:.1f} s", end="")
+    print(f", {took / REFUSED_S:.2f} of what it may take; {spent:.1f} s of processor time")
 
 
 def closed_loop(model: str, routes: int) -> None:
