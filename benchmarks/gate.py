@@ -1,13 +1,15 @@
 """Does the gate keep its word? Faults planted into the city's own driver, labels swapped at random, routes saved.
 
     python benchmarks/gate.py faults LAKE [--processes 2] [--only late,speeding]
-    python benchmarks/gate.py swaps LAKE CHAMPION CANDIDATE [--suites everyday,events] [--routes 48]
+    python benchmarks/gate.py swaps LAKE CHAMPION CANDIDATE [--suites everyday,events] [--routes 48] [--seconds 20]
+    python benchmarks/gate.py siblings LAKE ONE.onnx ... TEN.onnx --suites everyday --routes 12 --blocks 1 --seconds 20
     python benchmarks/gate.py speed LAKE                        how early a clear refusal comes
     python benchmarks/gate.py speed LAKE pilot.onnx --routes 40 what a closed loop with cameras costs
 
 `faults` has the driver with each fault challenge the driver without, as `understudy gate human human:FAULT` does, and
 prints verdict and reason. `swaps` takes the routes that two *different* drivers have driven already (in a gate before),
 swaps who is who on each route at random 2,000 times, and counts promotions; and it tells how many routes pairing saves.
+`siblings` has models that differ by the seed of their training challenge each other, each every other, and counts.
 `speed` times `lane_follow` against `constant_turn`, which must be refused early. Routes are kept in LAKE.
 """
 
@@ -17,6 +19,7 @@ import argparse
 import os
 import time
 from contextlib import closing
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,7 @@ from understudy.gate.driving import world_of
 from understudy.gate.entrants import entrant
 from understudy.gate.run import run
 from understudy.gate.suites import STANDARD, suite
-from understudy.gate.verdict import INFRACTIONS, Gate, Verdict
+from understudy.gate.verdict import INFRACTIONS, Gate, Verdict, merits
 from understudy.records import Array, Floats
 from understudy.store import Lake
 from understudy.worlds.cameras import Cameras
@@ -63,8 +66,21 @@ def faults(lake: Lake, processes: int, only: list[str]) -> None:
         )
 
 
-def swaps(lake: Lake, champion: str, candidate: str, suites: tuple[str, ...], routes: int, processes: int) -> None:
-    gate = Gate(suites=suites or STANDARD, routes=routes)
+def siblings(lake: Lake, models: list[str], gate: Gate, processes: int) -> None:
+    said = []
+    for champion, candidate in permutations(models, 2):
+        verdict = run(lake, champion, candidate, gate, processes=processes)
+        claimed = bool([reason for reason in merits(verdict.evidence, gate)[0] if reason.kind == "better"])
+        said.append((champion, verdict.outcome, claimed))
+        print(f"{verdict.candidate} against {verdict.champion}: {verdict.outcome} after {verdict.routes}", flush=True)
+    for whose, some in (("the first", [one for one in said if one[0] == models[0]]), ("each other", said)):
+        outcomes = {name: Share(sum(one[1] == name for one in some), len(some)) for name in ("promote", "refuse")}
+        claimed_better = Share(sum(one[2] for one in some), len(some))
+        print(f"against {whose}: promoted {outcomes['promote']}, refused {outcomes['refuse']}, ", end="")
+        print(f"claimed better {claimed_better}, of {len(some)}")
+
+
+def swaps(lake: Lake, champion: str, candidate: str, gate: Gate, processes: int) -> None:
     verdict = run(lake, champion, candidate, gate, processes=processes)
     print(f"{candidate} against {champion}: {verdict.outcome} after {verdict.routes} pairs")
     for reason in verdict.reasons:
@@ -163,21 +179,26 @@ def closed_loop(model: str, routes: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("faults", "swaps", "speed"))
+    parser.add_argument("what", choices=("faults", "swaps", "siblings", "speed"))
     parser.add_argument("lake", type=Path)
     parser.add_argument("who", nargs="*")
     parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--routes", type=int, default=48)
+    parser.add_argument("--blocks", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--only", default="")
     parser.add_argument("--suites", default="")
     told = parser.parse_args()
     told.lake.mkdir(parents=True, exist_ok=True)
     lake, chosen = Lake(told.lake), tuple(name for name in told.suites.split(",") if name)
+    gate = Gate(suites=chosen or STANDARD, routes=told.routes, blocks=told.blocks, seconds=told.seconds)
     if told.what == "faults":
         faults(lake, told.processes, [name for name in told.only.split(",") if name])
     elif told.what == "swaps":
         champion, candidate = told.who or ("lane_follow", "human")
-        swaps(lake, champion, candidate, chosen, told.routes, told.processes)
+        swaps(lake, champion, candidate, gate, told.processes)
+    elif told.what == "siblings":
+        siblings(lake, told.who, gate, told.processes)
     elif told.who:
         closed_loop(told.who[0], told.routes)
     else:
