@@ -228,6 +228,8 @@ def test_evaluation_counts_every_sample_and_says_what_it_rests_on(lake: Lake, mo
     assert found.samples == 225 and 0 < found.plans < 225
     assert set(found.iou) == set(evaluate.CLASSES) and found.iou["drivable"] > 0.3
     assert 0 <= found.calibration <= 1
+    read = evaluate.told(found)
+    assert read["IoU drivable"] == found.iou["drivable"] and np.isfinite([*read.values()]).all()
     with pytest.raises(DataError, match="no test samples"):
         evaluate.run(lake, model)
 

@@ -65,6 +65,7 @@ class Evaluated(Measured):
     """What came out over all samples, and over those of each weather, event and place."""
 
     model: str
+    dataset: str
     split: str
     by: Mapping[str, Mapping[str, Measured]]
     shown: tuple[Shown, ...] = ()
@@ -90,10 +91,23 @@ def run(lake: Lake, model: str, dataset: str = "", side: str = "test", show: int
     return Evaluated(
         **vars(measured(found, np.ones(len(indices), bool))),
         model=model,
+        dataset=samples.name,
         split=samples.about["split"],
         by=by,
         shown=tuple(_shown(network, samples, chosen, blind)) if show else (),
     )
+
+
+def told(found: Measured) -> dict[str, float]:
+    """The measures by the names that people read, as far as they are known."""
+    values = {
+        **{f"IoU {name}": value for name, value in found.iou.items()},
+        **{f"plan {name}": value for name, value in found.plan.items()},
+        **{f"control {name}": value for name, value in found.control.items()},
+        "calibration error": found.calibration,
+        "lights told right": found.light,
+    }
+    return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
 def answers(network: Network, samples: Samples, indices: Ints, blind: bool) -> tuple[Ints, dict[str, Array]]:

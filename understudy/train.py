@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -164,7 +165,7 @@ def train(
     averaged = Network(size).to(device)
     averaged.load_state_dict(network.state_dict())
 
-    optimizer = torch.optim.AdamW(network.parameters(), settings.lr, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
     checkpoint = Checkpoint(folder, network, averaged, optimizer)
     first = checkpoint.load()
     learner: nn.Module = torch.compile(network) if settings.compile else network  # type: ignore[assignment]
@@ -374,6 +375,7 @@ class Log:
         kept = [line for line in lines if json.loads(line)["step"] <= first]
         if _rank() == 0:
             write_whole(path, "".join(f"{line}\n" for line in kept).encode())
+        self.board = _board(path.parent, first)
         self.since: list[dict[str, float]] = []
 
     def add(self, values: dict[str, float]) -> None:
@@ -385,8 +387,21 @@ class Log:
         line = {"step": step, **means, **more}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({name: float(f"{value:.6g}") for name, value in line.items()}) + "\n")
+        if self.board is not None:
+            for name, value in line.items():
+                self.board.add_scalar(name, value, step)
+            self.board.flush()
         self.since = []
         return line
+
+
+def _board(folder: Path, first: int) -> Any:
+    """A TensorBoard writer, where TensorBoard is installed; steps beyond the first are taken back there too."""
+    if _rank() or find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=first + 1)
 
 
 # Several processes ----------------------------------------------------------------------------------------------------

@@ -144,6 +144,7 @@ def export(model: str, to: Path, as_json: bool, lake: Path | None) -> None:
 
 @main.command(
     epilog="""understudy evaluate 9c41
+    understudy evaluate 9c41 --beside 77ab
     understudy evaluate 9c41 --show 12"""
 )
 @click.argument("model")
@@ -151,31 +152,27 @@ def export(model: str, to: Path, as_json: bool, lake: Path | None) -> None:
 @click.option(
     "--side", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Which samples."
 )
+@click.option("--beside", default="", help="Another model on the same samples, such as one trained with blind=true.")
 @click.option("--show", type=click.IntRange(0), default=0, help="Samples to look at, on a page of the lake.")
 @json_option
 @lake_option
-def evaluate(model: str, dataset: str, side: str, show: int, as_json: bool, lake: Path | None) -> None:
+def evaluate(model: str, dataset: str, side: str, beside: str, show: int, as_json: bool, lake: Path | None) -> None:
     """Hold a MODEL against held-out samples.
 
     Intersection over union of its bird's-eye view, displacement of its plans under both names, calibration of their
     probabilities. A look at learning: what counts is closed loop. Needs the extra [train].
     """
-    from understudy.evaluate import run
+    from understudy.evaluate import run, told
 
     here = open_lake(lake)
     found = run(here, model, dataset, side, show)
+    other = told(run(here, beside, found.dataset, side)) if beside else {}
     rows = [
-        {"id": name, "value": value}
-        for name, value in [
-            *((f"IoU {name}", value) for name, value in found.iou.items()),
-            *((f"plan {name}", value) for name, value in found.plan.items()),
-            *((f"control {name}", value) for name, value in found.control.items()),
-            ("calibration error", found.calibration),
-            ("lights told right", found.light),
-        ]
-        if value == value
+        {"id": name, "value": value, **({"beside": other.get(name)} if beside else {})}
+        for name, value in told(found).items()
     ]
-    emit(rows, {"id": str, "value": number(3)}, as_json, "nothing could be compared")
+    names = ("value", "beside") if beside else ("value",)
+    emit(rows, {"id": str, **dict.fromkeys(names, number(3))}, as_json, "nothing could be compared")
     click.echo(f"{found.samples} samples, {found.split}", err=True)
     if show:
         from understudy.web.evaluation import write as write_page
