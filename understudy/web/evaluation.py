@@ -7,16 +7,11 @@ the modes that were planned.
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from collections.abc import Iterator
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 from PIL import Image, ImageDraw
 
 from understudy.evaluate import CLASSES, Evaluated, Measured, Shown
@@ -26,6 +21,7 @@ from understudy.records import Array, Floats, Light
 from understudy.store import Lake
 from understudy.store.files import write_whole
 from understudy.web.signals import number
+from understudy.web.standalone import fill
 
 _SCALE = 4  # pixels of a cell
 _LIKELY = 0.05  # modes less probable than this are not drawn
@@ -45,20 +41,16 @@ def write(lake: Lake, found: Evaluated) -> Path:
 
 def render(found: Evaluated) -> str:
     """The whole page as one HTML text, without a script and without an address."""
-    style = (_own("page.css") + _own("evaluation.css")).strip()
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = number
-    page = environment.from_string(_own("evaluation.html"))
-    rows = [("all", "", found), *_rows(found)]
-    return page.render(
+    return fill(
+        "evaluation.html",
+        ["page.css", "evaluation.css"],
+        {"number": number},
         found=found,
         classes=CLASSES,
         plan=_PLAN,
-        rows=rows,
+        rows=[("all", "", found), *_rows(found)],
         samples=[(one, pictures(one), _image(view(one, True)), _image(view(one, False))) for one in found.shown],
         lamps=_LAMPS,
-        style=Markup(style),
-        style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii"),
     )
 
 
@@ -105,8 +97,3 @@ def _image(picture: Array) -> str:
     data = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(data, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode("ascii")
-
-
-@cache
-def _own(name: str) -> str:
-    return files("understudy.web").joinpath(name).read_text(encoding="utf-8")

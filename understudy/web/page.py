@@ -7,20 +7,14 @@ and the page forbids itself to load or run anything that is not in it.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-
-import jinja2
-from markupsafe import Markup
 
 from understudy.records import Clip
 from understudy.web.card import Card, Found
 from understudy.web.signals import number
+from understudy.web.standalone import fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +56,7 @@ class About:
 
 def render(cards: Sequence[Card], about: About) -> str:
     """The whole page as one HTML text. It holds no address but data: ones."""
-    style, script = (_own(name) for name in ("page.css", "page.js"))
-    page = _template().render(
-        cards=cards,
-        about=about,
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=Markup(_hash(style)),
-        script_hash=Markup(_hash(script)),
-    )
-    return str(page)
+    return fill("page.html", ["page.css"], {"number": number}, script="page.js", cards=cards, about=about)
 
 
 def yields(found: Mapping[str, Found], clips: Iterable[Clip]) -> tuple[Yield, ...]:
@@ -92,22 +77,3 @@ def yields(found: Mapping[str, Found], clips: Iterable[Clip]) -> tuple[Yield, ..
         for name, one in found.items()
     ]
     return tuple(sorted(rows, key=lambda row: (-row.found, row.trigger)))
-
-
-def _hash(text: str) -> str:
-    """The source of a style or script that the page allows itself, as Content-Security-Policy writes it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-@cache
-def _own(name: str) -> str:
-    return files("understudy.web").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["number"] = number
-    return environment.from_string(_own("page.html"))

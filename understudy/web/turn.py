@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-import jinja2
-from markupsafe import Markup
 
 from understudy.errors import UnknownName
 from understudy.store import Lake
 from understudy.store.files import write_whole
 from understudy.turn.diary import STEPS, About, name_of, times, turns
+from understudy.web.standalone import fill
 
 HEADLINES = {
     "promote": "a new champion",
@@ -79,22 +73,20 @@ def render(lake: Lake, number: int) -> str:
     done = {turn: steps for turn, steps in turns(lake).items() if "report" in steps and turn <= number}
     if number not in done:
         raise UnknownName("turn that is over", str(number), map(str, done))
-    style = "".join(_own(name) for name in ("page.css", "verdict.css", "turn.css"))
     here, rows = done[number], {turn: steps["report"] for turn, steps in done.items()}
-    return str(
-        _template().render(
-            number=number,
-            row=rows[number],
-            rows=rows,
-            done=here,
-            headline=HEADLINES[rows[number]["outcome"]],
-            steps=_steps(here, times(lake.root, number)),
-            dots=curve(rows),
-            triggers=[one for one in here["mine"]["triggers"] if one["events"]],
-            findings=here["gate"].get("findings", ()),
-            style=Markup(style),
-            style_hash=Markup("sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")),
-        )
+    return fill(
+        "turn.html",
+        ["page.css", "verdict.css", "turn.css"],
+        {"number": _number, "joined": _joined},
+        number=number,
+        row=rows[number],
+        rows=rows,
+        done=here,
+        headline=HEADLINES[rows[number]["outcome"]],
+        steps=_steps(here, times(lake.root, number)),
+        dots=curve(rows),
+        triggers=[one for one in here["mine"]["triggers"] if one["events"]],
+        findings=here["gate"].get("findings", ()),
     )
 
 
@@ -128,17 +120,3 @@ def _joined(dots: Sequence[Dot]) -> str:
     """The line through the champions' scores."""
     points = [f"{dot.x} {dot.y}" for dot in dots if dot.look == "champion"]
     return "M" + "L".join(points) if points else ""
-
-
-@cache
-def _own(name: str) -> str:
-    return files("understudy.web").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"number": _number, "joined": _joined}
-    return environment.from_string(_own("turn.html"))

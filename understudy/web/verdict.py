@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -22,6 +18,7 @@ from understudy.records import Floats
 from understudy.store import Lake, digest
 from understudy.store.files import write_whole
 from understudy.web.draw import line, screen
+from understudy.web.standalone import fill
 from understudy.worlds.film import FAST, side_by_side
 from understudy.worlds.outcome import Route
 from understudy.worlds.scenario import Scenario
@@ -78,27 +75,25 @@ def write(lake: Lake, verdict: Verdict) -> Path:
 
 def render(verdict: Verdict, film: Callable[[Worst], bytes] = lambda _: b"") -> str:
     """The whole page as one HTML text, without a script and without an address; `film` shows both on a route."""
-    style = _own("page.css") + _own("verdict.css")
     rows = [(one, interval(one)) for one in (*verdict.evidence.findings, *verdict.evidence.guards)]
     changed = _changed(verdict.pairs)
     lost = [one for one in changed if one.difference < 0][:WORST]
     won = [one for one in reversed(changed) if one.difference > 0][:WORST]
-    return str(
-        _template().render(
-            verdict=verdict,
-            headline=HEADLINES[verdict.outcome],
-            rows=rows,
-            measures=MEASURES,
-            lost=[replace(one, film=base64.b64encode(film(one)).decode("ascii")) for one in lost],
-            won=[replace(one, film=base64.b64encode(film(one)).decode("ascii")) for one in won],
-            fast=FAST,
-            trusted=TRUSTED,
-            kinds=by_event(verdict.pairs),
-            km={side: _per_100_km(verdict.pairs, side) for side in ("champion", "candidate")},
-            reds=sum(route.reds for one in verdict.pairs.values() for route in one.candidate),
-            style=Markup(style),
-            style_hash=Markup(_hash(style)),
-        )
+    return fill(
+        "verdict.html",
+        ["page.css", "verdict.css"],
+        {"number": _number},
+        verdict=verdict,
+        headline=HEADLINES[verdict.outcome],
+        rows=rows,
+        measures=MEASURES,
+        lost=[replace(one, film=base64.b64encode(film(one)).decode("ascii")) for one in lost],
+        won=[replace(one, film=base64.b64encode(film(one)).decode("ascii")) for one in won],
+        fast=FAST,
+        trusted=TRUSTED,
+        kinds=by_event(verdict.pairs),
+        km={side: _per_100_km(verdict.pairs, side) for side in ("champion", "candidate")},
+        reds=sum(route.reds for one in verdict.pairs.values() for route in one.candidate),
     )
 
 
@@ -176,21 +171,3 @@ def _per_100_km(pairs: Mapping[str, Pairs], side: str) -> tuple[int, float, floa
 
 def _number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if isinstance(value, int | float) and np.isfinite(value) else "–"
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-@cache
-def _own(name: str) -> str:
-    return files("understudy.web").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["number"] = _number
-    return environment.from_string(_own("verdict.html"))

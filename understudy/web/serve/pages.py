@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from understudy.identifiers import Identifier
 from understudy.store.reviews import VERDICTS
 from understudy.web.serve.console import HERE, console_of, visitor_of
 from understudy.web.signals import number
+from understudy.web.standalone import allowed
 
 STATIC = {
     "page.css": HERE.parent / "page.css",
@@ -48,8 +48,8 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
 def alone(text: str) -> HTMLResponse:
     """A page that has its style in it: it is allowed that one, and nothing else."""
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
-    hashed = base64.b64encode(hashlib.sha256((style[1] if style else "").encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{hashed}'; base-uri 'none'; frame-ancestors 'none'"
+    source = allowed(style[1] if style else "")
+    policy = f"default-src 'none'; img-src data:; style-src '{source}'; base-uri 'none'; frame-ancestors 'none'"
     return HTMLResponse(text, headers={"content-security-policy": policy})
 
 
