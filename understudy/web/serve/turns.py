@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from understudy.web.turn import curve, render
 
 TAIL = 64 * 1024  # bytes of a diary that are looked at for how it goes
 POLL_S = 0.5
+INTERRUPTED = "KeyboardInterrupt"  # what a diary tells of a step that was stopped
 
 router = APIRouter()
 
@@ -36,7 +38,7 @@ class Step:
     """One step of a turn: how far it is, and what it came to."""
 
     name: str
-    state: str = "to come"  # begun, working, done, skipped, failed
+    state: str = "to come"  # begun, working, done, skipped, failed, stopped
     said: str = ""
     done: int = 0
     of: int = 0
@@ -63,7 +65,7 @@ class Turn:
         last = next((step for step in reversed(self.steps) if step.state != "to come"), None)
         if last is None:
             return "to come"
-        return f"{last.name} {'failed' if last.state == 'failed' else 'under way' if last.state != 'done' else 'done'}"
+        return f"{last.name} {last.state if last.state in ('failed', 'stopped', 'done') else 'under way'}"
 
     def about(self, step: str) -> Mapping[str, Any]:
         return next((one.about for one in self.steps if one.name == step), {})
@@ -73,22 +75,27 @@ def turns_of(console: Console) -> list[Turn]:
     """All turns, the newest first."""
     done = turns(console.lake)
     told = {int(path.stem.rpartition("-")[2]) for path in (console.lake.root / "turns").glob("turn-*.jsonl")}
-    return [turn_of(console, number, done.get(number, {})) for number in sorted(told | done.keys(), reverse=True)]
+    running = running_of(console)
+    return [
+        turn_of(console.lake.root, number, done.get(number, {}), running)
+        for number in sorted(told | done.keys(), reverse=True)
+    ]
 
 
-def turn_of(console: Console, number: int, done: Mapping[str, Mapping[str, Any]]) -> Turn:
-    """A turn out of what the lake holds of it and what its diary tells."""
+def turn_of(root: Path, number: int, done: Mapping[str, Mapping[str, Any]], running: bool) -> Turn:
+    """A turn out of what the lake holds of it and what its diary tells; `running` says whether one is under way."""
     lines: dict[str, dict[str, Any]] = {}
-    for line in diary_tail(console.lake.root, number):
+    for line in diary_tail(root, number):
         lines[line["step"]] = {**lines.get(line["step"], {}), **line} if line["state"] == "working" else line
-    took = times(console.lake.root, number)
+    took = times(root, number)
     steps = []
     for name in STEPS:
         line, about = lines.get(name, {}), done.get(name)
-        state = line.get("state", "to come")
+        state, said = line.get("state", "to come"), str(line.get("said") or line.get("what") or "")
         if about is not None:
-            state = "skipped" if "skipped" in about else "done"
-        said = str((about or {}).get("skipped") or line.get("said") or line.get("what") or "")
+            state, said = ("skipped", str(about["skipped"])) if "skipped" in about else ("done", said)
+        elif said == INTERRUPTED or (state in ("begun", "working") and not running):
+            state, said = "stopped", "goes on from here"
         steps.append(
             Step(name, state, said, line.get("done", 0), line.get("of", 0), about or {}, took.get(name))
         )  # fmt: skip
@@ -186,14 +193,19 @@ def champion_of(console: Console) -> str:
 
 @router.get("/progress", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
 async def progress(request: Request, console: Annotated[Console, Depends(console_of)]) -> StreamingResponse:
-    """What the newest turn tells, line by line, as server-sent events; every line is a JSON object."""
+    """What the newest turn tells, line by line, as server-sent events; every line is a JSON object.
+
+    An event `turn` says which turn it is, `running` whether it is under way: at first, and whenever that changes.
+    """
     return StreamingResponse(_lines(request, console), media_type="text/event-stream")
 
 
 async def _lines(request: Request, console: Console) -> AsyncIterator[str]:
-    path, seen = None, 0
+    path, seen, running = None, 0, None
     yield "retry: 2000\n\n"
     while not await request.is_disconnected() and not console.stopping:
+        if running is not (running := running_of(console)):
+            yield f"event: running\ndata: {json.dumps({'running': running})}\n\n"
         newest = max((console.lake.root / "turns").glob("turn-*.jsonl"), default=None)
         if newest is not None:
             size = newest.stat().st_size
@@ -235,7 +247,7 @@ def holder(path: Path) -> int | None:
         inode, locks = path.stat().st_ino, Path("/proc/locks").read_text().splitlines()
     except OSError:
         return None
-    fields = (line.split() for line in locks if "FLOCK" in line)
+    fields = (line.split() for line in locks if "FLOCK" in line and "->" not in line)  # an arrow: it waits
     found = [int(words[4]) for words in fields if len(words) > 5 and words[5].rpartition(":")[2] == str(inode)]
     return next((process for process in found if process > 1), None)
 
@@ -251,7 +263,9 @@ def resume(console: Annotated[Console, Depends(console_of)]) -> Response:
     log = console.lake.root / "turns" / "console.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as told:
-        console.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=told, stderr=told)
+        console.process = subprocess.Popen(  # it outlives the console, as any turn does
+            command, stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True
+        )
     return RedirectResponse("/turns", 303)
 
 
@@ -262,5 +276,14 @@ def stop(console: Annotated[Console, Depends(console_of)]) -> Response:
     process = own or holder(console.lake.root / "turns" / ".lock")
     if process is None:
         raise UnderstudyError("no turn is under way here; one begun on another machine is stopped there, with Ctrl-C")
-    os.kill(process, signal.SIGINT)
+    os.kill(process, signal.SIGTERM if deaf(process) else signal.SIGINT)
     return RedirectResponse("/turns", 303)
+
+
+def deaf(process: int) -> bool:
+    """Whether a process takes no notice of Ctrl-C, as one that a script has put into the background."""
+    try:
+        ignored = re.search(r"^SigIgn:\s*(\w+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return ignored is not None and bool(int(ignored[1], 16) >> (signal.SIGINT - 1) & 1)

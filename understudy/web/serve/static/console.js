@@ -145,6 +145,8 @@ if (progress) {
   const lines = new EventSource("/progress");
   lines.onmessage = (event) => {
     const line = JSON.parse(event.data), row = one(`[data-step="${CSS.escape(line.step)}"]`);
+    if (line.said === "KeyboardInterrupt") return;  // it was stopped, which the lock tells
+    if (["done", "skipped", "failed"].includes(line.state)) live(location.href, false);
     progress.textContent = `Turn ${line.turn}, ${line.step}: ${line.state}${line.of ? `, ${line.done} of ${line.of}` : ""}${line.said || line.what ? `, ${line.said || line.what}` : ""}`;
     if (row && progress.dataset.progress === String(line.turn)) {
       const state = one(".state", row), dot = document.createElement("span");
@@ -152,7 +154,13 @@ if (progress) {
       state.replaceChildren(dot, `${line.state}${line.of ? ` ${line.done} of ${line.of}` : ""}`);
     }
   };
-  lines.addEventListener("turn", () => { if (!progress.dataset.progress && !progress.textContent) return; });
+  lines.addEventListener("running", (event) => {
+    const running = String(JSON.parse(event.data).running);
+    if (running === progress.dataset.running) return;
+    progress.dataset.running = running;
+    if (running === "false") progress.textContent = "";
+    live(location.href, false);
+  });
 }
 
 // What is being made is looked after again -------------------------------------------------------------------------------
