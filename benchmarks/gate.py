@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.evidence import Share, flip_test, holm, pairing_gain, per_look, routes_needed, sign_test
+from understudy.evidence import Paired, Share, flip_test, holm, pairing_gain, per_look, routes_needed, sign_test
 from understudy.gate.driving import world_of
 from understudy.gate.entrants import entrant
 from understudy.gate.run import run
@@ -123,6 +123,8 @@ def _claimed(suites: list[dict[str, Floats]], share: float, gate: Gate) -> bool:
     every = {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
     alike = {m: np.concatenate([one[m] / len(one[m]) for one in seen]) for m in gate.margins}
     p = {f"{i} {m}": flip_test(one[m]) for i, one in enumerate([*seen, alike]) for m in gate.margins}
+    won = {f"{i} {m} won": Paired.of(one[m], "") for i, one in enumerate(seen) for m in gate.margins}
+    p |= {name: sign_test(one.wins, one.losses) for name, one in won.items()}
     p |= {name: sign_test(int((every[name] > 0).sum()), int((every[name] < 0).sum())) for name in INFRACTIONS}
     return min(holm(p).values()) <= per_look(gate.alpha, gate.blocks)
 

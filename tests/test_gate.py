@@ -218,6 +218,15 @@ def test_who_is_better_somewhere_and_nowhere_worse_is_promoted() -> None:
     assert "better events score" in reasons and "not_worse everyday score" in reasons
 
 
+def test_who_is_a_little_better_on_most_routes_and_much_worse_on_one_is_promoted_for_most() -> None:
+    """The mean says nothing: one collision weighs as much as all the rest."""
+    before, after = noisy(0.9), [replace(one, ttc=one.ttc + 0.02) for one in noisy(0.9)]
+    after[7] = replace(after[7], no_collision=0.0, driving_score=0.4)
+    outcome, reasons = decided(SAME, pairs_of(before, after))
+    assert outcome == "promote"
+    assert "better events score won" in reasons and "better events score" not in reasons
+
+
 def test_who_collides_on_fewer_routes_is_promoted() -> None:
     hits = [replace(one, collision_vehicle=int(i % 3 == 0)) for i, one in enumerate(noisy(0.95))]
     outcome, reasons = decided(pairs_of(hits, noisy(0.95, seed=1)), SAME)

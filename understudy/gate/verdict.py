@@ -71,7 +71,7 @@ class Gate:
 
     @property
     def claims(self) -> int:
-        """How many measures of suites there are in all: two of each, and two of all together."""
+        """How many means of suites there are in all: two of each, and two of all together."""
         return len(self.margins) * (len(self.suites) + (len(self.suites) > 1))
 
     @property
@@ -294,11 +294,15 @@ def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = (), mea
 def merits(evidence: Evidence, gate: Gate) -> tuple[list[Reason], list[Reason]]:
     """What is proven for the candidate at the end of a block, and what is wanting for a promotion."""
     level = per_look(gate.alpha, gate.blocks)
-    unasked = {f"unasked {n}": 1.0 for n in range(gate.claims - len(evidence.findings))}
-    better = {one.key: one.paired.better for one in evidence.findings}
-    fewer = {one.name: one.better for one in evidence.infractions}
-    adjusted = holm(better | fewer | unasked)
-    told = {one.key: f"{_named(one)} better by {one.paired.mean:.3f}" for one in evidence.findings}
+    means = {one.key: one for one in evidence.findings}
+    signs = {f"{one.key} won": one for one in evidence.findings if one.suite != ALL}
+    planned = gate.claims + len(gate.margins) * len(gate.suites)
+    p = {key: one.paired.better for key, one in means.items()}
+    p |= {key: sign_test(one.paired.wins, one.paired.losses) for key, one in signs.items()}
+    p |= {f"unasked {n}": 1.0 for n in range(planned - len(p))}
+    adjusted = holm(p | {one.name: one.better for one in evidence.infractions})
+    told = {key: f"{_named(one)} better by {one.paired.mean:.3f}" for key, one in means.items()}
+    told |= {key: f"{_named(one)} won {one.paired.wins}, lost {one.paired.losses}" for key, one in signs.items()}
     told |= {one.name: _counted(one) for one in evidence.infractions}
     proven = [Reason("better", name, text, adjusted[name]) for name, text in told.items() if adjusted[name] <= level]
     wanting = [] if proven else [Reason("unproven", "better", "not proven better in any suite")]
