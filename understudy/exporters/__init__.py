@@ -6,10 +6,8 @@ same export asked for again is known to be there, and anything else that lies at
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -18,7 +16,7 @@ from understudy import plugins
 from understudy.errors import UnderstudyError
 from understudy.exporters.moments import Chosen, choose, human
 from understudy.store import Lake, code_version
-from understudy.store.files import PARTIAL, legible
+from understudy.store.files import legible, whole_folder
 from understudy.workers import Outcome, Report
 
 ABOUT = "understudy.json"
@@ -68,7 +66,7 @@ def write(
         )
         if _there(folder, told):
             return Report((), tuple(names), skipped, {})
-        with _Aside(folder) as aside:
+        with _told(folder), whole_folder(folder) as aside:
             made = []
             for name, reason in exporter.write(chosen, aside):
                 if reason:
@@ -103,33 +101,10 @@ def _there(folder: Path, told: bytes) -> bool:
     return False
 
 
-class _Aside:
-    """A folder beside another, which takes its name when the block is left well and vanishes when it is not."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.absolute()
-        self._aside = self._folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
-
-    def __enter__(self) -> Path:
-        self._aside.mkdir(parents=True)
-        return self._aside
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            if kind is None:
-                for path in [*self._aside.rglob("*"), self._aside]:
-                    _sync(path)
-                self._aside.rename(self._folder)
-                _sync(self._folder.parent)
-            elif isinstance(error, OSError):
-                raise UnderstudyError(f"exporting: {error.strerror}; in {self._folder}") from error
-        finally:
-            shutil.rmtree(self._aside, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """What the disk complains of is told in one line."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        yield
+    except OSError as error:
+        raise UnderstudyError(f"exporting: {error.strerror}; in {folder.absolute()}") from error

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def write_whole(path: Path, content: bytes | Callable[[Path], None]) -> None:
     `content` is the bytes, or a function that writes the file it is given.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
+    aside = _aside(path)
     try:
         if isinstance(content, bytes):
             aside.write_bytes(content)
@@ -67,6 +68,27 @@ def write_whole(path: Path, content: bytes | Callable[[Path], None]) -> None:
         aside.unlink(missing_ok=True)
         raise
     _sync(path.parent)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to write in, which takes its name, synced to the disk, when the block is left well, and vanishes when it
+    is not. The name must be free, or an empty folder's."""
+    path = path.absolute()
+    aside = _aside(path)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        for one in [*aside.rglob("*"), aside]:
+            _sync(one)
+        aside.rename(path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
 
 
 def _sync(path: Path) -> None:
