@@ -52,17 +52,28 @@ def like(text: str) -> str:
     return f"%{escaped}%" if text else ""
 
 
-def _where_drives(q: str, source: str, place: str, weather: str, since: str, until: str) -> Where:
-    return Where.all_of(
-        {
-            "id LIKE ? ESCAPE '\\'": like(q),
-            "reader = ?": source,
-            "place LIKE ? ESCAPE '\\'": like(place),
-            "weather = ?": weather,
-            "day >= ?": since,
-            "day != '' AND day <= ?": until,
-        }
-    )
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which drives are asked for: how the address says it, and as a condition."""
+
+    words: Mapping[str, str]
+    where: Where
+
+
+def asked_of(
+    q: Word = "", source: Word = "", place: Word = "", weather: Word = "", since: Word = "", until: Word = ""
+) -> Asked:
+    """The filters of drives, of any address that has them."""
+    words = {"q": q, "source": source, "place": place, "weather": weather, "since": since, "until": until}
+    conditions = {
+        "id LIKE ? ESCAPE '\\'": like(q),
+        "reader = ?": source,
+        "place LIKE ? ESCAPE '\\'": like(place),
+        "weather = ?": weather,
+        "day >= ?": since,
+        "day != '' AND day <= ?": until,
+    }
+    return Asked(words, Where.all_of(conditions))
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -99,44 +110,38 @@ def start(request: Request, console: Annotated[Console, Depends(console_of)]) ->
 def drives(
     request: Request,
     console: Annotated[Console, Depends(console_of)],
-    q: Word = "",
-    source: Word = "",
-    place: Word = "",
-    weather: Word = "",
-    since: Word = "",
-    until: Word = "",
+    asked: Annotated[Asked, Depends(asked_of)],
     order: Word = "id",
     down: bool = False,
     at: PageNumber = 1,
 ) -> HTMLResponse:
     """All drives, narrowed by what is asked, fifty at a time."""
-    where = _where_drives(q, source, place, weather, since, until)
     if order not in ORDERS:
         raise UnknownName("order", order, ORDERS)
     by = ", ".join(f"{column} {'DESC' if down else 'ASC'}" for column in ORDERS[order])
     index = console.index
     found = index.one(
-        f"SELECT count(*) AS drives, sum(seconds) AS seconds, sum(km) AS km FROM drives WHERE {where.sql}", where.values
+        f"SELECT count(*) AS drives, sum(seconds) AS seconds, sum(km) AS km FROM drives WHERE {asked.where.sql}",
+        asked.where.values,
     )
     assert found is not None
     rows = index.rows(
         "SELECT id, reader, place, weather, day, seconds, km, rate_hz, cameras, objects, lanes, gaps, "
         "(SELECT count(*) FROM events WHERE events.drive = drives.id) AS events "
-        f"FROM drives WHERE {where.sql} ORDER BY {by} LIMIT {PAGE} OFFSET ?",
-        (*where.values, (at - 1) * PAGE),
+        f"FROM drives WHERE {asked.where.sql} ORDER BY {by} LIMIT {PAGE} OFFSET ?",
+        (*asked.where.values, (at - 1) * PAGE),
     )
     frames = index.rows(
-        f"SELECT frame, count(*) AS drives FROM drives WHERE tracked AND frame != '' AND {where.sql} "
+        f"SELECT frame, count(*) AS drives FROM drives WHERE tracked AND frame != '' AND {asked.where.sql} "
         "GROUP BY frame ORDER BY drives DESC, frame LIMIT 200",
-        where.values,
+        asked.where.values,
     )
-    asked = {"q": q, "source": source, "place": place, "weather": weather, "since": since, "until": until}
     return page(
         request,
         "drives.html",
         rows=rows,
         found=found,
-        asked=asked,
+        asked=asked.words,
         order=order,
         down=down,
         at=at,
@@ -152,20 +157,14 @@ def drives(
 def tracks(
     console: Annotated[Console, Depends(console_of)],
     frame: Word,
-    q: Word = "",
-    source: Word = "",
-    place: Word = "",
-    weather: Word = "",
-    since: Word = "",
-    until: Word = "",
+    asked: Annotated[Asked, Depends(asked_of)],
 ) -> Response:
     """Where the drives of one map frame went: the length of the head, the head as JSON (ids, and points of each), then
     x, y of all points as float32."""
-    where = _where_drives(q, source, place, weather, since, until)
     rows = console.index.rows(
         "SELECT id, track FROM drives JOIN tracks USING (id) WHERE frame = ? "
-        f"AND {where.sql} ORDER BY id LIMIT {TRACKS}",
-        (frame, *where.values),
+        f"AND {asked.where.sql} ORDER BY id LIMIT {TRACKS}",
+        (frame, *asked.where.values),
     )
     head = to_json({"drives": [row["id"] for row in rows], "points": [len(row["track"]) // 8 for row in rows]})
     head += b" " * (-len(head) % 4)  # floats behind it lie on their boundaries
