@@ -59,25 +59,15 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class Review(Subject):
     """One entry of the log; `verdict` is one of VERDICTS, or `undo` of the entry `undoes`."""
 
-    seq: int
-    clip: str
-    drive: str
-    start_ns: int
-    end_ns: int
-    place: str
-    trigger: str
     verdict: str
     reviewer: str
     note: str
     at: str  # ISO 8601, UTC
     undoes: int | None = None
-
-    @property
-    def subject(self) -> Subject:
-        return Subject(*_about(self))
+    seq: int = 0  # 0 until it is appended
 
 
 class Conflict(UnderstudyError):
@@ -87,10 +77,6 @@ class Conflict(UnderstudyError):
         said = f"{standing.reviewer} said {standing.verdict}" if standing else "a review was taken back"
         super().__init__(f"{said} of this clip since you looked; look again, and say so if you see it otherwise")
         self.standing = standing
-
-
-def _about(of: Subject | Review) -> tuple[str, str, int, int, str, str]:
-    return of.clip, of.drive, of.start_ns, of.end_ns, of.place, of.trigger
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Review))
@@ -142,7 +128,8 @@ class Reviews:
             standing = self._standing(of.clip)
             if saw is not None and saw != (standing.seq if standing else 0):
                 raise Conflict(standing)
-            return self._append(Review(0, *_about(of), verdict, reviewer, note, _now()), key)
+            about = (of.clip, of.drive, of.start_ns, of.end_ns, of.place, of.trigger)
+            return self._append(Review(*about, verdict, reviewer, note, _now()), key)
 
     def undo(self, reviewer: str) -> Review | None:
         """Take back a reviewer's newest review that still stands; gives the entry taken back, None where there is
@@ -155,9 +142,11 @@ class Reviews:
             return last
 
     def _append(self, review: Review, key: str | None) -> Review:
-        row = astuple(review)[1:]
+        row = astuple(review)[:-1]  # without its number, which the log gives
         marks = ", ".join("?" * (len(row) + 1))
-        cursor = self._db.execute(f"INSERT INTO log ({_COLUMNS.partition(', ')[2]}, key) VALUES ({marks})", (*row, key))
+        cursor = self._db.execute(
+            f"INSERT INTO log ({_COLUMNS.rpartition(', ')[0]}, key) VALUES ({marks})", (*row, key)
+        )
         before = self._one(
             "clip = ? AND verdict != 'undo' AND seq NOT IN (SELECT undoes FROM log WHERE clip = ? AND undoes NOT NULL)"
             " ORDER BY seq DESC LIMIT 1", review.clip, review.clip,
