@@ -31,7 +31,8 @@ def drive_fleet(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     found = new_drives(turn.lake, turn.number)
     if not found:
         raise DataError(f"the fleet brought no drive; {next(iter(lost.values()), 'the lake has none')}")
-    km, hours = sum(drive["km"] for drive in found), sum(drive["seconds"] for drive in found) / 3600
+    km = sum(drive["km"] or 0.0 for drive in found)  # who has no poses has no kilometres
+    hours = sum(drive["seconds"] for drive in found) / 3600
     tell(said=f"{len(found)} drives, {km:.1f} km" + (f", {len(lost)} lost" if lost else ""))
     sides = {drive["id"]: side_of(drive["places"]) for drive in found}
     return {"drives": sorted(sides), "sides": sides, "km": km, "hours": hours, "lost": lost}
