@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +81,48 @@ def test_a_drive_that_fails_is_lost_whole_and_the_fleet_goes_on(
     assert len(report.made) == 1 and set(report.failures) == {plan[0].name, plan[1].name}
     assert "SUMO is gone" in report.failures[plan[0].name] and "No space" in report.failures[plan[1].name]
     assert [path.stem for path in (lake.root / fleet.FOLDER).iterdir()] == [plan[2].name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes to kill in /proc")
+@pytest.mark.parametrize(("victim", "told"), [("worker", "its worker was killed by SIGKILL"), ("sumo", "SUMO is gone")])
+def test_killing_a_worker_or_its_sumo_costs_one_drive_and_leaves_nothing_behind(
+    tmp_path: Path, victim: str, told: str
+) -> None:
+    plan = fleet.tours(("grid:3",), cars=2, **{**SHORT, "minutes": 1.0})  # type: ignore[arg-type]
+    lake, sumos = Lake(tmp_path / "lake"), list[int]()
+
+    def kill() -> None:
+        """Once a drive is under way."""
+        while not sumos and fleet_drives.is_alive():
+            time.sleep(0.02)
+            for worker in multiprocessing.active_children():
+                sumos.extend(_children_of(worker.pid, "sumo"))
+                if sumos:
+                    time.sleep(0.5)
+                    os.kill(sumos[0] if victim == "sumo" else worker.pid or 0, signal.SIGKILL)
+                    return
+
+    fleet_drives, killer = threading.current_thread(), threading.Thread(target=kill, daemon=True)
+    killer.start()
+    report = fleet.fleet_drive(lake, plan, processes=1)
+    killer.join(timeout=10)
+    assert list(report.failures) == [plan[0].name] and told in report.failures[plan[0].name]
+    assert len(report.made) == 1 and lake.drive(plan[1].drive).seconds > 50
+    assert [path.name for path in (lake.root / fleet.FOLDER).iterdir()] == [f"{plan[1].name}.mcap"]
+    assert not Path(f"/proc/{sumos[0]}").exists()
+
+
+def _children_of(pid: int | None, name: str) -> list[int]:
+    """Processes of a name that a process has started."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            called, _, rest = (entry / "stat").read_text().rpartition(")")
+        except OSError:  # it has just ended
+            continue
+        if called.endswith(f"({name}") and rest.split()[1] == str(pid):
+            found.append(int(entry.name))
+    return found
 
 
 def test_sumo_errors_are_the_users_matter() -> None:
