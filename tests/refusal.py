@@ -19,7 +19,6 @@ def refused(root: Path) -> str:
         "candidate_hash": "d" * 20,
         "outcome": "refuse",
         "reasons": [{"kind": "infraction", "about": "collision", "text": "a collision more on its route", "p": 0.01}],
-        "routes": 1,
         "clips": [],
         "settings": {"blocks": 1},
         "evidence": {

@@ -3,6 +3,9 @@
 A lake holds what cars filmed. So nothing is answered without the cookie; a request must be for a name that the console
 goes by (a page elsewhere cannot have a name of its own point here: DNS rebinding); what changes something must come
 from a page of ours (a page elsewhere cannot post: CSRF); and pages may load, run and talk to nothing but the console.
+
+One thing is open to a program without a cookie: a file that somebody inside has just given a ticket for. The ticket is
+as long as the cookie, names that file alone, and is void after some minutes.
 """
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from urllib.parse import parse_qs
 
+from starlette.responses import FileResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 INVITATION_S = 24 * 3600.0  # an address that nobody opened
+TICKET_S = 600.0
 LARGEST_BODY = 64 * 1024
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -32,6 +38,14 @@ HEADERS = {
     "cache-control": "no-store",
 }
 SAFE = ("GET", "HEAD")
+FOR_A_VIEWER = {  # whoever has the ticket may read, from wherever its own pages come
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "GET, HEAD",
+    "access-control-allow-headers": "range",
+    "access-control-allow-private-network": "true",
+    "access-control-expose-headers": "accept-ranges, content-length, content-range, etag",
+    "cross-origin-resource-policy": "cross-origin",
+}
 
 
 @dataclass
@@ -53,6 +67,7 @@ class Access:
     cookie: str
     invitations: dict[str, float] = field(default_factory=dict)  # until when, by token
     visitors: dict[str, Visitor] = field(default_factory=dict)
+    tickets: dict[str, tuple[Path, float]] = field(default_factory=dict)  # a file, and until when, by token
     tell: Callable[[str], None] = _nobody  # hands a fresh token on when one was used, for the next browser
 
     def invite(self) -> str:
@@ -72,6 +87,17 @@ class Access:
         self.visitors[cookie] = Visitor()
         self.tell(self.invite())
         return cookie
+
+    def ticket(self, file: Path) -> str:
+        """A token with which a file may be read for some minutes, by a program that has no cookie."""
+        token = secrets.token_urlsafe(32)
+        self.tickets[token] = file, time.monotonic() + TICKET_S
+        return token
+
+    def ticketed(self, token: str) -> Path | None:
+        """The file that a ticket is for; None where it is forged or too old."""
+        file, until = self.tickets.get(token, (None, 0.0))
+        return file if until > time.monotonic() else None
 
     def visitor(self, headers: Mapping[str, str]) -> Visitor | None:
         """Whose request it is."""
@@ -110,7 +136,9 @@ class Door:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if refused := self.access.misdirected(scope["method"], headers):
+        if scope["path"].startswith("/ticket/") and headers.get("host", "").lower() in self.access.hosts:
+            await self._ticket(scope, receive, send)
+        elif refused := self.access.misdirected(scope["method"], headers):
             await _say(send, 403, refused)
         elif scope["path"] == "/enter":
             await self._enter(scope, send)
@@ -134,6 +162,15 @@ class Door:
             return
         kept = f"{self.access.cookie}={cookie}; Path=/; HttpOnly; SameSite=Strict"
         await _say(send, 303, "come in", {"location": "/", "set-cookie": kept})
+
+    async def _ticket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        file = self.access.ticketed(scope["path"].split("/")[2])
+        if file is None or not file.is_file():
+            await _say(send, 404, "this ticket is too old, or never was ours")
+        elif scope["method"] in SAFE:
+            await FileResponse(file, headers=FOR_A_VIEWER)(scope, receive, send)
+        else:  # a browser asks what it may
+            await _say(send, 200 if scope["method"] == "OPTIONS" else 405, "GET or HEAD", FOR_A_VIEWER)
 
 
 async def _say(send: Send, status: int, words: str, more: Mapping[str, str] | None = None) -> None:

@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import numpy as np
 from fastapi import APIRouter, Depends, Form, Request
@@ -18,11 +19,14 @@ from understudy.errors import UnderstudyError, UnknownName
 from understudy.identifiers import parse
 from understudy.records import NS, Array, Camera, Drive, Ints
 from understudy.store.files import digest
+from understudy.web.serve.access import TICKET_S
 from understudy.web.serve.console import Console, console_of
 from understudy.web.serve.moment import LONGEST_S, stretch_of
 from understudy.web.serve.pages import page
 
 GONE = ("drop", "wrong_trigger", "bad_label")  # verdicts after which a clip is not for others' trainers
+
+MOST_TICKETS = 16
 
 router = APIRouter()
 
@@ -34,18 +38,46 @@ router = APIRouter()
 )
 def mcap(console: Annotated[Console, Depends(console_of)], identifier: str) -> Response:
     """A moment as an MCAP file: pictures, plans, objects, signals, in schemas that Rerun and Foxglove show."""
-    drive, start_s, stop_s = stretch_of(console, parse(identifier))
-    cut = stretch(console.drive(drive), start_s, stop_s)
     folder = tempfile.TemporaryDirectory(prefix="understudy-mcap-")
-    path = Path(folder.name) / "moment.mcap"
-    recorder.write(cut, path)
-    name = f"{drive.replace('/', '-')}-{start_s:.1f}.mcap"
+    path = _written(console, identifier, Path(folder.name))
     return FileResponse(
-        path,
-        media_type="application/octet-stream",
-        filename=name,
-        background=BackgroundTask(folder.cleanup),
+        path, media_type="application/octet-stream", filename=path.name, background=BackgroundTask(folder.cleanup)
     )
+
+
+@router.post("/foxglove")
+def foxglove(
+    request: Request,
+    console: Annotated[Console, Depends(console_of)],
+    moment: Annotated[str, Form(max_length=400)],
+) -> dict[str, str]:
+    """Hand a moment to the Foxglove app of whoever asks: the address that opens it there, good for some minutes.
+
+    The app reads the file from here with a ticket. The address goes to the app, never by way of Foxglove's web site.
+    """
+    if len(console.access.tickets) >= MOST_TICKETS:
+        raise UnderstudyError(f"{MOST_TICKETS} moments are open in other programs; in some minutes there is room again")
+    folder = tempfile.TemporaryDirectory(prefix="understudy-mcap-")
+    path = _written(console, moment, Path(folder.name))
+    token = console.access.ticket(path)
+
+    def void() -> None:
+        console.access.tickets.pop(token, None)
+        folder.cleanup()
+
+    forget = threading.Timer(TICKET_S, void)
+    forget.daemon = True
+    forget.start()
+    there = quote(f"{request.base_url}ticket/{token}/{quote(path.name)}", safe="")
+    return {"open": f"foxglove://open?ds=remote-file&ds.url={there}"}
+
+
+def _written(console: Console, identifier: str, folder: Path) -> Path:
+    """A moment, as an MCAP file in a folder."""
+    drive, start_s, stop_s = stretch_of(console, parse(identifier))
+    path = folder / f"{drive.replace('/', '-')}-{start_s:.1f}.mcap"
+    recorder.write(stretch(console.drive(drive), start_s, stop_s), path)
+    return path
 
 
 # Clips, in the formats of others --------------------------------------------------------------------------------------

@@ -57,8 +57,8 @@ def verdict(request: Request, console: Annotated[Console, Depends(console_of)], 
     making = console.filming.stem if console.filming and _making(console) else ""
     rows = [*told["evidence"]["findings"], *told["evidence"]["guards"]]
     return page(
-        request, "verdict.html", id=id, verdict=told, rows=rows, worst=worst, ready=ready, making=making,
-        whole=_written(console, told).is_file(),
+        request, "verdict.html", id=id, verdict=told, rows=rows, routes=len(pairs), worst=worst, ready=ready,
+        making=making, whole=_written(console, told).is_file(),
     )  # fmt: skip
 
 

@@ -139,6 +139,18 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = before; }, 1500);
 });
 
+// Another program ----------------------------------------------------------------------------------------------------
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest(".foxglove");
+  if (!button) return;
+  const said = button.nextElementSibling;
+  said.textContent = "being written";
+  const answer = await fetch("/foxglove", { method: "POST", body: new URLSearchParams({ moment: button.dataset.moment }), headers: { accept: "application/json" } });
+  const told = await answer.json();
+  said.textContent = told.error ?? "handed over for ten minutes; nothing opens where the app is not installed";
+  if (told.open) location.href = told.open;
+});
+
 // A turn as it goes --------------------------------------------------------------------------------------------------
 const progress = one("[data-progress]");
 if (progress) {
