@@ -92,11 +92,11 @@ class Expert:
         """The acceleration that keeps clear of whoever is, or soon will be, on the path: inf without a reason.
 
         SUMO keeps its own vehicles apart by lanes, not by their bodies; and of an event's actors it knows nothing, so
-        those are watched for longer and given a wider berth.
+        those are watched for longer and given a wider berth; so is everybody where SUMO has lost the ego.
         """
         world, ego = self.world, self.world.ego
         crowd, front = world.crowd, ego.vehicle.length - ego.vehicle.rear_overhang
-        unruly = crowd.track >= ACTORS
+        unruly = (crowd.track >= ACTORS) | world.traffic.alone
         reach = np.where(unruly, front + 37.0 + 3.0 * ego.speed, front + 10.0 + 1.6 * ego.speed)
         near = np.flatnonzero(np.abs(crowd.x - ego.pose[0]) + np.abs(crowd.y - ego.pose[1]) < 1.4 * reach)
         if len(near) == 0:

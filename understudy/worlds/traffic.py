@@ -26,6 +26,7 @@ EGO = 0  # the ego's track in SUMO; others count from 1
 PEOPLE, PARKED, ACTORS = 1_000_000, 2_000_000, 3_000_000  # where the tracks of each sort begin
 REACH = 110.0  # m around the ego that is reported
 PARKED_REACH = 70.0
+_ALONE_S = 2.0  # in junctions it loses the ego for shorter
 
 # Vehicles for a kilometre of lane, people for a kilometre of pavement, share of parking places taken.
 LEVELS: dict[str, tuple[float, float, float]] = {
@@ -274,6 +275,7 @@ class Traffic:
         self._ego = Vehicle()
         self._front = self._ego.length - self._ego.rear_overhang
         self.wish, self._believed = 0.0, speed  # the acceleration that SUMO wishes for the ego, m/s²
+        self._lost_s = 0.0  # for how long by now
         self.lost = 0  # steps at which SUMO did not know which lane the ego is in
         try:
             self.sumo = Sumo(town.net, routes, seed)
@@ -309,11 +311,13 @@ class Traffic:
         """Simulate one step; everybody near the ego, without it, sorted by track."""
         told = self.sumo.step()
         self.lost += not told.lane
+        self._lost_s = 0.0 if told.lane else self._lost_s + self.STEP_S
         vehicles, persons = tracks(told.vehicles), tracks(told.persons)
         others = vehicles != EGO
         # SUMO measures the ego's speed by how far it came along its lane, which in a junction is not how far it drove;
         # so what counts is by how much the wish differs from the speed that SUMO believed in when it wished.
-        self.wish = (told.wish - self._believed) / self.STEP_S if told.lane else 0.0
+        unknown = np.inf if self.alone else 0.0
+        self.wish = (told.wish - self._believed) / self.STEP_S if told.lane else unknown
         self._believed = float(told.vehicles["speed"][~others].sum())
         track = np.concatenate([vehicles[others], persons])
         body = np.array([self._body[t] for t in track.tolist()], np.int64)
@@ -326,6 +330,11 @@ class Traffic:
         signals = np.concatenate([told.vehicles["signals"][others].astype(np.int64), np.zeros(len(persons), np.int64)])
         moving = Crowd(track, body, x - back * np.cos(yaw), y - back * np.sin(yaw), yaw, speed, signals)
         return moving.take(np.argsort(track, kind="stable"))
+
+    @property
+    def alone(self) -> bool:
+        """Whether SUMO has lost the ego for good, as it does on a lane now and then, and wishes nothing any more."""
+        return self._lost_s > _ALONE_S
 
     @property
     def all_parked(self) -> Crowd:

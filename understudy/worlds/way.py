@@ -55,13 +55,13 @@ class Way:
         pose[..., 1] += d * np.cos(pose[..., 2])
         return pose
 
-    def project(self, points: Floats, reach: float = 120.0) -> tuple[Floats, Floats, Floats]:
-        """Distance along, to the left, and heading of the way, for points (..., 2) just behind or up to `reach` ahead.
+    def project(self, points: Floats, reach: float = 120.0, back: float = 30.0) -> tuple[Floats, Floats, Floats]:
+        """Distance along, to the left, and heading of the way, for points (..., 2) from `back` behind to `reach` ahead.
 
         Points beyond are infinitely far to its left: who knows where the way turns.
         """
-        low = max(int(self.s) - 30, 0)
-        near = self.line.points[low : low + 30 + int(reach)]
+        low = max(int(self.s - back), 0)
+        near = self.line.points[low : low + int(back + reach)]
         found = frenet(near, np.ascontiguousarray(points).reshape(-1, 2))
         s, d, heading = (values.reshape(points.shape[:-1]) for values in found)
         s = s + self.line.s[low]

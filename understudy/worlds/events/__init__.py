@@ -18,6 +18,7 @@ from understudy.errors import UnknownName
 from understudy.records import NS, Array, Event, Floats, Light
 from understudy.worlds.events import others, people, road
 from understudy.worlds.events.stage import NOBODY, Actors, Passing
+from understudy.worlds.sumo import name
 from understudy.worlds.traffic import Crowd
 
 if TYPE_CHECKING:
@@ -86,17 +87,18 @@ class Events:
     """What happens in one world, and what its driver has to know of it beside the traffic."""
 
     def __init__(self, world: City) -> None:
-        name = world.scenario.event
-        if name not in ("none", "tail") and name not in KINDS:
-            raise UnknownName("event", name, ["none", "tail", *KINDS])
+        event = world.scenario.event
+        if event not in ("none", "tail") and event not in KINDS:
+            raise UnknownName("event", event, ["none", "tail", *KINDS])
         self._world = world
         self._rng = world.scenario.rng("events")
-        self._next_s = _BEFORE_S if name != "none" else np.inf
+        self._next_s = _BEFORE_S if event != "none" else np.inf
         self._running: _Running | None = None
         self._over: list[_Running] = []
         self._order: list[str] = []
         self.tracks = 0  # given to actors so far
         self.passing: Passing | None = None  # something to be driven round
+        self._yielding: set[int] = set()  # tracks that slow down for the ego on its way round
         self.dark: dict[str, tuple[float, float]] = {}  # programmes switched off, from when to when
         self.worn: Floats | None = None  # a ring of road whose paint has gone
         self.glare_s = (np.inf, -np.inf)  # from when to when the sun blinds, and
@@ -105,8 +107,12 @@ class Events:
     # For the world, every tick -------------------------------------------------------------------------------------
 
     def before(self) -> None:
-        """Begin what is due, before SUMO takes its step."""
+        """Begin what is due, before SUMO takes its step; who meets the ego on its way round lets it pass."""
         now = self._world.t_s
+        slowed = self.passing.yielding(self._world) if self.passing is not None else {}
+        for track, speed in {**dict.fromkeys(sorted(self._yielding - set(slowed)), -1.0), **slowed}.items():
+            self._world.traffic.sumo.set_speed(name(track), speed)
+        self._yielding = set(slowed)
         if self._running is None and now >= self._next_s:
             kind = self._chosen()
             self._running = _Running(kind, KINDS[kind].script(self._world, self._rng), now)

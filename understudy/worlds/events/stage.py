@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from understudy.records import Array, Floats
-from understudy.worlds.traffic import ACTORS, BODIES, PARKED, Crowd
+from understudy.worlds.traffic import ACTORS, BODIES, PARKED, PEOPLE, Crowd
 
 if TYPE_CHECKING:
     from understudy.worlds.city import City
@@ -110,6 +110,7 @@ class Passing:
 
     RAMP: ClassVar[float] = 16.0
     PACE: ClassVar[float] = 7.0  # m/s, at most, on the way round
+    PICK_UP: ClassVar[float] = 1.0  # m/s², at least, until then
 
     def shift(self, s: Floats) -> Floats:
         """The way round, with smooth ramps before and behind."""
@@ -135,14 +136,37 @@ class Passing:
         """Whether nobody else would be where the ego is on its way round."""
         crowd, ego = world.crowd, world.ego
         moving = crowd.track < PARKED
-        s, d, heading = world.way.project(np.stack([crowd.x[moving], crowd.y[moving]], -1), 115.0)
+        s, d, heading = world.way.project(np.stack([crowd.x[moving], crowd.y[moving]], -1), 130.0, back=110.0)
         speed = crowd.speed[moving] * np.cos(crowd.yaw[moving] - heading)
         beside = (np.abs(d - self.left) < 1.9) & (np.abs(d) > 1.2)
-        pace = min(max(ego.speed, 4.0), self.PACE)
-        t = np.arange(0.0, (self.end + self.RAMP - world.way.s) / pace + 1.5, 0.25)
-        mine, theirs = world.way.s + pace * t, s[:, None] + speed[:, None] * t
+        way_round = self.end + self.RAMP - world.way.s + 1.5 * self.PACE
+        t = np.arange(0.0, self.PACE / self.PICK_UP + way_round / self.PACE, 0.25)
+        pace = np.minimum(np.minimum(ego.speed, self.PACE) + self.PICK_UP * t, self.PACE)  # who stands starts slowly
+        driven = np.cumsum(pace * 0.25)
+        t, driven = t[driven < way_round], driven[driven < way_round]
+        mine, theirs = world.way.s + driven, s[:, None] + speed[:, None] * t
         near = np.abs(theirs - mine) < 9.0 + crowd.length[moving, None] / 2
         return not bool(np.any(near[beside]))
+
+    def yielding(self, world: City) -> dict[int, float]:
+        """The speed by track to which others slow down for the ego on its way round, of which SUMO knows nothing.
+
+        Who comes towards it waits where the way round ends; who comes up beside it falls in behind.
+        """
+        if not self.committed or world.way.s > self.end + self.RAMP:
+            return {}
+        crowd, ego = world.crowd, world.ego
+        rows = np.flatnonzero(crowd.track < PEOPLE)
+        s, d, heading = world.way.project(np.stack([crowd.x[rows], crowd.y[rows]], -1), 130.0, back=110.0)
+        along, half = np.cos(crowd.yaw[rows] - heading), crowd.length[rows] / 2
+        speed, beside = crowd.speed[rows], (np.abs(d - self.left) < 1.9) & (np.abs(d) > 1.2)
+        towards = beside & (along < -0.7) & (s > self.end)
+        behind = beside & (along > 0.7) & (s + half < world.way.s)
+        room = np.where(towards, s - half - self.end - self.RAMP, world.way.s - ego.vehicle.rear_overhang - s - half)
+        slower = np.where(towards, 0.0, min(ego.speed, self.PACE))
+        needed = np.maximum(speed - slower, 0.0) ** 2 / (2 * np.maximum(room - 2.0, 0.1))
+        yields = np.flatnonzero((towards | behind) & ((needed > 1.0) | (room < 5.0)))
+        return dict(zip(crowd.track[rows[yields]].tolist(), slower[yields].tolist(), strict=True))
 
 
 def parked_ahead(world: City, low: float, high: float) -> float | None:
