@@ -93,7 +93,8 @@ def turn_of(root: Path, number: int, done: Mapping[str, Mapping[str, Any]], runn
         line, about = lines.get(name, {}), done.get(name)
         state, said = line.get("state", "to come"), str(line.get("said") or line.get("what") or "")
         if about is not None:
-            state, said = ("skipped", str(about["skipped"])) if "skipped" in about else ("done", said)
+            skipped = about.get("skipped")  # why; a report tells it of all steps
+            state, said = ("skipped", skipped) if isinstance(skipped, str) else ("done", said)
         elif said == INTERRUPTED or (state in ("begun", "working") and not running):
             state, said = "stopped", "goes on from here"
         steps.append(
