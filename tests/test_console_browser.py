@@ -73,7 +73,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def visit(browser: Any, here: Serving) -> Iterator[Visit]:
+def visit(browser: Any, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """A window of a browser that came in; any error that a page has, or any request beyond the console, fails."""
     contexts, wrong = [], []
 
@@ -81,7 +81,7 @@ def visit(browser: Any, here: Serving) -> Iterator[Visit]:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
         contexts.append(context)
         page = context.new_page()
-        address = to.address()
+        address = (to or request.getfixturevalue("here")).address()
         base = address.partition("/enter")[0]
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on(
