@@ -48,6 +48,7 @@ from understudy.worlds.way import Way, way
 DEPART_S = 20.0  # the town comes to life before the ego enters it
 _STUCK_S = 150.0
 _LOST_M = 25.0
+_BUMP = 4.0  # m/s: whoever drives into the ego's rear faster ends the scenario
 _ASTRAY_M = 1.5  # to the side of its lane's centre: most of the car is in another
 
 
@@ -107,7 +108,10 @@ class City:
         self.town: Town = towns.town(scenario.town)
         self.way: Way = way(self.town, scenario)
         self.ended = ""
-        self.bumped, self._touching = 0, False  # times that somebody drove into the standing ego
+        self.bumped, self._touching = (
+            0,
+            False,
+        )  # times that somebody drove into the ego while it stood, or slowly into its rear
         self.who = Driver.HUMAN
         self.pushed = False
         self._push, self._push_until_s = 0.0, 0.0
@@ -215,14 +219,16 @@ class City:
             other = np.stack([crowd.x[near], crowd.y[near], crowd.yaw[near]], -1)
             pose = np.broadcast_to(np.array([x, y, ego.pose[2]]), other.shape)
             sizes = (np.full(len(near), ego.vehicle.length), np.full(len(near), ego.vehicle.width))
-            if bool(np.any(overlap(pose, *sizes, other, crowd.length[near], crowd.width[near]))):
-                # Who drives into a car that stands ends nothing: it was not the ego's doing, and it happens to SUMO's
-                # vehicles in junctions, whose bodies are wider than the paths that SUMO keeps apart.
-                self.bumped += ego.speed < 0.5 and not self._touching
-                self._touching = True
-                if ego.speed >= 0.5:
+            touching = near[overlap(pose, *sizes, other, crowd.length[near], crowd.width[near])]
+            if len(touching):
+                # Who drives into a car that stands, or slowly into its rear, ends nothing: it was not the ego's doing,
+                # and it happens to SUMO's vehicles in junctions, whose bodies are wider than the paths that SUMO keeps
+                # apart. It is one bump for as long as the bodies touch.
+                if not self._touching and not self._bumped_by(touching):
                     self.ended = "collision"
                     return
+                self.bumped += not self._touching
+                self._touching = True
             else:
                 self._touching = False
         if self.way.s >= self.way.goal:
@@ -233,6 +239,14 @@ class City:
             self.ended = "stuck"
         elif self.t_s > self._patience_s:
             self.ended = "timeout"
+
+    def _bumped_by(self, others: Array) -> bool:
+        """Whether all these rows of the crowd drove into the ego, which stood, or into its rear with little force."""
+        ego, crowd = self.ego, self.crowd
+        ahead = np.cos(ego.pose[2]) * (crowd.x[others] - ego.pose[0])
+        ahead += np.sin(ego.pose[2]) * (crowd.y[others] - ego.pose[1])
+        behind = (ahead < -ego.vehicle.rear_overhang) & (np.abs(crowd.speed[others] - ego.speed) < _BUMP)
+        return ego.speed < 0.5 or bool(behind.all())
 
     @property
     def traffic(self) -> Traffic:
