@@ -77,7 +77,9 @@ def visit(browser: Any, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """A window of a browser that came in; any error that a page has, or any request beyond the console, fails."""
     contexts, wrong = [], []
 
-    def come(reviewer: str = "", width: int = 1280, height: int = 900, theme: str = "light", to: Serving = here) -> Any:
+    def come(
+        reviewer: str = "", width: int = 1280, height: int = 900, theme: str = "light", to: Serving | None = None
+    ) -> Any:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
         contexts.append(context)
         page = context.new_page()

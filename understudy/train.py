@@ -357,8 +357,11 @@ class Checkpoint:
         self.network.load_state_dict(of["network"])
         self.averaged.load_state_dict(of["averaged"])
         state: dict[int, dict[str, Tensor]] = {}
+        parameters = list(self.network.parameters())
         for name, value in of["moment"].items():
             number, _, moment = name.partition(".")
+            if moment != "step":  # the fused optimizer reads memory as it lies: moments lie as their parameter does
+                value = torch.empty_like(parameters[int(number)]).copy_(value)
             state.setdefault(int(number), {})[moment] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         return step
