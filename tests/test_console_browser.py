@@ -10,6 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -295,10 +296,10 @@ def test_what_is_kept_is_exported_by_a_click(visit: Visit, root: Path) -> None:
 
 def test_a_turn_is_stopped_and_goes_on_to_the_same_end(visit: Visit, turned: Path, tmp_path: Path) -> None:
     root = tmp_path / "lake"
-    with start(root) as turn, serving(root) as there:
-        page = visit(to=there)
+    with start(root) as turn, ExitStack() as stack:
         while not diary_file(root, 1).is_file():
-            page.wait_for_timeout(100)
+            time.sleep(0.1)
+        page = visit(to=stack.enter_context(serving(root)))
         page.goto(f"{page.base}/turns/1")
         until(page, "/ of /.test(document.querySelector('[data-step=fleet]').textContent)", 300)
         picture(page, "running")

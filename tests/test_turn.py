@@ -14,9 +14,11 @@ import torch
 from tests.conftest import steady_turn
 from tests.learning import sample_lake
 from tests.small_lake import read_in
+from tests.small_logs import write_tub
 from tests.turning import TINY, end_state, killed
 from understudy.errors import DataError, SettingsError, UnderstudyError, UnknownName
 from understudy.gate.entrants import entrant
+from understudy.ingest import ingest
 from understudy.mine.settings import WEIGHTS
 from understudy.records import Clip
 from understudy.registry import Registry
@@ -131,6 +133,16 @@ def test_without_a_city_a_turn_does_what_it_can_and_says_what_it_could_not(logs:
     with pytest.raises(NothingNew, match="no drive is new"):
         run(logs, 2, TINY)
     assert files(logs.root) == before
+
+
+def test_drives_with_pictures_and_no_poses_bring_the_turn_to_its_end_without_training(tmp_path: Path) -> None:
+    write_tub(tmp_path / "tub")
+    lake = Lake(tmp_path / "lake")
+    ingest(lake, "tub", tmp_path / "tub")
+    row = run(lake, 1, TINY)[0]
+    assert row["drives"] == 1 and row["km"] == 0 and row["outcome"] == "skipped"
+    assert {"train", "gate"} <= row["skipped"].keys()
+    assert Registry(lake.root).spec("champion") == "lane_follow"
 
 
 def test_a_training_that_diverges_ends_the_turn_and_the_champion_stays(logs: Lake) -> None:

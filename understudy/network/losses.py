@@ -38,8 +38,8 @@ def losses(said: dict[str, Tensor], labels: dict[str, Tensor], anchors: Tensor, 
 
 
 def total(found: dict[str, Tensor]) -> Tensor:
-    """Their weighted sum."""
-    return torch.stack([WEIGHTS[name] * value for name, value in found.items()]).sum()
+    """Their weighted sum; 0 of none, for a batch may hold no answer."""
+    return sum((WEIGHTS[name] * value for name, value in found.items()), torch.zeros(()))
 
 
 def _bev(said: Tensor, label: Tensor) -> dict[str, Tensor]:

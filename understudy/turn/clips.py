@@ -35,9 +35,9 @@ def plan_in_shadow(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         lacks = Counter(why for one in reports.values() for why in [*one.skipped.values(), *one.failures.values()])
         raise Impossible(f"no drive offers what {', '.join(reports)} needs: {'; '.join(lacks)}")
     listed = ", ".join("'{}'".format(drive.replace("'", "''")) for drive in drives)
-    rows = turn.lake.query(
+    rows = turn.lake.query(  # rounded, for threads add up in any order and a diary is the same however it came about
         "SELECT policy, median(mean_displacement) AS median, quantile_cont(mean_displacement, 0.95) AS worst, "
-        "avg(plan_score) AS score, avg(human_score) AS human FROM plans "
+        "round(avg(plan_score), 6) AS score, round(avg(human_score), 6) AS human FROM plans "
         f"WHERE drive IN ({listed}) AND NOT isnan(mean_displacement) GROUP BY policy ORDER BY policy"
     ).to_pylist()
     rows = [row for row in rows if row["policy"] in planned]

@@ -23,17 +23,20 @@ from understudy.turn.diary import About, name_of, progress
 from understudy.turn.share import share
 from understudy.turn.under_way import Impossible, Tell, Turn, crown
 
+_PLANS = {"pictures", "x"}  # what a drive must offer to teach a network to plan: what was seen, and where the car went
+
 
 def bootstrap(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     """The first champion: a network that learns from clips chosen at random."""
     if turn.came_to("begin")["champion"]:
         raise Impossible("there is a champion already")
     drives = turn.came_to("fleet")["sides"]
-    pictured = [drive["id"] for drive in turn.lake.drives() if drive["id"] in drives and "pictures" in drive["offers"]]
+    pictured = [drive["id"] for drive in turn.lake.drives() if drive["id"] in drives and {*drive["offers"]} >= _PLANS]
     if not pictured:
         rule = turn.registry.add("lane_follow", entrant("lane_follow").hash, "lane_follow")
-        tell(said="no drive has pictures to learn from: lane_follow is the first champion")
-        return {"champion": crown(turn, rule.hash, "no drive has pictures to learn from"), "name": rule.name}
+        why = "no drive has pictures and poses to learn from"
+        tell(said=f"{why}: lane_follow is the first champion")
+        return {"champion": crown(turn, rule.hash, why), "name": rule.name}
     label_drives(turn, pictured, tell)
     clips = by_chance(
         share(turn.lake, (drive for drive in pictured if drives[drive] != "regression")),
@@ -94,8 +97,8 @@ def freeze(turn: Turn, clips: list[Clip], tell: Tell) -> dict[str, Any]:
     """Freeze the labelled instants of clips into a dataset."""
     offers = {drive["id"]: drive["offers"] for drive in turn.lake.drives()}
     clips = [clip for clip in clips if "pictures" in offers.get(clip.drive, ())]
-    if not clips:
-        raise Impossible("no clip chosen for training has pictures to learn from")
+    if not any({*offers[clip.drive]} >= _PLANS for clip in clips):
+        raise Impossible("no clip chosen for training has pictures and poses to learn from")
     size = size_of(turn.preset.size)
     settings = dataset.Dataset(size=size.picture, history_s=size.history_s, clips=True, held_out=0.0)
     here = share(turn.lake, {clip.drive for clip in clips})
@@ -143,7 +146,8 @@ def teach(turn: Turn, frozen: str, steps: int, start: str, tell: Tell) -> dict[s
     entry = next(entry for entry in turn.lake.entries(stage="train") if entry.part == found.name)
     lines = [json.loads(line) for line in turn.lake.blob(entry, "log.jsonl").read_text(encoding="utf-8").splitlines()]
     first, last = ({k: v for k, v in line.items() if k not in ("elapsed_s", "lr")} for line in (lines[0], lines[-1]))
-    tell(said=f"{steps} steps, drivable {first.get('drivable', math.nan):.3f} → {last.get('drivable', math.nan):.3f}")
+    name = next(name for name in ("drivable", "offset", "control") if name in last)
+    tell(said=f"{steps} steps, {name} {first.get(name, math.nan):.3f} → {last[name]:.3f}")
     return {"model": found.name, "steps": steps, "start": start, "first": first, "last": last}
 
 
