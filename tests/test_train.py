@@ -110,9 +110,9 @@ def test_killed_at_any_moment_it_goes_on_along_the_same_curve_to_the_same_weight
 def test_a_finished_training_leaves_no_checkpoint_and_gc_forgets_one_that_was_broken_off(
     lake: Lake, model: str
 ) -> None:
-    assert find(lake, model) and not list((lake.root / "training").iterdir())
+    assert find(lake, model) and not (lake.root / "training" / model).exists()
     left = lake.root / "training" / "broken-off" / "checkpoint.safetensors"
-    left.parent.mkdir()
+    left.parent.mkdir(parents=True, exist_ok=True)
     left.write_bytes(b"half a network")
     lake.gc()
     assert left.is_file()
