@@ -302,7 +302,6 @@ def test_a_turn_is_stopped_and_goes_on_to_the_same_end(visit: Visit, turned: Pat
         page = visit(to=stack.enter_context(serving(root)))
         page.goto(f"{page.base}/turns/1")
         until(page, "/ of /.test(document.querySelector('[data-step=fleet]').textContent)", 300)
-        picture(page, "running")
         page.click("button >> text=Stop")
         assert turn.wait(60) != 0
         page.wait_for_selector("button >> text=Go on")
