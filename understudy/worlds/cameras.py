@@ -18,7 +18,7 @@ from understudy.records import NS, Array, Camera, Floats, Ints, Kind, Rig
 from understudy.worlds.ground import Ground, rasterise
 from understudy.worlds.net import Town
 from understudy.worlds.render import Renderer
-from understudy.worlds.scene import BRAKE, FLASH, LEFT, RIGHT, Scene, Shape, Weather, solids, weather
+from understudy.worlds.scene import BRAKE, FLASH, LEFT, RIGHT, SOLID, Scene, Shape, Weather, solids, weather
 from understudy.worlds.traffic import ACTORS, PARKED, Crowd
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def as_solids(crowd: Crowd) -> Array:
     )  # fmt: skip
 
 
-def signals_as_solids(town: Town, facing: Floats, state: Array) -> Array:
-    """Traffic lights as SOLID: they look towards those whom they are for."""
+def signals_as_solids(town: Town, facing: Floats) -> Array:
+    """Traffic lights as SOLID, in no state yet: they look towards those whom they are for."""
     heads = np.array([signal.head for signal in town.signals]).reshape(-1, 3)
     made = solids(
         len(heads),
@@ -54,7 +54,6 @@ def signals_as_solids(town: Town, facing: Floats, state: Array) -> Array:
         x=heads[:, 0],
         y=heads[:, 1],
         yaw=facing + np.pi,
-        state=state,
         colour=(0.1, 0.1, 0.1),
     )
     made["z"] = heads[:, 2] - made["height"] / 2
@@ -120,12 +119,12 @@ class Cameras:
     """Takes a picture with every camera of a rig at each instant of a world."""
 
     def __init__(self, rig: Rig, world: City, encode: bool = True) -> None:
-        self._rig, self._facing = rig, world.facing
+        self._rig = rig
         self._film = {
             name: Film((int(w), int(h)), encode=encode) for name, (w, h) in zip(rig.names, rig.size, strict=True)
         }
         self._parked = world.traffic.all_parked
-        self._standing = as_solids(self._parked)
+        self._standing = np.concatenate([as_solids(self._parked), signals_as_solids(world.town, world.facing)])
         self._fixed = world.town.fixed
         self._weather = weather(world.scenario.weather)
         self._seed = world.seed
@@ -148,8 +147,9 @@ class Cameras:
         crowd = world.crowd
         parks = (crowd.track >= PARKED) & (crowd.track < ACTORS)  # actors of events move, and must be drawn
         moving = as_solids(crowd.take(~parks))
-        signals = signals_as_solids(world.town, self._facing, world.lights)
-        near = np.concatenate([moving, self._standing, signals])
+        self._standing["state"][len(self._parked.track) :] = world.lights
+        near = np.empty(len(moving) + len(self._standing), SOLID)
+        near[: len(moving)], near[len(moving) :] = moving, self._standing
         seen = self._renderer.render(world.ego.pose, near, seed=self._seed + round(world.t_s * 10))
         for film, picture in zip(self._film.values(), seen.pictures, strict=True):
             film.add(round(world.t_s * NS), picture)
