@@ -17,7 +17,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,7 +30,7 @@ from understudy.worlds.sketches import BIN
 
 ID_DIGITS = 7  # of every vehicle and person: "0000012" is track 12
 _OK, _STEP, _VEHICLE, _PERSON = 0x00, 0x02, 0xC4, 0xCE
-_STRING, _INT, _DOUBLE, _BYTE, _COMPOUND, _COLOUR = 0x0C, 0x09, 0x0B, 0x08, 0x0F, 0x11
+_STRING, _STRINGS, _INT, _DOUBLE, _BYTE, _COMPOUND, _COLOUR = 0x0C, 0x0E, 0x09, 0x0B, 0x08, 0x0F, 0x11
 _POSITION, _ANGLE, _SPEED, _SIGNALS, _LANE, _WISH = 0x42, 0x43, 0x40, 0x5B, 0x51, 0xB1
 _CONTEXT, _OWN = 0x94, 0xE4  # answers to subscriptions: those around the ego, and the ego itself
 
@@ -171,6 +171,11 @@ class Sumo:
     def set_speed(self, who: str, speed: float) -> None:
         """Make a vehicle drive this fast within what is safe for it; a negative speed gives the choice back to SUMO."""
         self._set(who, 0x40, struct.pack(">Bd", _DOUBLE, speed))
+
+    def set_route(self, who: str, edges: Sequence[str]) -> None:
+        """Send a vehicle along these edges from now on; it is on the first of them."""
+        listed = b"".join(map(_text, edges))
+        self._set(who, 0x57, struct.pack(">Bi", _STRINGS, len(edges)) + listed)
 
     def set_speed_factor(self, who: str, factor: float) -> None:
         self._set(who, 0x5E, struct.pack(">Bd", _DOUBLE, factor))

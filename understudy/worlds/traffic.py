@@ -138,9 +138,10 @@ for _name, _rgb in {"bus": (0.85, 0.65, 0.12), "cone": (0.95, 0.40, 0.08), "barr
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Who is there: SUMO's file of routes, the body of each track, and the parked cars."""
+    """Who is there: SUMO's file of routes, the ego's edges, the body of each track, and the parked cars."""
 
     xml: str
+    ego: tuple[str, ...]
     body: Mapping[int, int]  # track to index in BODIES
     parked: Crowd
 
@@ -184,9 +185,9 @@ def demand(
     edges = _edges(ego)
     rows.append(
         f'<vehicle id="{name(EGO)}" type="ego" depart="{depart_s:.1f}" {entry}>'
-        f'<route edges="{" ".join(edges)}"/></vehicle>'
+        f'<route edges="{" ".join(_leg(edges, 0))}"/></vehicle>'
     )
-    return Demand(f"<routes>{chr(10).join(rows)}</routes>", body, _parked(town, rng, parking))
+    return Demand(f"<routes>{chr(10).join(rows)}</routes>", edges, body, _parked(town, rng, parking))
 
 
 def edges_after(town: Town) -> dict[str, list[str]]:
@@ -224,10 +225,22 @@ def _bus_stops(rng: np.random.Generator, way: Sequence[str], town: Town) -> list
     return stops[:12]
 
 
-def _edges(lanes: Sequence[str]) -> list[str]:
+def _edges(lanes: Sequence[str]) -> tuple[str, ...]:
     """The edges outside junctions that lanes lie on, in their order."""
     edges = [edge_of(lane) for lane in lanes if not lane.startswith(":")]
-    return [edge for i, edge in enumerate(edges) if i == 0 or edges[i - 1] != edge]
+    return tuple(edge for i, edge in enumerate(edges) if i == 0 or edges[i - 1] != edge)
+
+
+def _leg(edges: Sequence[str], first: int) -> Sequence[str]:
+    """The edges from the first on, up to where one of them comes again.
+
+    On an edge that a route visits twice, SUMO takes a vehicle that was moved there to be on its later visit: it then
+    looks out for the lights and the right of way of another turn, or of none if the route ends there.
+    """
+    end = first + 1
+    while end < len(edges) and edges[end] not in edges[first:end]:
+        end += 1
+    return edges[first:end]
 
 
 def _types() -> str:
@@ -272,6 +285,8 @@ class Traffic:
         routes.write_text(population.xml)
         self._body = dict(population.body)
         self._parked = population.parked
+        self._edges, self._at = population.ego, 0  # the ego's, and which of them it is on
+        self._told = len(_leg(self._edges, 0))  # how many of them SUMO knows
         self._ego = Vehicle()
         self._front = self._ego.length - self._ego.rear_overhang
         self.wish, self._believed = 0.0, speed  # the acceleration that SUMO wishes for the ego, m/s²
@@ -310,6 +325,7 @@ class Traffic:
     def step(self) -> Crowd:
         """Simulate one step; everybody near the ego, without it, sorted by track."""
         told = self.sumo.step()
+        self._guide(told.lane)
         self.lost += not told.lane
         self._lost_s = 0.0 if told.lane else self._lost_s + self.STEP_S
         vehicles, persons = tracks(told.vehicles), tracks(told.persons)
@@ -330,6 +346,17 @@ class Traffic:
         signals = np.concatenate([told.vehicles["signals"][others].astype(np.int64), np.zeros(len(persons), np.int64)])
         moving = Crowd(track, body, x - back * np.cos(yaw), y - back * np.sin(yaw), yaw, speed, signals)
         return moving.take(np.argsort(track, kind="stable"))
+
+    def _guide(self, lane: str) -> None:
+        """Tell SUMO the next leg of the ego's way, once it has come onto an edge from which one more is known."""
+        edge = edge_of(lane)
+        if edge == self._edges[self._at] or edge not in self._edges[self._at :]:
+            return  # nothing new, in a junction, or astray
+        self._at = self._edges.index(edge, self._at)
+        leg = _leg(self._edges, self._at)
+        if self._at + len(leg) > self._told:
+            self._told = self._at + len(leg)
+            self.sumo.set_route(name(EGO), leg)
 
     @property
     def alone(self) -> bool:
