@@ -287,6 +287,7 @@ class Traffic:
         self._parked = population.parked
         self._edges, self._at = population.ego, 0  # the ego's, and which of them it is on
         self._told = len(_leg(self._edges, 0))  # how many of them SUMO knows
+        self._astray = False
         self._ego = Vehicle()
         self._front = self._ego.length - self._ego.rear_overhang
         self.wish, self._believed = 0.0, speed  # the acceleration that SUMO wishes for the ego, m/s²
@@ -318,6 +319,7 @@ class Traffic:
 
     def place(self, pose: Floats, lane: str, astray: bool) -> None:
         """Tell SUMO where the ego's rear axle is, which lane its front bumper is in, and whether it has left it."""
+        self._astray = astray
         x, y = pose[0] + self._front * np.cos(pose[2]), pose[1] + self._front * np.sin(pose[2])
         edge, _, index = lane.rpartition("_")
         self.sumo.move(name(EGO), edge, int(index), float(x), float(y), float(np.degrees(np.pi / 2 - pose[2])), astray)
@@ -348,10 +350,16 @@ class Traffic:
         return moving.take(np.argsort(track, kind="stable"))
 
     def _guide(self, lane: str) -> None:
-        """Tell SUMO the next leg of the ego's way, once it has come onto an edge from which one more is known."""
+        """Tell SUMO the next leg of the ego's way, when it has come onto an edge from which more is known.
+
+        For a vehicle that has gone astray SUMO makes up a route of its own, at whose end it would vanish.
+        """
+        if self._astray:
+            self._told = 0
+            return
         edge = edge_of(lane)
-        if edge == self._edges[self._at] or edge not in self._edges[self._at :]:
-            return  # nothing new, in a junction, or astray
+        if (edge == self._edges[self._at] and self._told) or edge not in self._edges[self._at :]:
+            return  # nothing new, or in a junction
         self._at = self._edges.index(edge, self._at)
         leg = _leg(self._edges, self._at)
         if self._at + len(leg) > self._told:
