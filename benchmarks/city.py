@@ -138,11 +138,13 @@ def one(driver: str, scenario: Scenario) -> dict[str, object]:
 
 
 def table(driver: str, rows: list[dict[str, object]]) -> None:
-    """One line of the table in docs/city.md: means, and for the score a 95 % interval (normal, over routes)."""
+    """One line of the table in docs/city.md: means, and for the score a 95 % interval (normal, over routes).
+
+    The score is a route's times the share of it that was driven, or 0 where nobody knows what it is worth.
+    """
     known = [row for row in rows if "score" in row]
     column: Callable[[str], Floats] = lambda name: np.array([row[name] for row in known], float)  # noqa: E731
-    score = column("score")
-    score = score[np.isfinite(score)]
+    score = np.nan_to_num(column("score")) * column("completion")
     sure = 1.96 * score.std(ddof=1) / np.sqrt(len(score))
     fault = int(sum(column(f"collision_{kind}").sum() for kind in ("pedestrian", "vehicle", "static")))
     ends = Counter(str(row["ended"]) for row in rows)

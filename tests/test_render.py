@@ -17,6 +17,7 @@ from understudy.records import Array, Floats, Lane, Light, Map, Marking, Rig
 from understudy.worlds.furnish import furnish
 from understudy.worlds.ground import DASH, GAP, PAVEMENT_WIDTH
 from understudy.worlds.render import Renderer
+from understudy.worlds.render.shapes import TEMPLATES
 from understudy.worlds.rig import default_rig, knocked
 from understudy.worlds.scene import (
     BRAKE,
@@ -164,6 +165,12 @@ def test_every_shape_fills_its_box_at_any_distance(sharp: tuple[Rig, Renderer], 
             changed(renderer, one, 0)
         )  # thin things fall between the samples that `measure` takes
         assert bottom - top >= 0.8 * (high[1] - low[1]) - 1
+
+
+def test_two_corners_of_a_template_are_the_same_or_apart() -> None:
+    """An edge between corners that are nearly the same points anywhere, and cuts its face in two: trees had holes."""
+    sides = np.linalg.norm(TEMPLATES.quad - np.roll(TEMPLATES.quad, -1, axis=1), axis=2)
+    assert sides[sides > 0].min() > 1e-3
 
 
 def test_what_stands_behind_a_wall_is_not_seen() -> None:

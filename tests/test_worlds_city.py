@@ -94,6 +94,32 @@ def test_the_expert_drives_well(drive: Drive) -> None:
     assert np.abs(drive["lane_offset"]).max() < 1.2
 
 
+@pytest.mark.parametrize(
+    ("scenario", "why"),
+    [
+        ("scenario:city/organic:4/r13/everyday/clear/none/13", "its way comes to an edge twice"),
+        ("scenario:city/spider:3/r62/everyday/clear/none/62", "its light turns red while it stands at the line"),
+    ],
+)
+def test_the_expert_waits_at_red_even_where_sumo_forgets_the_light(scenario: str, why: str) -> None:
+    with City() as world:
+        world.begin(Scenario.parse(scenario))
+        while not world.ended:
+            world.advance(world.expert.plan())
+        route = judged(world.drive())
+    assert route.reds >= 2 and route.red_light == 0, why
+
+
+def test_sumo_keeps_the_ego_that_comes_back_after_going_astray() -> None:
+    with City() as world:
+        world.begin(Scenario.parse("scenario:city/organic:3/r12/everyday/clear/stopped_truck/7"))
+        astray = False
+        while not world.ended and world.t_s < 60.0:
+            world.advance(world.expert.plan())
+            astray |= abs(world.beside) > 1.6
+        assert astray and world.traffic.lost == 0
+
+
 def test_the_same_scenario_replays_exactly_here_and_in_other_processes() -> None:
     scenarios = [replace(HERE, event="tail", seed=seed) for seed in (1, 2)]
     here = [digest(scenario) for scenario in scenarios]

@@ -2,18 +2,20 @@
 
 SUMO knows who has the right of way and who is in front, and goes on wishing for a speed after `moveToXY`. A person then
 reacts a little late, wanders a little in the lane, and now and then brakes late and hard. What SUMO does not know of
-(people off the crossings, things on the road, whoever breaks the rules) the driver looks out for alone.
+(people off the crossings, things on the road, whoever breaks the rules, a light that turns red over a car that stands
+right at its line) the driver looks out for alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from understudy.geometry import seen_from
-from understudy.records import PLAN_STEP_S, PLAN_STEPS, Floats, Kind, Plan
+from understudy.metrics.road import PAST_THE_LINE
+from understudy.records import PLAN_STEP_S, PLAN_STEPS, Floats, Ints, Kind, Light, Plan
 from understudy.worlds.detect import chance, smooth
 from understudy.worlds.traffic import ACTORS
 
@@ -24,6 +26,7 @@ _ACCEL, _BRAKE = 1.8, 8.0
 _EASY_JERK, _BRAKE_JERK, _PANIC_JERK = 2.0, 4.0, 25.0  # m/s³
 _PANIC = -4.5  # m/s² from which nobody brakes gently
 _LOOK_S = 3.0
+_LINE = 12.0  # m to a red light's line, within which the driver stops for it himself
 _MIDDLE = 2.4  # m ahead of the rear axle: what is kept on the lane's centre
 _AHEAD = np.arange(1, PLAN_STEPS + 1) * PLAN_STEP_S
 _TIMES = np.arange(0.0, _LOOK_S + 0.01, 0.5)
@@ -39,7 +42,13 @@ class Expert:
     late: float = 0.04  # share of 4 s spans in which the driver is slow to brake
 
     _accel: float = 0.0
-    _offset: float = 0.0
+    _lines: Floats = field(init=False)  # (n,) m along the way, of the lines where lights may stop it
+    _lights: Ints = field(init=False)  # (n,) which of the town's signals these are
+
+    def __post_init__(self) -> None:
+        line, lights = self.world.way.line, {signal.lane: i for i, signal in enumerate(self.world.town.signals)}
+        found = [(s, lights[lane]) for lane, s in zip(line.route, line.end, strict=True) if lane in lights]
+        self._lines, self._lights = np.array([s for s, _ in found]), np.array([light for _, light in found], int)
 
     def plan(self) -> Plan:
         """The next four seconds, from now on."""
@@ -81,12 +90,24 @@ class Expert:
         room = float(world.way.speed_at(np.array(world.way.s + 0.6 * ego.speed))) - ego.speed
         free = max(0.8 * room, -3.5) if room < 0 else 1.2 * room
         return min(
-            max(min(wish, free, self._hazard(), world.events.brake()), -_BRAKE), _ACCEL if ego.speed > 3 else 1.4
+            max(min(wish, free, self._hazard(), self._red(), world.events.brake()), -_BRAKE),
+            _ACCEL if ego.speed > 3 else 1.4,
         )
 
     def _inattentive(self) -> bool:
         world = self.world
         return bool(chance(world.seed, np.array([2]), np.array([world.t_s / 4.0]), 21)[0] < self.late)
+
+    def _red(self) -> float:
+        """The acceleration that keeps the front bumper behind a red light near by: inf without one."""
+        world, ego = self.world, self.world.ego
+        gap = self._lines - (world.way.s + ego.vehicle.length - ego.vehicle.rear_overhang)
+        near = (gap > -PAST_THE_LINE) & (gap < _LINE)
+        if not near.any() or world.lights[self._lights[near][0]] != Light.RED:
+            return np.inf
+        room = float(gap[near][0])
+        needed = ego.speed**2 / (2 * max(room - 0.3, 0.1))
+        return -needed if needed < 5.0 and (needed > 1.0 or room < 1.0) else np.inf
 
     def _hazard(self) -> float:
         """The acceleration that keeps clear of whoever is, or soon will be, on the path: inf without a reason.

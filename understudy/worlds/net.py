@@ -20,7 +20,7 @@ import shapely
 from understudy.errors import DataError
 from understudy.geometry import arc_length, frenet, resample
 from understudy.maps import Roads
-from understudy.records import Array, Floats, Lane, Light, Map, Marking
+from understudy.records import Array, Floats, Ints, Lane, Light, Map, Marking
 from understudy.worlds.furnish import furnish
 from understudy.worlds.ground import rasterise
 
@@ -101,9 +101,16 @@ class Town:
 
     def lights_at(self, t_s: Floats) -> Array:
         """State (T, L) of `signals` at times since the start of the simulation."""
-        states = {name: program.at(t_s) for name, program in self.programs.items()}
-        columns = [states[signal.program][..., signal.link] for signal in self.signals]
-        return np.stack(columns, axis=-1) if columns else np.zeros((*np.shape(t_s), 0), np.int8)
+        if not self.signals:
+            return np.zeros((*np.shape(t_s), 0), np.int8)
+        return np.concatenate([program.at(t_s) for program in self.programs.values()], axis=-1)[..., self._shown]
+
+    @cached_property
+    def _shown(self) -> Ints:
+        """Which of all programmes' links, one after the other, each of `signals` shows."""
+        links = np.cumsum([0, *(program.state.shape[1] for program in self.programs.values())]).tolist()
+        first = dict(zip(self.programs, links[:-1], strict=True))
+        return np.array([first[signal.program] + signal.link for signal in self.signals])
 
 
 def edge_of(lane: str) -> str:

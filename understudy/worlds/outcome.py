@@ -184,11 +184,12 @@ def _reds(scene: metrics.Scene) -> int:
     front = scene.along + scene.vehicle.length - scene.vehicle.rear_overhang
     red = np.asarray(scene.lights.state) == Light.RED
     faced = set()
-    for column, lane in enumerate(scene.lights.lanes):
-        if lane in scene.line.ends:
-            gap = scene.line.ends[lane] - front
-            if np.any((gap > 0) & (gap < FACED_M) & red[:, column]):
-                faced.add(round(scene.line.ends[lane]))
+    columns = {lane: column for column, lane in enumerate(scene.lights.lanes)}
+    for lane, end in zip(scene.line.route, scene.line.end, strict=True):  # a lane may come twice
+        if lane in columns:
+            gap = end - front
+            if np.any((gap > 0) & (gap < FACED_M) & red[:, columns[lane]]):
+                faced.add(round(end))
     return len(faced)
 
 

@@ -1,7 +1,8 @@
 """The city's cameras: what a rig sees of a scene at an instant, drawn on one processor core.
 
 The ground is looked up (each pixel knows from its rig which spots of it it sees), solids are drawn into four samples a
-pixel with a depth buffer, and light, air, water, lens and sensor follow. Same arguments, same pictures, to the bit.
+pixel with a depth buffer, and light, air, water, lens and sensor follow. Same arguments, same pictures, to the bit, on
+processors of one kind.
 
     renderer = Renderer(default_rig(), Scene(rasterise(town), fixed, weather("rain")))
     seen = renderer.render(pose, moving, seed=7)

@@ -14,7 +14,7 @@ from understudy.records import Array
 from understudy.worlds.render.look import FOG_STEP
 from understudy.worlds.render.materials import LEAVES, PLAIN, SHOPS, STRIPES
 from understudy.worlds.render.pyramid import NOISE_SIDE
-from understudy.worlds.render.raster import dot, kernel, minus, quad, turned
+from understudy.worlds.render.raster import dot, exact, kernel, minus, quad, turned
 from understudy.worlds.render.shapes import LEVELS
 from understudy.worlds.scene import Shape
 
@@ -263,7 +263,7 @@ def _draw(placed, sun, camera, screen, look, templates, faces):
             used += 1
 
 
-@kernel
+@exact
 def _corner_of(base, ahead, side, up, quads, q, j):
     """A corner of a template's quad in the camera's frame."""
     x, y, z = quads[q, j, 0], quads[q, j, 1], quads[q, j, 2]

@@ -412,7 +412,8 @@ def _flat() -> Templates:
         dot = _DOT.get(shape, far)
         every += [near(), far(), dot(), _SPECK.get(shape, dot)()]
     start = np.cumsum([0] + [len(template.quads) for template in every])
-    quads = np.concatenate([np.stack(template.quads) for template in every])
+    # A triangle is a quad with two corners that are the same, not nearly the same.
+    quads = np.concatenate([np.stack(template.quads) for template in every]).round(6)
     codes = np.concatenate([template.codes for template in every])
     normal = np.cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
     plane = np.concatenate([normal, np.sum(normal * quads[:, 0], axis=1, keepdims=True)], axis=1)
