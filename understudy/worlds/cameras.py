@@ -1,7 +1,7 @@
 """The city seen through the ego's cameras: the crowd and the lights as solids, and the pictures taken so far.
 
-Pictures are kept encoded, because ten minutes of six cameras would fill the memory; the last few seconds also as they
-are, for whoever observes.
+Pictures are kept encoded, because ten minutes of six cameras would fill the memory; those that a policy looks back on
+also as they are.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from understudy.worlds.traffic import ACTORS, PARKED, Crowd
 if TYPE_CHECKING:
     from understudy.worlds.city import City
 
-_RECENT = 50  # pictures kept as they are
 _QUALITY = 92
 
 
@@ -65,17 +64,15 @@ class Film:
     """The pictures of one camera: `records.Pictures`."""
 
     size: tuple[int, int]
+    recent: deque[Array]
     t_ns: list[int] = field(default_factory=list)
     encoded_: list[bytes] = field(default_factory=list)
-    recent: deque[Array] = field(default_factory=lambda: deque(maxlen=_RECENT))
-    encode: bool = True
 
     def add(self, t_ns: int, picture: Array) -> None:
         self.t_ns.append(t_ns)
         self.recent.append(picture)
-        if self.encode:
-            # A lamp is a pixel or two: its colour must not be shared with its neighbours.
-            self.encoded_.append(simplejpeg.encode_jpeg(picture, _QUALITY, colorsubsampling="444"))
+        # A lamp is a pixel or two: its colour must not be shared with its neighbours.
+        self.encoded_.append(simplejpeg.encode_jpeg(picture, _QUALITY, colorsubsampling="444"))
 
     def __len__(self) -> int:
         return len(self.t_ns)
@@ -118,10 +115,11 @@ class _Until:
 class Cameras:
     """Takes a picture with every camera of a rig at each instant of a world."""
 
-    def __init__(self, rig: Rig, world: City, encode: bool = True) -> None:
+    def __init__(self, rig: Rig, world: City, recent: int) -> None:
+        """The last `recent` pictures of each are kept as they are."""
         self._rig = rig
         self._film = {
-            name: Film((int(w), int(h)), encode=encode) for name, (w, h) in zip(rig.names, rig.size, strict=True)
+            name: Film((int(w), int(h)), deque(maxlen=recent)) for name, (w, h) in zip(rig.names, rig.size, strict=True)
         }
         self._parked = world.traffic.all_parked
         self._standing = np.concatenate([as_solids(self._parked), signals_as_solids(world.town, world.facing)])

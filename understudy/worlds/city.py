@@ -142,7 +142,8 @@ class City:
         self._crowds: list[Crowd] = []
         self._pixels: list[Floats] = []  # of the cameras that show each of the crowd
         self._moved_at, self._furthest = 0.0, self.way.s
-        self._cameras = Cameras(self._rig, self) if self._rig is not None else None
+        looked_at = self._looks_back if "pictures" in self._needs else 0
+        self._cameras = Cameras(self._rig, self, looked_at) if self._rig is not None else None
         self.t_s = 0.0
         self._tick()
 
@@ -275,10 +276,14 @@ class City:
 
     def observe(self) -> Observation:
         """What the policy is told now: made from the last instants by the code that makes it from logs."""
-        ticks = round(max([*self._history, 0.0]) / TICK_S) + 1
-        recent = self._drive(max(len(self._rows) - ticks, 0), only_last=True)
+        recent = self._drive(max(len(self._rows) - self._looks_back, 0), only_last=True)
         needs = tuple(need for need in self._needs if need not in ("lights", "map"))
         return Observer(recent, self.way.window()).observe(np.array([len(recent) - 1]), needs, self._history)
+
+    @property
+    def _looks_back(self) -> int:
+        """Ticks that the policy is told of, the present one among them."""
+        return round(max([*self._history, 0.0]) / TICK_S) + 1
 
     def drive(self) -> Drive:
         """All that has been driven so far, with detections as objects and lights, and the truth beside them."""
