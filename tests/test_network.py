@@ -13,6 +13,7 @@ from understudy.geometry import Grid, compose, constant_turn, inverse, lift_tabl
 from understudy.labelers import UNKNOWN
 from understudy.network import views
 from understudy.network.bev import align, lift
+from understudy.network.judge import cost
 from understudy.network.losses import losses, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
@@ -338,3 +339,62 @@ def test_what_is_unknown_teaches_nothing() -> None:
     assert list(found) == ["control"] and torch.isfinite(total(found))
     total(found).backward()
     assert torch.isfinite(planner.control.weight.grad).all()
+
+
+# Modes held against the view --------------------------------------------------------------------------------------
+
+
+def seen(*others: tuple[float, float, float], road: bool = True) -> torch.Tensor:
+    """A view (1, 8, X, Y) of nothing but road (or none) and of cars at x, y that drive at vx."""
+    view = torch.full((1, 8, *NANO.grid.shape), -9.0)
+    view[:, 4:] = 0.0
+    view[:, 0] = 9.0 if road else -9.0
+    centres = torch.from_numpy(NANO.grid.centres())
+    for x, y, vx in others:
+        there = (centres[..., 0] - x).abs().lt(2.3) & (centres[..., 1] - y).abs().lt(0.9)
+        view[0, 2, there], view[0, 6, there] = 9.0, vx
+    return view
+
+
+def driving(*modes: tuple[float, float]) -> torch.Tensor:
+    """Modes (1, M, K, 4) straight ahead at a speed, moved to a lane at y."""
+    t = 0.5 * torch.arange(1, PLAN_STEPS + 1)
+    return torch.stack(
+        [torch.stack([v * t, y * torch.clamp(t / 2, max=1), 0 * t, v + 0 * t], dim=1) for v, y in modes]
+    )[None]
+
+
+def test_nobody_in_the_way_and_road_everywhere_cost_nothing() -> None:
+    assert cost(driving((8.0, 0.0), (0.0, 0.0), (8.0, 3.5)), seen((12.0, -3.5, 0.0)), NANO.grid).abs().max() < 0.01
+
+
+def test_a_mode_that_runs_into_somebody_is_dear_and_stopping_or_passing_is_not() -> None:
+    into, stopping, passing = cost(driving((8.0, 0.0), (1.0, 0.0), (8.0, 3.5)), seen((16.0, 0.0, 0.0)), NANO.grid)[0]
+    assert into > 4.0 and stopping < 0.01 and passing < 0.01
+
+
+def test_who_drives_ahead_at_the_same_speed_is_not_in_the_way_and_who_comes_is() -> None:
+    for speed, dear in ((8.0, False), (-8.0, True)):
+        found = cost(driving((8.0, 0.0)), seen((16.0, 0.0, speed)), NANO.grid)
+        assert (found.item() > 4.0) == dear
+
+
+def test_the_sooner_the_dearer() -> None:
+    near, far = (cost(driving((8.0, 0.0)), seen((x, 0.0, 0.0)), NANO.grid).item() for x in (10.0, 26.0))
+    assert near > far > 1.0
+
+
+def test_leaving_the_road_costs_and_what_lies_beyond_the_view_does_not() -> None:
+    off = seen()
+    off[:, 0, :, 34:] = -9.0  # from y = 1.5 on
+    straight, left = cost(driving((8.0, 0.0), (8.0, 3.0)), off, NANO.grid)[0]
+    assert straight < 0.01 and left > 2.5
+    assert cost(driving((30.0, 0.0)), seen(), NANO.grid).abs().max() < 0.01
+
+
+def test_a_network_that_learned_no_view_is_not_judged_by_it() -> None:
+    network = Network(NANO).eval()
+    said = {"poses": driving((8.0, 0.0), (0.0, 0.0)), "choice": torch.zeros(1, 2), "bev": seen((10.0, 0.0, 0.0))}
+    assert network.judged(said)["choice"].abs().max() == 0
+    network.sees = True
+    assert network.judged(said)["choice"][0, 0] < network.judged(said)["choice"][0, 1]

@@ -7,6 +7,7 @@ backbone    pictures -> feature maps, the same for every camera
 bev         feature maps -> bird's-eye view by a table of the rig; past views moved to where the car is now
 plan        bird's-eye view -> modes, their probabilities, spread and embedding
 model       all of it: encode(frame), decide(features of the history)
+judge       modes held against what the view shows, when a plan is asked for
 losses      what each head should have said, and nothing where that is unknown
 export      ONNX with its card
 """

@@ -46,7 +46,7 @@ class _Whole(nn.Module):
         lift_weight: Tensor,
     ) -> tuple[Tensor, ...]:
         said = self.network(pictures, picture_valid, past_poses, speed, yaw_rate, command, lift_index, lift_weight)
-        return _answers(said)
+        return _answers(self.network.judged(said))
 
 
 class _Encode(nn.Module):
@@ -69,7 +69,8 @@ class _Decide(nn.Module):
         self, views: Tensor, glance: Tensor, past_poses: Tensor, speed: Tensor, yaw_rate: Tensor, command: Tensor
     ) -> tuple[Tensor, ...]:
         frames = [views[:, frame] for frame in range(len(self.network.size.history_s))]
-        return _answers(self.network.decide(frames, glance, past_poses, speed[:, -1], yaw_rate[:, -1], command))
+        said = self.network.decide(frames, glance, past_poses, speed[:, -1], yaw_rate[:, -1], command)
+        return _answers(self.network.judged(said))
 
 
 def _answers(said: dict[str, Tensor]) -> tuple[Tensor, ...]:

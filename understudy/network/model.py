@@ -19,6 +19,7 @@ from understudy.labelers.bev import CHANNELS
 from understudy.labelers.light import CLASSES
 from understudy.network.backbone import Backbone
 from understudy.network.bev import Trunk, align, lift
+from understudy.network.judge import cost
 from understudy.network.plan import GLANCE, Planner, state_of
 from understudy.network.sizes import Size
 
@@ -34,6 +35,13 @@ class Network(nn.Module):
         self.settle = nn.Sequential(nn.BatchNorm2d(size.bev), nn.ReLU())
         self.trunk = Trunk(size.bev * len(size.history_s), size.trunk, len(CHANNELS))
         self.planner = Planner(size, CLASSES)
+        self.sees = False  # whether its view was taught, so that modes can be held against it
+
+    def judged(self, said: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Answers whose `choice` heeds what the view shows, see `judge`; as they are where no view was learned."""
+        if not self.sees:
+            return said
+        return said | {"choice": said["choice"] - cost(said["poses"], said["bev"], self.size.grid)}
 
     def encode(self, pictures: Tensor, valid: Tensor, index: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """A view (B, D, X, Y) and a glance (B, G) from pictures (B, C, H, W, 3) uint8, which of them are there (B, C),

@@ -39,6 +39,7 @@ def load(lake: Lake, name: str) -> tuple[Network, dict[str, Any]]:
     grid = Grid(**{**told["grid"], "shape": tuple(told["grid"]["shape"])})
     network = Network(msgspec.convert({**told, "grid": grid}, Size))
     network.load_state_dict(read_tensors(lake.blob(entry, "model.safetensors").read_bytes()))
+    network.sees = "bev" in about["labels"]
     return network.eval(), about
 
 
@@ -69,5 +70,5 @@ def predict(
         index, weight = table_of(samples.rigs[rig], network.size)
         for start in range(0, len(own), _BATCH):
             batch = samples.take(own[start : start + _BATCH])
-            said = network(**inputs_of(batch, blind), index=index, weight=weight)
+            said = network.judged(network(**inputs_of(batch, blind), index=index, weight=weight))
             yield own[start : start + _BATCH], batch, {name: value.numpy() for name, value in said.items()}

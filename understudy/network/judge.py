@@ -1,0 +1,69 @@
+"""Modes held against what the network itself sees: one that runs into somebody, or off the road, becomes less likely.
+
+A planner that has learned from people chooses what they did in such a view, and people are never about to hit anybody.
+What the view shows is known at that moment; so is, by its velocity, where it will be. This is no part of training: the
+choice is learned as before, and judged when it is asked for.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from understudy.geometry import Grid
+from understudy.records import PLAN_STEP_S, PLAN_STEPS, Vehicle
+
+_HIT, _OFF = 8.0, 3.0  # by how much a sure collision, or a corner surely off the road, lowers a mode's logit
+_CELLS = 256  # of the view that count as somebody, at most
+_SURE = 0.35  # probability from which a cell is somebody
+_STANDS = 0.7  # m/s: slower cells stand; velocities tremble
+_FADES_S = 6.0  # what will be in a while is known less well
+_OFF_S = 2.6  # and beyond this a plan may still be bent back onto the road
+_AHEAD, _ASIDE = 0.5, 0.1  # m kept from the others
+
+
+def cost(poses: Tensor, bev: Tensor, grid: Grid) -> Tensor:
+    """How much less likely each mode is for what the view shows, (B, M) >= 0, to be taken from its logit.
+
+    From `poses` (B, M, K, 4) and `bev` (B, 8, X, Y) as `Network.decide` gives them. The car has the usual size.
+    """
+    body = Vehicle()
+    path = torch.cat([torch.zeros_like(poses[:, :, :1, :3]), poses[..., :3]], dim=2)
+    path = torch.stack([(path[:, :, :-1] + path[:, :, 1:]) / 2, path[:, :, 1:]], dim=3).flatten(2, 3)  # every 0.25 s
+    t = torch.arange(1, 2 * PLAN_STEPS + 1) * (PLAN_STEP_S / 2)
+    cos, sin = torch.cos(path[..., 2]), torch.sin(path[..., 2])
+    return _HIT * _hit(path, cos, sin, t, bev, grid, body) + _OFF * _off(path, cos, sin, t, bev, grid, body)
+
+
+def _hit(path: Tensor, cos: Tensor, sin: Tensor, t: Tensor, bev: Tensor, grid: Grid, body: Vehicle) -> Tensor:
+    """The probability (B, M) of the surest cell that will be inside the car's box. Who comes from behind is not met."""
+    centre = torch.from_numpy(grid.centres()).float().reshape(-1, 2)
+    x, y = centre[:, 0] - body.centre_x, centre[:, 1]
+    others = ((x.abs() > body.length / 2 + 0.2) | (y.abs() > body.width / 2 + 0.2)) & (centre[:, 0] > -2.0)
+    sure, cell = (torch.sigmoid(bev[:, 2:4]).amax(dim=1).flatten(1) * others).topk(_CELLS, dim=1)
+    sure = sure * (sure > _SURE)
+    velocity = torch.gather(bev[:, 6:8].flatten(2), 2, torch.stack([cell, cell], dim=1)).transpose(1, 2)  # (B, C, 2)
+    velocity = velocity * (velocity.norm(dim=2, keepdim=True) > _STANDS)
+    there = centre[cell][:, None] + t[:, None, None] * velocity[:, None]  # (B, T, C, 2)
+    dx = there[:, None, :, :, 0] - path[..., 0, None]  # (B, M, T, C)
+    dy = there[:, None, :, :, 1] - path[..., 1, None]
+    cos, sin = cos[..., None], sin[..., None]
+    ahead, aside = (cos * dx + sin * dy - body.centre_x).abs(), (cos * dy - sin * dx).abs()
+    inside = (ahead < body.length / 2 + _AHEAD) & (aside < body.width / 2 + _ASIDE)
+    met: Tensor = inside * sure[:, None, None] * torch.exp(-t / _FADES_S)[:, None]
+    return met.amax(dim=(2, 3))
+
+
+def _off(path: Tensor, cos: Tensor, sin: Tensor, t: Tensor, bev: Tensor, grid: Grid, body: Vehicle) -> Tensor:
+    """The probability (B, M) that the corner which is most surely off the road is; unseen ground counts as road."""
+    front, left = body.length - body.rear_overhang, body.width / 2
+    corner = path.new_tensor([[front, left], [front, -left], [-body.rear_overhang, left], [-body.rear_overhang, -left]])
+    cos, sin = cos[..., None], sin[..., None]
+    x = path[..., 0, None] + cos * corner[:, 0] - sin * corner[:, 1]  # (B, M, T, 4)
+    y = path[..., 1, None] + sin * corner[:, 0] + cos * corner[:, 1]
+    row, column = ((x - grid.x0) / grid.cell).floor().long(), ((y - grid.y0) / grid.cell).floor().long()
+    seen = (row >= 0) & (row < grid.shape[0]) & (column >= 0) & (column < grid.shape[1]) & (t < _OFF_S)[:, None]
+    cell = row.clamp(0, grid.shape[0] - 1) * grid.shape[1] + column.clamp(0, grid.shape[1] - 1)
+    road = torch.sigmoid(bev[:, 0]).flatten(1).gather(1, cell.flatten(1)).reshape(cell.shape)
+    off: Tensor = (1 - road) * seen
+    return off.amax(dim=(2, 3))
