@@ -147,10 +147,11 @@ def table(driver: str, rows: list[dict[str, object]]) -> None:
     score = np.nan_to_num(column("score")) * column("completion")
     sure = 1.96 * score.std(ddof=1) / np.sqrt(len(score))
     fault = int(sum(column(f"collision_{kind}").sum() for kind in ("pedestrian", "vehicle", "static")))
-    ends = Counter(str(row["ended"]) for row in rows)
+    reds = f"{column('red_light').sum():.0f} of {column('reds').sum():.0f}"
+    ends = ", ".join(f"{end} {n}" for end, n in Counter(str(row["ended"]) for row in rows).most_common())
     print(
         f"| {driver} | {len(known)} | {column('metres').sum() / 1000:.1f} | {column('completion').mean():.1%} "
-        f"| {fault} | {score.mean():.3f} ± {sure:.3f} | {', '.join(f'{end} {n}' for end, n in ends.most_common())} |",
+        f"| {fault} | {reds} | {score.mean():.3f} ± {sure:.3f} | {ends} |",
         flush=True,
     )
 

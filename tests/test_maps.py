@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.towns import WIDTH, bend, crossing, lane, two_way_road
@@ -143,7 +143,7 @@ def test_the_line_of_a_route_is_as_long_as_its_lanes_and_tells_their_ends() -> N
     line = roads.line(("in", "arc", "out"))
     arc = float(roads.length[1])
     assert line.s[-1] == pytest.approx(100 + arc, abs=0.05)
-    assert line.ends == pytest.approx({"in": 50, "arc": 50 + arc, "out": 100 + arc}, abs=0.05)
+    assert dict(line.ends) == pytest.approx({"in": 50, "arc": 50 + arc, "out": 100 + arc}, abs=0.05)
     np.testing.assert_allclose(line.project(np.array([[25.3, 1.0], [-5.0, 0.0]])), [[25.3, 0], [1, 5]], atol=1e-6)
     np.testing.assert_allclose(line.at(np.array([25.0]))[0], [25, 0, 0], atol=1e-6)
     assert np.abs(np.diff(np.unwrap(line.heading))).max() < 0.05
@@ -159,7 +159,7 @@ def test_a_route_that_passes_its_own_beginning_again_is_followed_in_order() -> N
 
 def test_a_change_of_lane_in_a_route_is_crossed_smoothly() -> None:
     line = Roads(two_way_road()).line(("slow", "fast"))
-    assert line.ends == {"fast": pytest.approx(line.s[-1])}
+    assert dict(line.ends) == {"fast": pytest.approx(line.s[-1])}
     assert line.points[0, 1] == pytest.approx(0) and line.points[-1, 1] == pytest.approx(WIDTH)
     assert np.abs(line.heading).max() < 0.25
     assert np.diff(line.points[:, 0]).min() > 0.9
@@ -184,6 +184,8 @@ def test_answers_do_not_change_with_the_origin_and_heading_of_the_map(
     there = move(frame, here)
     assert moved.off_road(there)[0] == pytest.approx(still.off_road(here)[0], abs=1e-6)
     a, b = still.nearest(here), moved.nearest(there)
+    beside = still.nearest(here + 1e-6 * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]]))
+    assume(np.ptp(np.append(beside[1], a[1])) < 1e-3)  # two pieces of an arc may be equally near
     if a[0][0] == b[0][0] and a[0][0] >= 0:  # two lanes may fit equally well
         np.testing.assert_allclose(np.ravel(a[1:3]), np.ravel(b[1:3]), atol=1e-5)
         assert wrap(a[3] + turn - b[3])[0] == pytest.approx(0, abs=1e-6)

@@ -15,6 +15,7 @@ import pytest
 from understudy.errors import UnderstudyError, UnknownName
 from understudy.geometry import bicycle
 from understudy.records import Drive, Driver, Kind, Light, Plan
+from understudy.worlds import towns
 from understudy.worlds.city import City
 from understudy.worlds.detect import Walls, chance, detect_lights, detect_objects, smooth
 from understudy.worlds.ego import TICK_S, Ego, Follower
@@ -23,6 +24,7 @@ from understudy.worlds.outcome import judged
 from understudy.worlds.rig import default_rig
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.sumo import Sumo, SumoError
+from understudy.worlds.way import way
 from understudy.worlds.world import drive_with
 
 HERE = Scenario(town="grid:3", route="r2", traffic="everyday", seed=5)
@@ -108,6 +110,12 @@ def test_the_expert_waits_at_red_even_where_sumo_forgets_the_light(scenario: str
             world.advance(world.expert.plan())
         route = judged(world.drive())
     assert route.reds >= 2 and route.red_light == 0, why
+
+
+def test_each_visit_of_a_lane_has_a_stop_line_of_its_own() -> None:
+    scenario = Scenario.parse("scenario:city/organic:4/r13/everyday/clear/none/13")
+    first, second = (s for lane, s in way(towns.town(scenario.town), scenario).line.ends if lane == "e3_2")
+    assert second - first > 100.0
 
 
 def test_sumo_keeps_the_ego_that_comes_back_after_going_astray() -> None:

@@ -127,9 +127,8 @@ class Observer:
     @cached_property
     def _light_stops(self) -> tuple[Floats, Ints]:
         """Where on the route the drive's lights stop traffic: ascending distances along it, the lights' columns."""
-        lights = self.drive.lights
-        ends = self.line.ends
-        found = sorted((ends[lane], k) for k, lane in enumerate(lights.lanes) if lane in ends) if lights else []
+        lights = self.drive.lights.lanes if self.drive.lights else ()
+        found = [(s, k) for lane, s in self.line.ends for k, governed in enumerate(lights) if governed == lane]
         return np.array([s for s, _ in found]), np.array([k for _, k in found], dtype=np.int64)
 
     def _route(self, instants: Ints) -> tuple[Floats, Array, Floats]:

@@ -60,13 +60,13 @@ class InferredLight:
 def _entrances(drive: Drive, line: RouteLine) -> Floats:
     """Where on the route its junctions begin, ascending."""
     assert drive.map is not None
-    lanes, ends = {lane.id: lane for lane in drive.map.lanes}, line.ends
+    lanes = {lane.id: lane for lane in drive.map.lanes}
     return np.array(
-        sorted(
-            ends[before]
-            for before, after in pairwise(drive.route)
-            if before in ends and lanes[after].junction and not lanes[before].junction
-        )
+        [
+            end
+            for (before, after), end in zip(pairwise(drive.route), line.end, strict=False)  # the line goes on beyond
+            if np.isfinite(end) and lanes[after].junction and not lanes[before].junction
+        ]
     )
 
 

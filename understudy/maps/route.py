@@ -31,9 +31,9 @@ class RouteLine:
     end: Floats  # (len(route),) s at each lane's end, the stop line of its light; nan where the route leaves it before
 
     @property
-    def ends(self) -> dict[str, float]:
-        """Distance along the line to the end of each lane that is followed to its end."""
-        return {id: float(s) for id, s in zip(self.route, self.end, strict=True) if np.isfinite(s)}
+    def ends(self) -> tuple[tuple[str, float], ...]:
+        """Each lane that is followed to its end, and the distance along the line to there. A lane may come twice."""
+        return tuple((id, float(s)) for id, s in zip(self.route, self.end, strict=True) if np.isfinite(s))
 
     def project(self, points: Floats, low: Floats | None = None, span: float = np.inf) -> tuple[Floats, Floats]:
         """Where points (n, 2) lie: distance along the line (n,) and signed distance to its left (n,); nan for nan.

@@ -84,9 +84,8 @@ class _Route:
         self.frame, self.s = frame[order], s[order]
         self.rear = (s - (cos * length + sin * width) / 2)[order]
         self.speed = np.maximum(tracks.vx[rows] * np.cos(turn) + tracks.vy[rows] * np.sin(turn), 0.0)[order]
-        ends = [(id, end) for id, end in zip(line.route, line.end, strict=True) if np.isfinite(end)]
         governed = list(zip(scene.lights.lanes, scene.lights.state.T, strict=True)) if scene.lights else []
-        self.stops = [(end, state) for id, end in ends for lane, state in governed if lane == id]
+        self.stops = [(end, state) for id, end in line.ends for lane, state in governed if lane == id]
         self._span = float(line.s[-1]) + 1e3
         self._axis = self.frame * self._span + self.s
 

@@ -20,6 +20,9 @@ _STANDS = 0.7  # m/s: slower cells stand; velocities tremble
 _FADES_S = 6.0  # what will be in a while is known less well
 _OFF_S = 2.6  # and beyond this a plan may still be bent back onto the road
 _AHEAD, _ASIDE = 0.5, 0.1  # m kept from the others
+_ITSELF = 0.2  # m around the car: what the view shows there is the car itself
+_BEHIND = -2.0  # m: who is farther behind keeps off the car, not the other way round
+_BODY = Vehicle()
 
 
 def cost(poses: Tensor, bev: Tensor, grid: Grid) -> Tensor:
@@ -27,38 +30,36 @@ def cost(poses: Tensor, bev: Tensor, grid: Grid) -> Tensor:
 
     From `poses` (B, M, K, 4) and `bev` (B, 8, X, Y) as `Network.decide` gives them. The car has the usual size.
     """
-    body = Vehicle()
     path = torch.cat([torch.zeros_like(poses[:, :, :1, :3]), poses[..., :3]], dim=2)
     path = torch.stack([(path[:, :, :-1] + path[:, :, 1:]) / 2, path[:, :, 1:]], dim=3).flatten(2, 3)  # every 0.25 s
-    t = torch.arange(1, 2 * PLAN_STEPS + 1) * (PLAN_STEP_S / 2)
-    cos, sin = torch.cos(path[..., 2]), torch.sin(path[..., 2])
-    return _HIT * _hit(path, cos, sin, t, bev, grid, body) + _OFF * _off(path, cos, sin, t, bev, grid, body)
+    t = torch.arange(1, 2 * PLAN_STEPS + 1, device=poses.device) * (PLAN_STEP_S / 2)
+    return _HIT * _hit(path, t, bev, grid) + _OFF * _off(path, t, bev, grid)
 
 
-def _hit(path: Tensor, cos: Tensor, sin: Tensor, t: Tensor, bev: Tensor, grid: Grid, body: Vehicle) -> Tensor:
-    """The probability (B, M) of the surest cell that will be inside the car's box. Who comes from behind is not met."""
-    centre = torch.from_numpy(grid.centres()).float().reshape(-1, 2)
-    x, y = centre[:, 0] - body.centre_x, centre[:, 1]
-    others = ((x.abs() > body.length / 2 + 0.2) | (y.abs() > body.width / 2 + 0.2)) & (centre[:, 0] > -2.0)
-    sure, cell = (torch.sigmoid(bev[:, 2:4]).amax(dim=1).flatten(1) * others).topk(_CELLS, dim=1)
+def _hit(path: Tensor, t: Tensor, bev: Tensor, grid: Grid) -> Tensor:
+    """The probability (B, M) of the surest cell that will be inside the car's box, from paths (B, M, T, 3)."""
+    centre = torch.from_numpy(grid.centres()).float().reshape(-1, 2).to(bev.device)
+    x, y = centre[:, 0] - _BODY.centre_x, centre[:, 1]
+    others = (x.abs() > _BODY.length / 2 + _ITSELF) | (y.abs() > _BODY.width / 2 + _ITSELF)
+    there = torch.sigmoid(bev[:, 2:4]).amax(dim=1).flatten(1) * (others & (centre[:, 0] > _BEHIND))
+    sure, cell = there.topk(_CELLS, dim=1)
     sure = sure * (sure > _SURE)
     velocity = torch.gather(bev[:, 6:8].flatten(2), 2, torch.stack([cell, cell], dim=1)).transpose(1, 2)  # (B, C, 2)
     velocity = velocity * (velocity.norm(dim=2, keepdim=True) > _STANDS)
-    there = centre[cell][:, None] + t[:, None, None] * velocity[:, None]  # (B, T, C, 2)
-    dx = there[:, None, :, :, 0] - path[..., 0, None]  # (B, M, T, C)
-    dy = there[:, None, :, :, 1] - path[..., 1, None]
-    cos, sin = cos[..., None], sin[..., None]
-    ahead, aside = (cos * dx + sin * dy - body.centre_x).abs(), (cos * dy - sin * dx).abs()
-    inside = (ahead < body.length / 2 + _AHEAD) & (aside < body.width / 2 + _ASIDE)
+    place = centre[cell][:, None] + t[:, None, None] * velocity[:, None]  # (B, T, C, 2)
+    dx, dy = (place[:, None, :, :, axis] - path[..., axis, None] for axis in (0, 1))  # (B, M, T, C)
+    cos, sin = torch.cos(path[..., 2, None]), torch.sin(path[..., 2, None])
+    ahead, aside = (cos * dx + sin * dy - _BODY.centre_x).abs(), (cos * dy - sin * dx).abs()
+    inside = (ahead < _BODY.length / 2 + _AHEAD) & (aside < _BODY.width / 2 + _ASIDE)
     met: Tensor = inside * sure[:, None, None] * torch.exp(-t / _FADES_S)[:, None]
     return met.amax(dim=(2, 3))
 
 
-def _off(path: Tensor, cos: Tensor, sin: Tensor, t: Tensor, bev: Tensor, grid: Grid, body: Vehicle) -> Tensor:
-    """The probability (B, M) that the corner which is most surely off the road is; unseen ground counts as road."""
-    front, left = body.length - body.rear_overhang, body.width / 2
-    corner = path.new_tensor([[front, left], [front, -left], [-body.rear_overhang, left], [-body.rear_overhang, -left]])
-    cos, sin = cos[..., None], sin[..., None]
+def _off(path: Tensor, t: Tensor, bev: Tensor, grid: Grid) -> Tensor:
+    """The probability (B, M) that the corner which is most surely off the road is; beyond the view all is road."""
+    front, rear, left = _BODY.length - _BODY.rear_overhang, -_BODY.rear_overhang, _BODY.width / 2
+    corner = path.new_tensor([[front, left], [front, -left], [rear, left], [rear, -left]])
+    cos, sin = torch.cos(path[..., 2, None]), torch.sin(path[..., 2, None])
     x = path[..., 0, None] + cos * corner[:, 0] - sin * corner[:, 1]  # (B, M, T, 4)
     y = path[..., 1, None] + sin * corner[:, 0] + cos * corner[:, 1]
     row, column = ((x - grid.x0) / grid.cell).floor().long(), ((y - grid.y0) / grid.cell).floor().long()

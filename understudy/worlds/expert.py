@@ -46,8 +46,8 @@ class Expert:
     _lights: Ints = field(init=False)  # (n,) which of the town's signals these are
 
     def __post_init__(self) -> None:
-        line, lights = self.world.way.line, {signal.lane: i for i, signal in enumerate(self.world.town.signals)}
-        found = [(s, lights[lane]) for lane, s in zip(line.route, line.end, strict=True) if lane in lights]
+        lights = {signal.lane: i for i, signal in enumerate(self.world.town.signals)}
+        found = [(s, lights[lane]) for lane, s in self.world.way.line.ends if lane in lights]
         self._lines, self._lights = np.array([s for s, _ in found]), np.array([light for _, light in found], int)
 
     def plan(self) -> Plan:
@@ -101,13 +101,14 @@ class Expert:
     def _red(self) -> float:
         """The acceleration that keeps the front bumper behind a red light near by: inf without one."""
         world, ego = self.world, self.world.ego
-        gap = self._lines - (world.way.s + ego.vehicle.length - ego.vehicle.rear_overhang)
-        near = (gap > -PAST_THE_LINE) & (gap < _LINE)
-        if not near.any() or world.lights[self._lights[near][0]] != Light.RED:
+        gap = self._lines - world.way.s - (ego.vehicle.length - ego.vehicle.rear_overhang)
+        near = np.flatnonzero((gap > -PAST_THE_LINE) & (gap < _LINE))
+        if not len(near):
             return np.inf
-        room = float(gap[near][0])
-        needed = ego.speed**2 / (2 * max(room - 0.3, 0.1))
-        return -needed if needed < 5.0 and (needed > 1.0 or room < 1.0) else np.inf
+        room = gap[near[world.lights[self._lights[near]] == Light.RED]]
+        needed = ego.speed**2 / (2 * np.maximum(room - 0.3, 0.1))
+        heeded = needed[(needed < 5.0) & ((needed > 1.0) | (room < 1.0))]
+        return -float(heeded.max()) if len(heeded) else np.inf
 
     def _hazard(self) -> float:
         """The acceleration that keeps clear of whoever is, or soon will be, on the path: inf without a reason.

@@ -184,12 +184,11 @@ def _reds(scene: metrics.Scene) -> int:
     front = scene.along + scene.vehicle.length - scene.vehicle.rear_overhang
     red = np.asarray(scene.lights.state) == Light.RED
     faced = set()
-    columns = {lane: column for column, lane in enumerate(scene.lights.lanes)}
-    for lane, end in zip(scene.line.route, scene.line.end, strict=True):  # a lane may come twice
-        if lane in columns:
-            gap = end - front
-            if np.any((gap > 0) & (gap < FACED_M) & red[:, columns[lane]]):
-                faced.add(round(end))
+    for lane, end in scene.line.ends:
+        gap = end - front
+        near = (gap > 0) & (gap < FACED_M)
+        if np.any(red[near][:, [own == lane for own in scene.lights.lanes]]):
+            faced.add(round(end))
     return len(faced)
 
 

@@ -124,9 +124,7 @@ def red_light_runner(world: City, rng: np.random.Generator) -> Iterator[Actors |
     way = world.way
     greens = {signal.lane: k for k, signal in enumerate(world.town.signals)}
     while True:
-        stop = next(
-            ((lane, s) for lane, s in way.line.ends.items() if lane in greens and 10 < gap_to(world, s) < 30), None
-        )
+        stop = next(((lane, s) for lane, s in way.line.ends if lane in greens and 10 < gap_to(world, s) < 30), None)
         if stop and world.ego.speed > 5:
             state = world.town.lights_at(np.array(world.sumo_s))[greens[stop[0]]]
             path = _across(world, stop[1]) if state == Light.GREEN else None

@@ -130,9 +130,7 @@ def dead_traffic_light(world: City, rng: np.random.Generator) -> Iterator[Actors
     """The lights of the next junction are off."""
     program_of = {signal.lane: signal.program for signal in world.town.signals}
     while True:
-        near = [
-            (lane, s) for lane, s in world.way.line.ends.items() if lane in program_of and 50 < gap_to(world, s) < 130
-        ]
+        near = [(lane, s) for lane, s in world.way.line.ends if lane in program_of and 50 < gap_to(world, s) < 130]
         if near:
             break
         yield None
