@@ -22,6 +22,7 @@ from understudy.records import Array, Floats, Rig
 from understudy.worlds.render.draw import PLACED, canvas, visible
 from understudy.worlds.render.lens import lens
 from understudy.worlds.render.look import look
+from understudy.worlds.render.patches import patches
 from understudy.worlds.render.pyramid import pyramid
 from understudy.worlds.render.raster import Screen
 from understudy.worlds.render.shade import pictures, surroundings
@@ -63,6 +64,7 @@ class Renderer:
         self._lens = lens(rig, 2 * scene.ground.cell)
         self._look = look(scene, self._sizes, seed)
         self._pyramid = pyramid(scene.ground)
+        self._patches = patches(self._lens, self._pyramid, self._look.clear)
         self._fixed = _checked(scene.fixed)
         self._canvas = canvas(max(width * height for width, height in self._sizes))
 
@@ -73,7 +75,7 @@ class Renderer:
         counts = np.zeros((len(self._sizes), len(moving)), np.int32)
         pictures(
             self._fixed, moving, self._room(moving), _finite(pose), seed & 0xFFFFFFFF,
-            self._lens, self._look, self._pyramid, TEMPLATES, self._canvas, out, counts,
+            self._lens, self._look, self._pyramid, self._patches, TEMPLATES, self._canvas, out, counts,
         )  # fmt: skip
         first = self._lens.camera["pixel"]
         views = tuple(out[p : p + w * h].reshape(h, w, 3) for p, (w, h) in zip(first, self._sizes, strict=True))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from understudy.records import Array
+from understudy.worlds.render.lens import MOST_TAPS
 from understudy.worlds.render.look import FOG_STEP
 from understudy.worlds.render.materials import LEAVES, PLAIN, SHOPS, STRIPES
 from understudy.worlds.render.pyramid import NOISE_SIDE
@@ -73,6 +74,9 @@ class Canvas(NamedTuple):
     light: Array  # (pixels, 3) float32
     open: Array  # (pixels, 3) uint8 samples that show no solid; of these, in the sun's shadow and below a vehicle
     mirror: Array  # (pixels,) float32: share of mirrored light; -1 where it is not ground
+    ground: Array  # (2, pixels) uint32 what was looked up, see `patches`
+    warm: Array  # (pixels,) float32: the light of lamps on the ground
+    taps: Array  # (8, most taps) uint32 room for looking up
 
 
 def canvas(pixels: int) -> Canvas:
@@ -80,6 +84,7 @@ def canvas(pixels: int) -> Canvas:
     return Canvas(
         np.empty(4 * pixels, np.float32), np.empty(4 * pixels, np.int32), np.zeros(FACES, FACE),
         np.empty((pixels, 3), np.float32), np.empty((pixels, 3), np.uint8), np.empty(pixels, np.float32),
+        np.zeros((2, pixels), np.uint32), np.zeros(pixels, np.float32), np.empty((8, MOST_TAPS * pixels), np.uint32),
     )  # fmt: skip
 
 

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from understudy.records import Array
 from understudy.worlds.render.draw import (
     CONTACT_SHADOW,
     NOTHING,
     SUN_SHADOW,
-    headlight,
-    lamplight,
     place,
     textured,
     transmittance,
     visible,
 )
 from understudy.worlds.render.materials import PLAIN
+from understudy.worlds.render.patches import ground
 from understudy.worlds.render.pyramid import NOISE_SIDE
 from understudy.worlds.render.raster import Screen, kernel
 
 GRID = 32  # cells across a picture, of scattered light
-ONE = np.uint64(1)
 ZERO, WHITE, ROUND, KNEE, SHOULDER = (np.float32(x) for x in (0.0, 255.0, 0.5, 0.6, 0.4))
 C1, C2, C3, C4 = (np.float32(c) for c in (0.662002687, 0.684122060, 0.323583601, 0.0225411470))
-PAIR, HALF = 0x00FF00FF, 0x00800080  # two bytes in a word, with room for their products; and half a unit of each
-
-
-class Patches(NamedTuple):
-    """What the pixels of one camera see of the ground, see Lens."""
-
-    spot: Array
-    taps: Array
-    level: Array
-    distance: Array
 
 
 @kernel
@@ -51,7 +36,7 @@ def surroundings(fixed, moving, placed, pose, lens, look, origin):
 
 
 @kernel
-def pictures(fixed, moving, placed, pose, seed, lens, look, pyramid, templates, canvas, out, counts):
+def pictures(fixed, moving, placed, pose, seed, lens, look, pyramid, patches, templates, canvas, out, counts):
     """All cameras of an instant into `out` (pixels, 3); samples that show each moving solid into `counts` (C, N)."""
     light = look.light[0]
     placed, sun = surroundings(fixed, moving, placed, pose, lens, look, pyramid.origin)
@@ -69,11 +54,10 @@ def pictures(fixed, moving, placed, pose, seed, lens, look, pyramid, templates, 
             canvas.inverse_depth[: 4 * n],
             canvas.face[: 4 * n],
         )
-        patches = Patches(lens.spot[p:q], lens.taps[p:q], lens.level[p:q], lens.distance[p:q])
         open_, shown, mirror = canvas.open[:n], canvas.light[:n], canvas.mirror[:n]
         visible(camera, screen, placed, sun, look, templates, canvas.faces)
         _solids(camera, screen, canvas.faces, light, look.clear, look.tile, shown, open_, counts[c])
-        _ground(pose, patches, pyramid, light, look.clear, look.lamplight, open_, shown, mirror)
+        ground(pose, c, patches, lens, pyramid, light, look.lamplight, canvas)
         _sky(pose, lens.direction[p:q], lens.distance[p:q], light, look.clear, look.tile, open_, shown)
         if light.wet > 0:
             _reflect(width, height, lens.direction[p:q], light, shown, mirror)
@@ -127,66 +111,6 @@ def _solids(camera, screen, faces, sky, clear, tile, light, open_, counts):
                 blue += b * air + blue_air * (each - air)
             open_[p, 0], open_[p, 1], open_[p, 2] = free, in_sun, below
             light[p, 0], light[p, 1], light[p, 2] = red / 4, green / 4, blue / 4
-
-
-@kernel
-def _ground(pose, patches, pyramid, sky, clear, lamplights, open_, light, mirror):
-    """Adds the light of the ground where samples are open, and notes how much it mirrors."""
-    spot, taps, level, distance = patches
-    start, shape, colour, origin, cell = pyramid
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    east, north = pose[0] - origin[0], pose[1] - origin[1]
-    up = max(sky.toward_sun[2], 0.0)
-    wet, lamps, shadow = sky.wet, sky.lamps, sky.shadow
-    day = sky.ambient[0] + sky.sun[0] * up, sky.ambient[1] + sky.sun[1] * up, sky.ambient[2] + sky.sun[2] * up
-    haze = sky.horizon[0], sky.horizon[1], sky.horizon[2]
-    per_metre = 1.0 / (cell * 2.0 ** np.arange(len(shape)))
-    for p in range(len(light)):
-        mirror[p] = -1.0
-        free, n = np.int64(open_[p, 0]), np.int64(taps[p])
-        if free == 0 or n == 0:
-            continue
-        ex, ey = spot[p, 0], spot[p, 1]
-        x, y = east + cos * ex - sin * ey, north + sin * ex + cos * ey
-        k = min(np.int64(level[p]), len(start) - 1)
-        columns, rows = shape[k, 1], shape[k, 0]
-        # In 256ths of a cell, which also are the weights of the four cells around a tap.
-        scale = 256.0 * per_metre[k]
-        u_step = np.int64((cos * spot[p, 2] - sin * spot[p, 3]) * scale)
-        v_step = np.int64((sin * spot[p, 2] + cos * spot[p, 3]) * scale)
-        u = np.int64(x * scale) - 128 - u_step * (n - 1) // 2
-        v = np.int64(y * scale) - 128 - v_step * (n - 1) // 2
-        red_blue, green_gloss = 0, 0  # sums over the taps, two to a word
-        for _ in range(n):
-            held_u, held_v = min(max(u, 0), (columns << 8) - 257), min(max(v, 0), (rows << 8) - 257)
-            u, v = u + u_step, v + v_step
-            i = np.uint64(start[k] + (held_v >> 8) * columns + (held_u >> 8))
-            j = i + np.uint64(columns)
-            wb, wc = held_u & 255, held_v & 255
-            wd = wb * wc >> 8
-            wa, wb, wc = 256 - wb - wc + wd, wb - wd, wc - wd
-            a, b, c, d = np.int64(colour[i]), np.int64(colour[i + ONE]), np.int64(colour[j]), np.int64(colour[j + ONE])
-            mixed = (a & PAIR) * wa + (b & PAIR) * wb + (c & PAIR) * wc + (d & PAIR) * wd + HALF
-            red_blue += mixed >> 8 & PAIR
-            mixed = (a >> 8 & PAIR) * wa + (b >> 8 & PAIR) * wb + (c >> 8 & PAIR) * wc + (d >> 8 & PAIR) * wd + HALF
-            green_gloss += mixed >> 8 & PAIR
-        scale = 1.0 / (255.0 * n)
-        red, blue = (red_blue & 0xFFFF) * scale, (red_blue >> 16) * scale
-        green, gloss = (green_gloss & 0xFFFF) * scale, (green_gloss >> 16) * scale
-        rough = 1.0 - 0.5 * wet * gloss
-        share = 1.0 / free
-        dark = 0.55 * open_[p, 2] * share
-        lit = (1.0 - shadow * open_[p, 1] * share) * (1.0 - dark)
-        warm = 0.0
-        if lamps > 0:
-            warm = lamps * (1.2 * lamplight(lamplights, x, y) + 1.3 * headlight(ex, ey, 0.0)) * (1.0 - dark)
-        air = transmittance(distance[p], clear)
-        part = free / 4.0
-        through, back = part * air * rough, part * (1 - air)
-        light[p, 0] += red * red * (day[0] * lit + warm) * through + haze[0] * back
-        light[p, 1] += green * green * (day[1] * lit + 0.88 * warm) * through + haze[1] * back
-        light[p, 2] += blue * blue * (day[2] * lit + 0.68 * warm) * through + haze[2] * back
-        mirror[p] = gloss * air
 
 
 @kernel
