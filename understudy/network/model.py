@@ -49,18 +49,23 @@ class Network(nn.Module):
 
         The glance is the strongest answer anywhere in any picture: it tells of lamps that lie beyond the view.
         """
-        maps = self._maps(pictures, valid)
-        glance = self.glance(maps.flatten(0, 1)).amax(dim=(2, 3)).reshape(*maps.shape[:2], GLANCE).amax(dim=1)
-        return self._view(maps, index, weight), torch.relu(glance)
+        maps = self.maps(pictures, valid)
+        return self.view(maps, index, weight), self.glanced(maps)
 
-    def _maps(self, pictures: Tensor, valid: Tensor) -> Tensor:
+    def maps(self, pictures: Tensor, valid: Tensor) -> Tensor:
         """Feature maps (B, C, D, h, w), 0 where there is no picture."""
         flat = pictures.flatten(0, 1).permute(0, 3, 1, 2).to(_precision(pictures.device)) * (1 / 128) - 1
         maps: Tensor = self.backbone(flat)
         maps = maps * valid.reshape(-1, 1, 1, 1).to(maps.dtype)
         return maps.reshape(*pictures.shape[:2], *maps.shape[1:])
 
-    def _view(self, maps: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+    def glanced(self, maps: Tensor) -> Tensor:
+        """The glance (B, G) at feature maps."""
+        glance: Tensor = self.glance(maps.flatten(0, 1)).amax(dim=(2, 3)).reshape(*maps.shape[:2], GLANCE).amax(dim=1)
+        return torch.relu(glance)
+
+    def view(self, maps: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+        """The view (B, D, X, Y) that feature maps give by a lift table."""
         raised = self.heights(maps.flatten(0, 1))  # (B * C, Z * D, h, w)
         raised = raised.reshape(*maps.shape[:2], *raised.shape[1:])
         settled: Tensor = self.settle(lift(raised, index, weight, self.size))
@@ -101,8 +106,8 @@ class Network(nn.Module):
         of the newest frame, which learns them, and a third of the time is saved."""
         newest = pictures.shape[1] - 1
         with torch.no_grad():
-            seen = [self._maps(pictures[:, frame], valid[:, frame]) for frame in range(newest)]
-            past = [self._view(maps, index, weight) for maps in seen]
+            seen = [self.maps(pictures[:, frame], valid[:, frame]) for frame in range(newest)]
+            past = [self.view(maps, index, weight) for maps in seen]
         view, glance = self.encode(pictures[:, newest], valid[:, newest], index, weight)
         return self.decide([*past, view], glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)
 

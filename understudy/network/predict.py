@@ -13,10 +13,11 @@ from torch import Tensor
 
 from understudy.errors import UnknownName
 from understudy.geometry import Grid, lift_table
+from understudy.network import views
 from understudy.network.model import Network
 from understudy.network.samples import Batch, Samples
 from understudy.network.sizes import Size
-from understudy.records import Array, Ints, Rig
+from understudy.records import Array, Floats, Ints, Rig
 from understudy.store import Entry, Lake
 
 _BATCH = 32
@@ -60,15 +61,32 @@ def table_of(rig: Rig, size: Size) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(index), torch.from_numpy(weight).float()
 
 
-@torch.no_grad()
 def predict(
     network: Network, samples: Samples, indices: Ints, blind: bool = False
 ) -> Iterator[tuple[Ints, Batch, dict[str, Array]]]:
     """What the network says of samples, in batches of one rig: their indices, what they are, the answers."""
+    for own, batch, (said,) in predict_from(network, samples, indices, np.zeros((1, 3)), blind):
+        yield own, batch, said
+
+
+@torch.no_grad()
+def predict_from(
+    network: Network, samples: Samples, indices: Ints, ego_T_views: Floats, blind: bool = False
+) -> Iterator[tuple[Ints, Batch, list[dict[str, Array]]]]:
+    """The same for a car that was moved in several ways (V, 3) under its cameras, as `views` does: an answer for each,
+    in the frame of the moved car. The pictures stay, so they are looked at once."""
     for rig in np.unique(samples.rig_number[indices]):
         own = indices[samples.rig_number[indices] == rig]
-        index, weight = table_of(samples.rigs[rig], network.size)
+        tables = [table_of(views.rig_from(samples.rigs[rig], pose), network.size) for pose in ego_T_views]
         for start in range(0, len(own), _BATCH):
             batch = samples.take(own[start : start + _BATCH])
-            said = network.judged(network(**inputs_of(batch, blind), index=index, weight=weight))
-            yield own[start : start + _BATCH], batch, {name: value.numpy() for name, value in said.items()}
+            told = inputs_of(batch, blind)
+            pictures, valid, past_poses = (told.pop(name) for name in ("pictures", "valid", "past_poses"))
+            maps = [network.maps(pictures[:, frame], valid[:, frame]) for frame in range(pictures.shape[1])]
+            glance, state = network.glanced(maps[-1]), (told["speed"][:, -1], told["yaw_rate"][:, -1], told["command"])
+            answers = []
+            for pose, table in zip(ego_T_views, tables, strict=True):
+                past = torch.from_numpy(views.past_from(past_poses.numpy(), pose)).float()
+                said = network.decide([network.view(one, *table) for one in maps], glance, past, *state)
+                answers.append({name: value.numpy() for name, value in network.judged(said).items()})
+            yield own[start : start + _BATCH], batch, answers

@@ -29,16 +29,16 @@ import numpy as np
 from understudy import metrics
 from understudy.geometry import compose
 from understudy.network.model import Network
-from understudy.network.predict import predict
+from understudy.network.predict import predict_from
 from understudy.network.samples import Samples
 from understudy.observe import driven
 from understudy.records import NS, Array, Drive, Floats, Ints
 from understudy.store import Lake
 from understudy.study.design import EVERYDAY
-from understudy.study.rows import STILL, Rows, of_drives, stamps
+from understudy.study.rows import Rows, of_drives, stamps
 
 SHIFTS: Floats = np.array(
-    [STILL, [0, 0.5, 0], [0, -0.5, 0], [0, 0, np.radians(4)], [0, 0, -np.radians(4)]]
+    [[0, 0, 0], [0, 0.5, 0], [0, -0.5, 0], [0, 0, np.radians(4)], [0, 0, -np.radians(4)]]
 )  # ego_T_view (V, 3)
 VARIANCE = 0.1  # m², of NAVSIM's kernel
 _STAGE_NS = 4 * NS
@@ -103,12 +103,13 @@ class Companion:
         }
 
     def _one(self, network: Network, judge: _Judge) -> dict[str, Floats]:
-        plan = planned(network, self.samples, judge.rows, STILL)
+        plan = planned(network, self.samples, judge.rows, SHIFTS[:1])[0]
         first = metrics.score(judge.scene, judge.instants, plan)["score"]
+        later = planned(network, self.samples, judge.later, SHIFTS)
         second = np.stack(
             [
-                metrics.score(scene, judge.instants_later, planned(network, self.samples, judge.later, shift))["score"]
-                for shift, scene in zip(SHIFTS, judge.scenes_later, strict=True)
+                metrics.score(scene, judge.instants_later, plans)["score"]
+                for plans, scene in zip(later, judge.scenes_later, strict=True)
             ],
             axis=1,
         )  # (n, V)
@@ -131,11 +132,12 @@ def together(second: Floats, starts: Floats, ends: Floats) -> Floats:
     return np.where(total > 0, (weight * np.nan_to_num(second)).sum(axis=1) / np.maximum(total, 1e-300), np.nan)
 
 
-def planned(network: Network, samples: Samples, rows: Ints, shift: Floats) -> Floats:
-    """The likeliest plans (n, K, 4) at samples of one drive, in the frame of the shifted car."""
-    plans = np.zeros((len(rows), 8, 4))
-    for indices, _, said in predict(network, Rows(samples, rows, shift), np.arange(len(rows))):
-        plans[indices] = said["poses"][np.arange(len(indices)), said["choice"].argmax(axis=1)]
+def planned(network: Network, samples: Samples, rows: Ints, shifts: Floats) -> Floats:
+    """The likeliest plans (V, n, K, 4) at samples of one drive, for each shift (V, 3) in the frame of that car."""
+    plans = np.zeros((len(shifts), len(rows), 8, 4))
+    for indices, _, answers in predict_from(network, Rows(samples, rows), np.arange(len(rows)), shifts):
+        for own, said in zip(plans, answers, strict=True):
+            own[indices] = said["poses"][np.arange(len(indices)), said["choice"].argmax(axis=1)]
     return plans
 
 

@@ -1,4 +1,4 @@
-"""Some samples of a dataset as a dataset of their own: in any order, as often as wanted, from a car that was moved."""
+"""Some samples of a dataset as a dataset of their own: in any order, as often as wanted."""
 
 from __future__ import annotations
 
@@ -9,37 +9,30 @@ import numpy as np
 
 from understudy.errors import DataError
 from understudy.labelers import kept
-from understudy.network import views
 from understudy.network.samples import Batch, Samples
-from understudy.records import Floats, Ints
+from understudy.records import Ints
 from understudy.store import Lake
 
 _SMALL = ("speed", "path", "light")  # that training asks of all samples before it begins
-STILL: Floats = np.zeros(3)  # ego_T_view of a car that was not moved
 
 
 class Rows(Samples):
-    """Rows (S,) of other samples; none is held out. `ego_T_view` (3,) moves the car, as `network.views` does: the same
-    pictures, taken by cameras that are mounted elsewhere on a car that stands elsewhere."""
+    """Rows (S,) of other samples; none is held out."""
 
-    def __init__(self, of: Samples, rows: Ints, ego_T_view: Floats = STILL) -> None:
-        self.of, self.rows, self.ego_T_view = of, rows, ego_T_view
+    def __init__(self, of: Samples, rows: Ints) -> None:
+        self.of, self.rows, self.rigs = of, rows, of.rigs
         self.name, self.about = of.name, of.about
         self.test = np.zeros(len(rows), bool)
         small = {name: of.column(name)[rows] for name in _SMALL}
         arrays = {"frame": rows, "test": self.test, "speed": small.pop("speed")}
         self.drives = [replace(of.drives[0], id=of.name, arrays=arrays, labels=small)]  # as if one drive had them all
         self.rig_number = of.rig_number[rows]
-        self.rigs = [views.rig_from(rig, ego_T_view) for rig in of.rigs]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, indices: Ints) -> Batch:
-        """Some of them; labels are left as they are, for who judges has better ones."""
-        batch = self.of.take(self.rows[indices])
-        past = views.past_from(batch.state["past_poses"], self.ego_T_view).astype(np.float32)
-        return replace(batch, state={**batch.state, "past_poses": past})
+        return self.of.take(self.rows[indices])
 
 
 def of_drives(samples: Samples, drives: Collection[str]) -> Ints:
