@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from understudy import workers
 from understudy.errors import DataError, SettingsError, UnknownName
 from understudy.records import Floats
 from understudy.store import Lake
@@ -19,7 +20,7 @@ from understudy.study.companion import SHIFTS, together
 from understudy.study.design import EVERYDAY, KEPT, Selection, Unit, base, judges, pool, tours, units
 from understudy.study.pool import Pool, unexplained
 from understudy.study.report import comparable, picture, rows, table
-from understudy.study.selection import Ground, do, prepare, run
+from understudy.study.selection import Ground, do, look_at_pools, prepare, run
 from understudy.study.strategies import STRATEGIES, choose, excess, furthest, ranks, unit
 from understudy.study.worth import isotonic, k_of, times
 from understudy.worlds import towns
@@ -350,7 +351,9 @@ TINY = Selection(
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     pytest.importorskip("sumo")
-    return prepare(Lake(tmp_path_factory.mktemp("study") / "lake"), TINY)
+    ground = prepare(Lake(tmp_path_factory.mktemp("study") / "lake"), TINY)
+    look_at_pools(ground)
+    return ground
 
 
 def test_a_study_is_done_unit_by_unit_and_nothing_is_done_twice(ground: Ground, tmp_path: Path) -> None:
@@ -376,5 +379,8 @@ def test_a_unit_gives_the_same_again(ground: Ground) -> None:
     assert a["companion"] == b["companion"]
 
 
-def test_a_study_that_is_prepared_again_drives_and_trains_nothing(ground: Ground) -> None:
+def test_a_study_that_is_prepared_again_drives_looks_and_trains_nothing(ground: Ground) -> None:
     assert prepare(Lake(ground.root), TINY) == ground
+    looked: list[workers.Outcome] = []
+    look_at_pools(ground, tell=lambda outcome, _: looked.append(outcome))
+    assert not looked

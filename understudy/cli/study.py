@@ -52,7 +52,7 @@ def selection(
     from understudy.study.design import Selection
     from understudy.study.journal import read
     from understudy.study.report import comparable, rows
-    from understudy.study.selection import JOURNAL, prepare, run
+    from understudy.study.selection import JOURNAL, look_at_pools, prepare, run
 
     path = journal or JOURNAL
     if most == 0:
@@ -61,6 +61,8 @@ def selection(
         told = settings.fill(Selection, settings.parse(assignments), prefix="selection")
         with progress("driving") as tell:
             ground = prepare(open_lake(lake, make=True), told, start, processes, tell)
+        with progress("looking at the pools") as tell:
+            look_at_pools(ground, processes, tell)
         command = " ".join(["understudy", *sys.argv[1:]])
         with progress("choosing, training, judging") as tell:
             lines = run(ground, path, command, processes, tell, most)

@@ -75,14 +75,12 @@ class Pool:
         return cls(**{**arrays, "window_s": float(arrays["window_s"])}, signals=signals)
 
 
-def look(lake: Lake, samples: Samples, drives: Sequence[str], base: Ints, champion: Network, window_s: float) -> Pool:
-    """The pool of some drives as the champion sees it; `base` are rows that it learned from."""
-    parts = [_Looked.at(lake, samples, drive, champion, window_s) for drive in drives]
+def joined(parts: Sequence[Looked], known: Array, window_s: float) -> Pool:
+    """The pool of drives that were looked at; `known` (m, D) are embeddings of what the champion learned from."""
     first = np.cumsum([0, *(part.windows for part in parts)])
     window = np.concatenate([part.window + start for part, start in zip(parts, first, strict=False)])
     instant = {name: np.concatenate([part.signals[name] for part in parts]) for name in parts[0].signals}
     own = np.concatenate([part.embedding for part in parts])
-    known = np.concatenate([said["embedding"] for _, _, said in predict(champion, samples, base)])
     spread = np.maximum(own.std(axis=0), 1e-6)
     whose = np.repeat(np.arange(len(parts)), [len(part.window) for part in parts])
     instant["unexplained"] = unexplained(own / spread, np.concatenate([part.driven for part in parts]), whose)
@@ -116,7 +114,7 @@ def _in_window(name: str, values: Floats, starts: Ints, counts: Ints) -> Floats:
 
 
 @dataclass(frozen=True)
-class _Looked:
+class Looked:
     """A drive of the pool: signals of its S samples, and what triggers found in its windows."""
 
     rows: Ints
@@ -127,27 +125,33 @@ class _Looked:
     driven: Floats  # (S, K, 4)
     fired: Floats  # (windows, n)
 
-    @classmethod
-    def at(cls, lake: Lake, samples: Samples, name: str, champion: Network, window_s: float) -> _Looked:
-        rows, t_ns = of_drives(samples, [name]), stamps(lake, samples, name)
-        drive = lake.drive(name, cameras=False, truth=False)
-        instants = np.searchsorted(drive.t_ns, t_ns)
-        human = driven(drive, instants)
-        said = _plans(champion, samples, rows)
-        signals = compared(drive, instants, said["likeliest"], human)
-        signals |= {key: said[key] for key in ("entropy", "spread", "agents")}
-        whole = int(drive.seconds // window_s)  # what is left over at the end is in no window
-        window = ((t_ns - drive.t_ns[0]) // round(window_s * NS)).astype(np.int64)
-        within = window < whole
-        return cls(
-            rows[within],
-            window[within],
-            whole,
-            {key: values[within] for key, values in signals.items()},
-            said["embedding"][within],
-            human[within],
-            strengths(drive, window_s, whole),
-        )
+
+def look(lake: Lake, samples: Samples, name: str, champion: Network, window_s: float) -> Looked:
+    """One drive of a pool as the champion sees it."""
+    rows, t_ns = of_drives(samples, [name]), stamps(lake, samples, name)
+    drive = lake.drive(name, cameras=False, truth=False)
+    instants = np.searchsorted(drive.t_ns, t_ns)
+    human = driven(drive, instants)
+    said = _plans(champion, samples, rows)
+    signals = compared(drive, instants, said["likeliest"], human)
+    signals |= {key: said[key] for key in ("entropy", "spread", "agents")}
+    whole = int(drive.seconds // window_s)  # what is left over at the end is in no window
+    window = ((t_ns - drive.t_ns[0]) // round(window_s * NS)).astype(np.int64)
+    within = window < whole
+    return Looked(
+        rows[within],
+        window[within],
+        whole,
+        {key: values[within] for key, values in signals.items()},
+        said["embedding"][within],
+        human[within],
+        strengths(drive, window_s, whole),
+    )
+
+
+def embeddings(champion: Network, samples: Samples, rows: Ints) -> Array:
+    """What the champion makes of samples that it learned from, (m, D)."""
+    return np.concatenate([said["embedding"] for _, _, said in predict(champion, samples, rows)])
 
 
 def _plans(champion: Network, samples: Samples, rows: Ints) -> dict[str, Array]:

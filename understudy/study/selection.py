@@ -24,6 +24,7 @@ from understudy.fleet import Tour, fleet_drive
 from understudy.network.model import Network
 from understudy.network.predict import find, load
 from understudy.network.samples import Samples
+from understudy.records import Array
 from understudy.store import Lake, code_version
 from understudy.store.files import digest
 from understudy.study import design as plan
@@ -31,7 +32,7 @@ from understudy.study import journal
 from understudy.study.companion import Companion
 from understudy.study.design import Selection, Unit
 from understudy.study.learning import first, further
-from understudy.study.pool import Pool, look
+from understudy.study.pool import Looked, Pool, embeddings, joined, look
 from understudy.study.roads import driven
 from understudy.study.rows import of_drives
 from understudy.study.strategies import choose
@@ -79,6 +80,26 @@ def prepare(lake: Lake, design: Selection, start: str = "", processes: int = 0, 
     return Ground(lake.root, frozen.name, find(lake, start).part, design)
 
 
+def look_at_pools(ground: Ground, processes: int = 0, tell: Tell | None = None) -> None:
+    """Let the champion see the pools in its shadow, drive by drive; what was seen is kept."""
+
+    def each(function: Callable[[Ground, str], Any], drives: list[str]) -> list[Any]:
+        outcomes = workers.map_drives(
+            partial(function, ground), drives, processes, tell and (lambda outcome: tell(outcome, len(drives)))
+        )
+        if errors := [outcome.error for outcome in outcomes if outcome.error]:
+            raise DataError(
+                f"looking at the pool: {len(errors)} of {len(drives)} drives failed, the first: {errors[0]}"
+            )
+        return [outcome.value for outcome in outcomes]
+
+    for rate in ground.design.rates:
+        if not (path := _pool_file(ground, rate)).is_file():
+            drives, base = _pool_drives(ground, rate)
+            known = np.concatenate(each(_known, base))
+            joined(each(_looked, drives), known, ground.design.window_s).save(path)
+
+
 def run(
     ground: Ground,
     path: Path = JOURNAL,
@@ -87,7 +108,7 @@ def run(
     tell: Tell | None = None,
     most: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Do the units that the journal lacks (`most` of them), and give all of its lines."""
+    """Do the units that the journal lacks (`most` of them), and give all of its lines. The pools were looked at."""
     done = {line["unit"] for line in journal.read(path)}
     todo = [unit for unit in plan.units(ground.design) if ground.identity(unit) not in done][:most]
     about = {
@@ -156,15 +177,28 @@ def _samples(ground: Ground) -> Samples:
 
 @lru_cache(maxsize=2)
 def _pool(ground: Ground, rate: str) -> Pool:
-    """The pool at a rate of events as the champion sees it, worked out once."""
-    samples, window_s = _samples(ground), ground.design.window_s
-    there = {drive.id for drive in samples.drives}
-    drives, base = (_present(asked, there) for asked in (plan.pool(ground.design, rate), plan.base(ground.design)))
-    name = digest([ground.dataset, ground.start, window_s, drives, base, code_version(["understudy.study.pool"])])
-    path = ground.root / "study" / f"pool-{name}.npz"
-    if not path.is_file():
-        look(Lake(ground.root), samples, drives, of_drives(samples, base), _champion(ground), window_s).save(path)
-    return Pool.read(path)
+    return Pool.read(_pool_file(ground, rate))
+
+
+def _pool_file(ground: Ground, rate: str) -> Path:
+    drives, base = _pool_drives(ground, rate)
+    code = code_version(["understudy.study.pool"])
+    name = digest([ground.dataset, ground.start, ground.design.window_s, drives, base, code])
+    return ground.root / "study" / f"pool-{name}.npz"
+
+
+def _pool_drives(ground: Ground, rate: str) -> tuple[list[str], list[str]]:
+    """The drives of a pool, and those of the base."""
+    there = {drive.id for drive in _samples(ground).drives}
+    return _present(plan.pool(ground.design, rate), there), _present(plan.base(ground.design), there)
+
+
+def _looked(ground: Ground, drive: str) -> Looked:
+    return look(Lake(ground.root), _samples(ground), drive, _champion(ground), ground.design.window_s)
+
+
+def _known(ground: Ground, drive: str) -> Array:
+    return embeddings(_champion(ground), _samples(ground), of_drives(_samples(ground), [drive]))
 
 
 @lru_cache(maxsize=1)
