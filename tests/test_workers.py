@@ -36,6 +36,10 @@ def moody(number: int) -> int:
     return number
 
 
+def threads(_: int) -> int:
+    return int(os.environ["OMP_NUM_THREADS"])
+
+
 def generate(number: int) -> object:
     return (n for n in range(number)) if number else "nothing"
 
@@ -130,3 +134,12 @@ def test_ray_does_the_same() -> None:
     assert [outcome.value for outcome in outcomes] == [0, None, None, None, 5]
     assert outcomes[1].error == "row 7 is torn"
     assert outcomes[3].error.startswith("its worker died")
+
+
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    (one,), two = (map_drives(threads, range(count), processes=count) for count in (1, 2))
+    assert one.value == os.cpu_count()
+    assert [outcome.value for outcome in two] == [max((os.cpu_count() or 1) // 2, 1)] * 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")  # what the user wants goes first
+    assert map_drives(threads, [0], processes=1)[0].value == 7

@@ -114,7 +114,7 @@ def _in_processes(function: Function, work: list[Any], count: int) -> Generator[
     try:
         while waiting or workers:
             while waiting and len(workers) < count:
-                workers.append(_hire(function))
+                workers.append(_hire(function, threads=max((os.cpu_count() or 1) // count, 1)))
                 workers[-1].give(*waiting.popleft())
             ready = wait([worker.pipe for worker in workers])
             for worker in [worker for worker in workers if worker.pipe in ready]:
@@ -138,10 +138,10 @@ def _in_processes(function: Function, work: list[Any], count: int) -> Generator[
             worker.dismiss()
 
 
-def _hire(function: Function) -> _Worker:
+def _hire(function: Function, threads: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
     resource_tracker.ensure_running()  # beforehand: starting it inside `start` would let Ctrl-C through again
     held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is ours, also while it starts
     try:
@@ -160,8 +160,11 @@ def _death(code: int | None) -> str:
     return f"its worker ended with exit code {code}"
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, threads: int) -> None:
     """A worker's life: a function, then items until the parent closes its end or is gone."""
+    # Its share of the cores, said before torch is there to read it: two workers with a thread for every core each wait
+    # for one another, and train at a quarter of the speed.
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     sys.path.insert(0, os.getcwd())  # a plug-in given as module:Class may lie in the working folder
     with suppress(EOFError, BrokenPipeError):
         function = pipe.recv()
