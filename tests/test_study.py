@@ -19,7 +19,7 @@ from understudy.study import journal
 from understudy.study.companion import SHIFTS, together
 from understudy.study.design import EVERYDAY, KEPT, Selection, Unit, base, judges, pool, tours, units
 from understudy.study.pool import Pool, unexplained
-from understudy.study.report import comparable, picture, rows, table
+from understudy.study.report import CLOSED, comparable, picture, rows, table
 from understudy.study.selection import Ground, do, look_at_pools, prepare, run
 from understudy.study.strategies import STRATEGIES, choose, excess, furthest, ranks, unit
 from understudy.study.worth import isotonic, k_of, times
@@ -282,10 +282,12 @@ def test_a_line_says_where_it_was_made_and_names_nobody() -> None:
 
 
 def told(strategy: str, multiple: int, seed: int, score: float, **settings: object) -> dict[str, object]:
-    judged = {kind: {"score": score, "displacement": 3 - score} for kind in (EVERYDAY, "debris", "wrong_way")}
+    kinds = (EVERYDAY, "debris", "wrong_way")
+    judged = {kind: {"score": score, "displacement": 3 - score} for kind in kinds}
+    closed = {kind: {"driving_score": score / 2} for kind in kinds}
     return {
         "rate": "default", "strategy": strategy, "multiple": multiple, "seed": seed, "seconds": 100.0 * multiple,
-        "companion": judged, "dataset": "d", "start": "s", "settings": {"steps": 3, "seeds": 2, **settings},
+        "companion": judged, "closed_loop": closed, "dataset": "d", "start": "s", "settings": {"steps": 3, "seeds": 2, **settings},
     }  # fmt: skip
 
 
@@ -307,6 +309,8 @@ def test_a_journal_says_what_a_strategy_is_worth() -> None:
         assert row.worth.k == pytest.approx(2.0) and row.worth.gain == pytest.approx(0.1)
     by_metres = list(rows(journalled(), "displacement"))[4].worth
     assert by_metres is not None and by_metres.k == pytest.approx(2.0)  # less is more
+    driven = list(rows(journalled(), CLOSED))[4]
+    assert driven.score == pytest.approx(0.305) and driven.worth is not None and driven.worth.k == pytest.approx(2.0)
 
 
 def test_only_what_starts_alike_and_is_trained_alike_is_compared() -> None:

@@ -15,6 +15,7 @@ from understudy.study.worth import Worth, k_of
 
 KEPT = "kept kinds"
 GROUPS = (EVERYDAY, KEPT)
+CLOSED = "driving_score"
 _SAME = ("dataset", "start", "settings")  # of lines that may be compared
 _LOOSE = ("seeds", "strategies", "multiples", "rates")  # settings that change which units there are, not what they are
 
@@ -47,8 +48,11 @@ def _ground(line: Line) -> list[Any]:
 
 
 def score(line: Line, group: str, measure: str = "score") -> float:
-    """What a unit's network is worth in a group; of the kept kinds the mean over kinds, each counting alike."""
-    judged = line["companion"]
+    """What a unit's network is worth in a group; of the kept kinds the mean over kinds, each counting alike.
+
+    `driving_score` is of closed loop, all else of the companion.
+    """
+    judged = line["closed_loop" if measure == CLOSED else "companion"]
     if group == EVERYDAY:
         return float(judged[EVERYDAY][measure])
     return float(np.mean([one[measure] for kind, one in judged.items() if kind != EVERYDAY]))
@@ -82,7 +86,7 @@ def _worth(
     seeds = sorted(set(own).intersection(*curve.values()))
     if not seeds or not {0, 1} <= set(curve):
         return None
-    sign = 1.0 if measure in ("score", "first") else -1.0  # of metres less is more
+    sign = 1.0 if measure in ("score", "first", CLOSED) else -1.0  # of metres less is more
     multiples = sorted(curve)
     random = np.array([[sign * score(curve[m][seed], group, measure) for m in multiples] for seed in seeds])
     return k_of(
