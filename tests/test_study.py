@@ -287,7 +287,8 @@ def told(strategy: str, multiple: int, seed: int, score: float, **settings: obje
     closed = {kind: {"driving_score": score / 2} for kind in kinds}
     return {
         "rate": "default", "strategy": strategy, "multiple": multiple, "seed": seed, "seconds": 100.0 * multiple,
-        "companion": judged, "closed_loop": closed, "dataset": "d", "start": "s", "settings": {"steps": 3, "seeds": 2, **settings},
+        "companion": judged, "closed_loop": closed, "dataset": "d", "start": "s",
+        "settings": {"steps": 3, "seeds": 2, **settings},
     }  # fmt: skip
 
 
