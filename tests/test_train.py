@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.learning import learn, sample_dataset, sample_lake
 from understudy import evaluate
@@ -74,6 +75,29 @@ def curve(lake: Lake, model: str) -> list[dict[str, float]]:
 def elsewhere(dataset: str, untaught: Path, tmp_path: Path) -> Lake:
     """The same dataset in a lake where nothing has been trained yet."""
     return Lake(Path(shutil.copytree(untaught, tmp_path / "lake")))
+
+
+def test_a_backbone_may_be_the_users_own(lake: Lake, dataset: str, model: str, tmp_path: Path) -> None:
+    """Of a whole network or alone; what is no backbone of that size is refused in one line."""
+    whole, alone = tmp_path / "whole.safetensors", tmp_path / "alone.safetensors"
+    whole.write_bytes(weights(lake, model))
+    own = {name: value for name, value in load_file(whole).items() if name.startswith("backbone.")}
+    save_file({name.removeprefix("backbone."): value for name, value in own.items()}, alone)
+    for file in (whole, alone):
+        begun = learn(lake, dataset, 0, seed=1, backbone=str(file))
+        found = load(lake, begun.name)[0].state_dict()
+        assert all(torch.equal(found[name], value) for name, value in own.items())
+        assert not torch.equal(found["heights.weight"], load_file(whole)["heights.weight"])
+    with pytest.raises(DataError, match=r"nano has \(16, 3, 5, 5\) as stages.0.0.0.weight, the file has nothing"):
+        learn(lake, dataset, 0, backbone=str(torn(alone, "stages.0.0.0.weight")))
+    alone.write_bytes(b"no tensors")
+    with pytest.raises(DataError, match="reading weights of a backbone: no safetensors file"):
+        learn(lake, dataset, 0, backbone=str(alone))
+
+
+def torn(file: Path, without: str) -> Path:
+    save_file({name: value for name, value in load_file(file).items() if name != without}, file)
+    return file
 
 
 def process(lake: Lake, dataset: str, die_at: int = 0, **environment: str) -> subprocess.Popen[bytes]:

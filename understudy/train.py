@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -34,6 +34,7 @@ from torch.nn.parallel import DistributedDataParallel
 from understudy.errors import DataError, UnderstudyError
 from understudy.geometry import Grid
 from understudy.network import views
+from understudy.network.backbone import Backbone
 from understudy.network.losses import losses, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
@@ -48,6 +49,7 @@ from understudy.store.upkeep import TRAINING
 STAGE = "train"
 LOG_EVERY = 20  # steps
 _STANDING, _MOVING = 0.5, 1.0  # m/s
+_BACKBONE = "backbone."  # what names begin with in the weights of a network
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Train:
     precision: str = "auto"  # float32, bfloat16; auto takes bfloat16 where the device multiplies it in hardware
     compile: bool = False
     start: str = ""  # a model of the lake whose weights, and modes, are learned on from; none: from nothing
+    backbone: str = ""  # a safetensors file with weights of your own for the image backbone, to begin with
     save_every_s: float = 120.0
 
 
@@ -101,6 +104,8 @@ def run(
     code = code_version(["understudy.train", "understudy.store"])
     told = {name: value for name, value in asdict(settings).items() if name != "save_every_s"}
     told["steer_m"] = None if math.isnan(settings.steer_m) else settings.steer_m
+    if settings.backbone and backbone_weights(size, settings):
+        told["backbone"] = digest(Path(settings.backbone).read_bytes())  # the file may move
     key = f"{settings.size}-{digest([samples.name, told])[:8]}"
     part = Part(lake.root, STAGE, key, samples.name, (samples.name,), told, code)
     if part.done:
@@ -161,6 +166,8 @@ def train(
         network.planner.unit.copy_(torch.from_numpy(unit))
     else:
         network.load_state_dict(start.state_dict())
+    if settings.backbone:
+        network.backbone.load_state_dict(backbone_weights(size, settings))
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = Network(size).to(device)
     averaged.load_state_dict(network.state_dict())
@@ -203,6 +210,25 @@ def train(
     spent = max(time.monotonic() - began, 1e-9)
     averaged.eval()
     return averaged, (settings.steps - first) * settings.batch / spent, waited / spent
+
+
+def backbone_weights(size: Size, settings: Train) -> dict[str, Tensor]:
+    """The weights in the file `settings.backbone`: those of a backbone, or of a whole network of any grid and history.
+
+    DataError where it is no safetensors file, or a backbone of another shape.
+    """
+    told = f"reading weights of a backbone: {{}}; {settings.backbone}"
+    try:
+        found = load_file(settings.backbone)
+    except (OSError, SafetensorError) as error:
+        raise DataError(told.format(f"no safetensors file ({error})")) from error
+    found = {name.removeprefix(_BACKBONE): v for name, v in found.items() if name.startswith(_BACKBONE)} or found
+    wanted = Backbone(size).state_dict()
+    for name in sorted(wanted.keys() | found.keys()):
+        shapes = [tuple(of[name].shape) if name in of else "nothing" for of in (wanted, found)]
+        if shapes[0] != shapes[1]:
+            raise DataError(told.format(f"{size.name} has {shapes[0]} as {name}, the file has {shapes[1]}"))
+    return found
 
 
 def schedule(step: int, warmup: int, steps: int) -> float:
