@@ -144,10 +144,8 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
     random = np.random.default_rng(list(hashlib.sha256(f"{unit.strategy} {unit.seed}".encode()).digest()[:16]))
     windows = choose(unit.strategy, pool, unit.multiple * design.budget_s, random)
     identity = ground.identity(unit)
-    settings = Train(
-        steps=design.steps, batch=design.batch, lr=design.lr, warmup=min(design.steps // 10, 100), seed=unit.seed,
-        rare=1,  # what comes more often is for the strategy to say
-    )  # fmt: skip
+    warmup = min(design.steps // 10, 100)
+    settings = Train(steps=design.steps, batch=design.batch, lr=design.lr, warmup=warmup, seed=unit.seed)
     folder = ground.root / "training" / f"unit-{identity}"
     network = further(samples, pool.samples(windows), base, champion, settings, folder)
     judged = {group: asdict(one) for group, one in _companion(ground).judge(network).items()}
