@@ -19,7 +19,8 @@ from understudy.study import journal
 from understudy.study.companion import SHIFTS, together
 from understudy.study.design import EVERYDAY, KEPT, Selection, Unit, base, judges, pool, tours, units
 from understudy.study.pool import Pool, unexplained
-from understudy.study.report import CLOSED, comparable, picture, rows, table
+from understudy.study.report import CLOSED, comparable, picture, rows, score, table
+from understudy.study.report import KEPT as KEPT_KINDS
 from understudy.study.selection import Ground, do, look_at_pools, prepare, run
 from understudy.study.strategies import STRATEGIES, choose, excess, furthest, ranks, unit
 from understudy.study.worth import isotonic, k_of, times
@@ -283,8 +284,8 @@ def test_a_line_says_where_it_was_made_and_names_nobody() -> None:
 
 def told(strategy: str, multiple: int, seed: int, score: float, **settings: object) -> dict[str, object]:
     kinds = (EVERYDAY, "debris", "wrong_way")
-    judged = {kind: {"score": score, "displacement": 3 - score} for kind in kinds}
-    closed = {kind: {"driving_score": score / 2} for kind in kinds}
+    judged = {kind: {"n": 8, "score": score, "displacement": 3 - score} for kind in kinds}
+    closed = {kind: {"n": 1, "driving_score": score / 2} for kind in kinds}
     return {
         "rate": "default", "strategy": strategy, "multiple": multiple, "seed": seed, "seconds": 100.0 * multiple,
         "companion": judged, "closed_loop": closed, "dataset": "d", "start": "s",
@@ -312,6 +313,16 @@ def test_a_journal_says_what_a_strategy_is_worth() -> None:
     assert by_metres is not None and by_metres.k == pytest.approx(2.0)  # less is more
     driven = list(rows(journalled(), CLOSED))[4]
     assert driven.score == pytest.approx(0.305) and driven.worth is not None and driven.worth.k == pytest.approx(2.0)
+
+
+def test_kinds_that_hardly_happen_hardly_count() -> None:
+    line = told("ours", 1, 0, 0.6)
+    line["companion"] = {
+        EVERYDAY: {"n": 5, "score": 0.1},
+        "debris": {"n": 8, "score": 0.6},
+        "red_light_runner": {"n": 2, "score": 0.1},
+    }
+    assert score(line, KEPT_KINDS) == pytest.approx(0.5) and score(line, EVERYDAY) == 0.1
 
 
 def test_only_what_starts_alike_and_is_trained_alike_is_compared() -> None:

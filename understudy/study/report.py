@@ -48,14 +48,16 @@ def _ground(line: Line) -> list[Any]:
 
 
 def score(line: Line, group: str, measure: str = "score") -> float:
-    """What a unit's network is worth in a group; of the kept kinds the mean over kinds, each counting alike.
+    """What a unit's network is worth in a group; of the kept kinds the mean, each counting by its instants (or routes),
+    of which all kinds get as many where they happen often enough.
 
     `driving_score` is of closed loop, all else of the companion.
     """
     judged = line["closed_loop" if measure == CLOSED else "companion"]
     if group == EVERYDAY:
         return float(judged[EVERYDAY][measure])
-    return float(np.mean([one[measure] for kind, one in judged.items() if kind != EVERYDAY]))
+    kept = [one for kind, one in judged.items() if kind != EVERYDAY]
+    return float(np.average([one[measure] for one in kept], weights=[one["n"] for one in kept]))
 
 
 def rows(lines: Sequence[Line], measure: str = "score") -> Iterator[Row]:
