@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,7 @@ def selection(
             ground = prepare(open_lake(lake, make=True), told, start, processes, tell)
         with progress("looking at the pools") as tell:
             look_at_pools(ground, processes, tell)
-        command = " ".join(["understudy", *sys.argv[1:]])
+        command = shlex.join(["understudy", *sys.argv[1:]])
         with progress("choosing, training, judging") as tell:
             lines = run(ground, path, command, processes, tell, most)
     found = [
