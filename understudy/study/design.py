@@ -21,6 +21,7 @@ from understudy.worlds.scenario import Scenario
 KEPT = tuple(name for name, kind in KINDS.items() if kind.kept)  # no trigger was tuned on them
 EVERYDAY = "everyday"
 RATES: Mapping[str, int] = {"default": 1, "tenth": 10}  # one drive in so many has rare events
+LOOSE = ("seeds", "strategies", "multiples", "rates")  # settings that change which units there are, not what they are
 _BASE_TOWNS = 6  # the first train towns, one of each kind
 _FASTEST = 14.0  # m/s, for how long a route must be
 

@@ -10,14 +10,13 @@ import numpy as np
 
 from understudy.evidence import bootstrap
 from understudy.records import Floats
-from understudy.study.design import EVERYDAY
+from understudy.study.design import EVERYDAY, LOOSE
 from understudy.study.worth import Worth, k_of
 
 KEPT = "kept kinds"
 GROUPS = (EVERYDAY, KEPT)
 CLOSED = "driving_score"
 _SAME = ("dataset", "start", "settings")  # of lines that may be compared
-_LOOSE = ("seeds", "strategies", "multiples", "rates")  # settings that change which units there are, not what they are
 
 Line = Mapping[str, Any]
 
@@ -43,7 +42,7 @@ def comparable(lines: Sequence[Line]) -> list[Line]:
 
 
 def _ground(line: Line) -> list[Any]:
-    settings = {name: value for name, value in line["settings"].items() if name not in _LOOSE}
+    settings = {name: value for name, value in line["settings"].items() if name not in LOOSE}
     return [line["dataset"], line["start"], settings]
 
 

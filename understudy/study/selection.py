@@ -39,7 +39,6 @@ from understudy.study.strategies import choose
 from understudy.train import Train
 
 JOURNAL = Path("studies/selection.jsonl")
-_SHARED = ("budget_s", "window_s", "steps", "batch", "lr", "instants", "routes", "route_s")  # settings of every unit
 Tell = Callable[[workers.Outcome, int], None]
 
 
@@ -54,11 +53,7 @@ class Ground:
 
     def identity(self, unit: Unit) -> str:
         """What a unit is called: by what it starts from, what it does, and what may change what comes out."""
-        told = asdict(self.design)
-        shared = {
-            name: told[name]
-            for name in ("budget_s", "window_s", "steps", "batch", "lr", "instants", "routes", "route_s")
-        }
+        shared = {name: value for name, value in asdict(self.design).items() if name not in plan.LOOSE}
         return digest([self.dataset, self.start, shared, asdict(unit)])
 
 

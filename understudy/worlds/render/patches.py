@@ -3,8 +3,7 @@
 What pixels look up hardly changes: from instant to instant the ego moves and turns, and everything else stays. So the
 lookups of a camera are laid out beforehand, those of one level and one number of taps together, and a lookup is a few
 plain loops, one after another, which compilers turn into vector instructions: addresses, then the fetching (the only
-loop that jumps about in memory), then the mixing of four cells, then light. It is 2.6 times as fast as a pixel at a
-time.
+loop that jumps about in memory), then the mixing of four cells, then light.
 """
 
 from __future__ import annotations
