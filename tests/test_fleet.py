@@ -22,7 +22,7 @@ from understudy.worlds import towns
 from understudy.worlds.city import City
 from understudy.worlds.sumo import SumoError
 
-SHORT = {"minutes": 0.2, "cameras": False, "traffic": "light"}
+SHORT = {"minutes": 0.2, "pictures": None, "traffic": "light"}
 
 
 def test_one_drive_in_five_is_in_a_regression_town_and_none_in_the_gates() -> None:
@@ -48,12 +48,12 @@ def test_a_fleet_of_two_records_into_the_lake_and_a_second_run_drives_nothing(tm
 
 def test_a_recording_with_cameras_comes_back_as_it_was_taken(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
-    plan = fleet.tours(("spider:1",), cars=1, **{**SHORT, "minutes": 0.05, "cameras": True})  # type: ignore[arg-type]
+    plan = fleet.tours(("spider:1",), cars=1, **{**SHORT, "minutes": 0.05, "pictures": (160, 80)})  # type: ignore[arg-type]
     assert not fleet.fleet_drive(lake, plan).failures
     drive = lake.drive(plan[0].drive)
     assert [camera.name for camera in drive.cameras][:2] == ["front", "left"]
     picture = drive.cameras[0].pictures.read(np.array([5]))[0]
-    assert picture.shape == (64, 128, 3) and picture.std() > 10
+    assert picture.shape == (80, 160, 3) and picture.std() > 10
 
 
 def test_a_drive_that_fails_is_lost_whole_and_the_fleet_goes_on(

@@ -242,6 +242,29 @@ def test_a_light_that_nobody_knows_is_unknown() -> None:
     assert set(np.unique(found.value)) == {UNKNOWN, NONE}
 
 
+def test_a_red_light_closes_the_route_beyond_its_stop_line() -> None:
+    drive = red_light_drive()
+    line = -14.0 - drive["x"]  # m ahead of the rear axle, while on the first lane, which runs along x
+    red = np.flatnonzero((line < 25.0) & (line > 5.0) & (drive.t_s > 3.0) & (drive.t_s < 15.0))
+    closed = channel(answer("bev", drive, red), "closed")
+    x, y = np.moveaxis(GRID.centres(), -1, 0)
+    lane = drive["y"][red][:, None, None] * 0 + y  # the car drives along the middle of its lane
+    inside = (np.abs(lane) < 1.0) & (x - line[red][:, None, None] > 1.5) & (x - line[red][:, None, None] < 8.0)
+    outside = (np.abs(lane) > 3.0) | (x < line[red][:, None, None]) | (x > line[red][:, None, None] + 11.0)
+    assert inside.any() and (closed[inside] == 1).all() and (closed[outside] == 0).all()
+    green = np.flatnonzero(drive.t_s > 15.1)
+    assert (channel(answer("bev", drive, green), "closed") == 0).all()
+
+
+def test_who_does_not_know_the_light_does_not_know_what_is_closed() -> None:
+    drive = red_light_drive()
+    assert drive.lights is not None
+    dark = replace(drive, lights=replace(drive.lights, state=np.zeros_like(drive.lights.state)))
+    closed = channel(answer("bev", dark), "closed")
+    assert set(np.unique(closed)) == {UNKNOWN, 0}, "far from the light nothing is closed"
+    assert (channel(answer("bev", replace(drive, lights=None)), "closed") == UNKNOWN).all()
+
+
 # The stage ------------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import torch
 from understudy.errors import UnknownName
 from understudy.geometry import Grid, compose, constant_turn, inverse, lift_table, move, project, transform
 from understudy.labelers import UNKNOWN
+from understudy.labelers.bev import CHANNELS, CLASSES, CLOSED, DIRECTION, DRIVABLE, OTHERS, VELOCITY
 from understudy.network import views
 from understudy.network.bev import align, lift
 from understudy.network.judge import cost
@@ -171,7 +172,7 @@ def test_what_comes_out_has_the_shapes_that_are_promised() -> None:
         said = Network(NANO).eval()(**given(some_rig()))
     shapes = {name: tuple(value.shape) for name, value in said.items()}
     assert shapes == {
-        "bev": (2, 8, 64, 64), "poses": (2, 16, PLAN_STEPS, 4), "choice": (2, 16), "spread": (2,),
+        "bev": (2, len(CHANNELS), 64, 64), "poses": (2, 16, PLAN_STEPS, 4), "choice": (2, 16), "spread": (2,),
         "embedding": (2, 64), "light": (2, 5), "control": (2, 2),
     }  # fmt: skip
 
@@ -204,7 +205,7 @@ def test_sizes_that_fit_a_test_run_and_every_size_divides_evenly(name: str) -> N
             torch.zeros(1, frames, 3), torch.zeros(1, frames), torch.zeros(1, frames), torch.zeros(1),
             torch.from_numpy(index), torch.from_numpy(weight).float(),
         )  # fmt: skip
-    assert said["bev"].shape == (1, 8, *size.grid.shape)
+    assert said["bev"].shape == (1, len(CHANNELS), *size.grid.shape)
 
 
 def test_every_size_divides_evenly() -> None:
@@ -282,7 +283,7 @@ def test_a_car_that_is_ahead_in_a_bend_stays_on_the_bend() -> None:
 
 def test_the_surroundings_of_a_moved_car_are_looked_up_from_there() -> None:
     grid, view = NANO.grid, np.array([0.0, 0.75, 0.0])  # one cell to the left
-    bev = np.full((1, 8, 64, 64), UNKNOWN, np.int8)
+    bev = np.full((1, len(CHANNELS), 64, 64), UNKNOWN, np.int8)
     bev[:, 0] = np.random.default_rng(0).integers(0, 2, (64, 64))
     moved = views.labels_from({"bev": bev}, view, grid, 10.0)["bev"]
     np.testing.assert_array_equal(moved[0, 0, :, :-1], bev[0, 0, :, 1:])
@@ -290,11 +291,12 @@ def test_the_surroundings_of_a_moved_car_are_looked_up_from_there() -> None:
 
 
 def test_directions_turn_with_the_car() -> None:
-    bev = np.full((1, 8, 64, 64), UNKNOWN, np.int8)
-    bev[:, 4], bev[:, 5] = 127, 0  # straight ahead
+    bev = np.full((1, len(CHANNELS), 64, 64), UNKNOWN, np.int8)
+    bev[:, DIRECTION] = np.array([127, 0])[:, None, None]  # straight ahead
     moved = views.labels_from({"bev": bev}, np.array([0.0, 0.0, np.pi / 6]), NANO.grid, 10.0)["bev"]
-    known = moved[0, 4] != UNKNOWN
-    assert (moved[0, 4][known] == 110).all() and (np.abs(moved[0, 5][known] + 63.5) < 1).all()
+    along, across = moved[0, DIRECTION]
+    known = along != UNKNOWN
+    assert (along[known] == 110).all() and (np.abs(across[known] + 63.5) < 1).all()
 
 
 def test_steering_back_is_unknown_unless_it_is_told_what_a_curvature_wants() -> None:
@@ -328,7 +330,7 @@ def test_what_is_unknown_teaches_nothing() -> None:
     said = network(**given(some_rig((0,))))
     planner = network.planner
     nothing = {
-        "bev": torch.full((2, 8, 64, 64), UNKNOWN, dtype=torch.int8),
+        "bev": torch.full((2, len(CHANNELS), 64, 64), UNKNOWN, dtype=torch.int8),
         "path": torch.full((2, PLAN_STEPS, 4), torch.nan),
         "light": torch.full((2,), UNKNOWN, dtype=torch.int8),
         "control": torch.full((2, 2), torch.nan),
@@ -345,14 +347,14 @@ def test_what_is_unknown_teaches_nothing() -> None:
 
 
 def seen(*others: tuple[float, float, float], road: bool = True) -> torch.Tensor:
-    """A view (1, 8, X, Y) of nothing but road (or none) and of cars at x, y that drive at vx."""
-    view = torch.full((1, 8, *NANO.grid.shape), -9.0)
-    view[:, 4:] = 0.0
-    view[:, 0] = 9.0 if road else -9.0
+    """A view (1, 9, X, Y) of nothing but road (or none) and of cars at x, y that drive at vx."""
+    view = torch.full((1, len(CHANNELS), *NANO.grid.shape), -9.0)
+    view[:, len(CLASSES) :] = 0.0
+    view[:, DRIVABLE] = 9.0 if road else -9.0
     centres = torch.from_numpy(NANO.grid.centres())
     for x, y, vx in others:
         there = (centres[..., 0] - x).abs().lt(2.3) & (centres[..., 1] - y).abs().lt(0.9)
-        view[0, 2, there], view[0, 6, there] = 9.0, vx
+        view[0, OTHERS.start, there], view[0, VELOCITY.start, there] = 9.0, vx
     return view
 
 
@@ -386,10 +388,23 @@ def test_the_sooner_the_dearer() -> None:
 
 def test_leaving_the_road_costs_and_what_lies_beyond_the_view_does_not() -> None:
     off = seen()
-    off[:, 0, :, 34:] = -9.0  # from y = 1.5 on
+    off[:, DRIVABLE, :, 34:] = -9.0  # from y = 1.5 on
     straight, left = cost(driving((8.0, 0.0), (8.0, 3.0)), off, NANO.grid)[0]
     assert straight < 0.01 and left > 2.5
     assert cost(driving((30.0, 0.0)), seen(), NANO.grid).abs().max() < 0.01
+
+
+def test_running_a_red_light_is_dear_and_stopping_before_it_or_turning_off_is_not() -> None:
+    red = seen()
+    centres = torch.from_numpy(NANO.grid.centres())
+    red[0, CLOSED, (centres[..., 0] - 18.0).abs().lt(4.0) & centres[..., 1].abs().lt(1.75)] = 9.0  # from x = 14 on
+    through, fast, stopping, beside = cost(driving((8.0, 0.0), (20.0, 0.0), (2.0, 0.0), (8.0, 3.5)), red, NANO.grid)[0]
+    assert through > 7.0 and fast > 7.0, "however fast"
+    assert stopping < 0.01, "8 m on, the front 4 m further, is still before the line"
+    assert beside < 0.01
+    doubtful = seen()
+    doubtful[0, CLOSED] = -0.5
+    assert cost(driving((8.0, 0.0)), doubtful, NANO.grid).item() < 0.01, "a light that is hardly believed stops nobody"
 
 
 def test_a_network_that_learned_no_view_is_not_judged_by_it() -> None:

@@ -163,6 +163,7 @@ def _freeze_one(
     cameras = tuple(one for one in drive.cameras if not settings.cameras or one.name in settings.cameras)
     frames, frame, valid = _frames(cameras, drive.t_ns[instants], settings)
     arrays: dict[str, Array] = {"frames": frames, "frame": frame, "frame_valid": valid, "test": test}
+    arrays["t_ns"] = drive.t_ns[instants]
     arrays |= {name: _narrow(getattr(seen, name)[stays]) for name in STATE}
     arrays |= {f"label_{labeler}": value[stays] for labeler, value in values.items()}
     part.write(

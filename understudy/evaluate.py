@@ -14,7 +14,7 @@ import numpy as np
 from understudy.errors import DataError
 from understudy.geometry import Grid, frenet
 from understudy.labelers import UNKNOWN
-from understudy.labelers.bev import CHANNELS
+from understudy.labelers.bev import CHANNELS, CLASSES
 from understudy.network.model import Network
 from understudy.network.predict import load, predict
 from understudy.network.samples import Samples
@@ -22,7 +22,6 @@ from understudy.records import Array, Floats, Ints
 from understudy.store import Lake
 from understudy.worlds.scenario import Scenario
 
-CLASSES = CHANNELS[:4]
 _AT_1S = 1  # the second pose
 _BENT = 0.02  # 1/m: a curve of 50 m radius
 _BINS = 10
@@ -51,8 +50,8 @@ class Shown:
     names: tuple[str, ...]  # of the cameras
     pictures: Array  # (C, H, W, 3), the newest
     grid: Grid
-    bev: Array  # (8, X, Y), the label
-    said_bev: Array  # (8, X, Y), the first four as logits
+    bev: Array  # (9, X, Y), the label
+    said_bev: Array  # (9, X, Y), CLASSES as logits
     path: Array  # (K, 4) driven; nan where unknown
     poses: Array  # (M, K, 4)
     probability: Array  # (M,)
@@ -198,7 +197,7 @@ def _shown(network: Network, samples: Samples, indices: Ints, blind: bool) -> It
 
 
 def overlap(said: Array, label: Array) -> tuple[Floats, Floats]:
-    """Cells of intersection and of union (B, 4), from logits (B, 8, X, Y) and labels of the same shape."""
+    """Cells of intersection and of union (B, 5), from logits (B, 9, X, Y) and labels of the same shape."""
     known = label[:, : len(CLASSES)] != UNKNOWN
     true, taken = label[:, : len(CLASSES)] == 1, said[:, : len(CLASSES)] > 0
     hit, union = (true & taken & known).sum(axis=(2, 3)), ((true | taken) & known).sum(axis=(2, 3))

@@ -30,6 +30,7 @@ from understudy.worlds.rig import default_rig
 from understudy.worlds.scenario import Scenario
 
 FOLDER = "recordings"  # of the lake
+PICTURES = (128, 64)  # W, H of a camera's pictures: those that `nano` wants
 REGRESSION_EVERY = 5  # one drive in five is in a regression town
 PUSHED_SHARE = 0.3  # of human drives
 _PUSH_EVERY_S = (12.0, 30.0)
@@ -45,7 +46,7 @@ class Tour:
     minutes: float
     driver: str  # human, or a policy as `policies.named` takes it
     settings: Mapping[str, Any]
-    cameras: bool
+    pictures: tuple[int, int] | None  # W, H of what its cameras take; without cameras none
 
     @property
     def name(self) -> str:
@@ -70,7 +71,7 @@ def tours(
     minutes: float = 10.0,
     driver: str = "human",
     settings: Mapping[str, Any] | None = None,
-    cameras: bool = True,
+    pictures: tuple[int, int] | None = PICTURES,
     traffic: str = "everyday",
     weather: str = "clear",
     event: str = "tail",
@@ -91,7 +92,7 @@ def tours(
         town = regression[car // REGRESSION_EVERY] if for_regression else train[car % len(train)]
         route = f"r{seed * 1000 + car}:{round(minutes * 60 * _FASTEST)}"
         scenario = Scenario("city", town, route, traffic, weather, event, seed * 1000 + car)
-        made.append(Tour(scenario, minutes, driver, dict(settings or {}), cameras))
+        made.append(Tour(scenario, minutes, driver, dict(settings or {}), pictures))
     return made
 
 
@@ -128,7 +129,7 @@ def _record(folder: Path, tour: Tour) -> float:
     if tour.driver != "human":
         policy = named(tour.driver, tour.settings).policy
         needs, history = policy.needs, policy.history_s
-    with City(needs, history, default_rig() if tour.cameras else None) as world:
+    with City(needs, history, default_rig(*tour.pictures) if tour.pictures else None) as world:
         world.begin(tour.scenario)
         if policy is None:
             _human(world, tour)

@@ -30,6 +30,15 @@ def fleet() -> None:
 @click.option("--event", default="tail", show_default=True, help="A rare event, `tail` for now and then any, or none.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Other routes, other traffic.")
 @click.option("--cameras/--no-cameras", default=True, show_default=True, help="Whether pictures are taken.")
+@click.option(
+    "--pictures",
+    nargs=2,
+    type=click.IntRange(8, 4096),
+    default=(128, 64),
+    show_default=True,
+    metavar="W H",
+    help="How large they are; a network of size small wants 256 128.",
+)
 @set_option
 @processes_option
 @json_option
@@ -46,6 +55,7 @@ def drive(
     event: str,
     seed: int,
     cameras: bool,
+    pictures: tuple[int, int],
     assignments: tuple[str, ...],
     processes: int,
     as_json: bool,
@@ -60,7 +70,8 @@ def drive(
     from understudy import settings
     from understudy.fleet import fleet_drive, tours
 
-    plan = tours(towns, cars, minutes, driver, settings.parse(assignments), cameras, traffic, weather, event, seed)
+    taken = pictures if cameras else None
+    plan = tours(towns, cars, minutes, driver, settings.parse(assignments), taken, traffic, weather, event, seed)
     with progress("driving") as tell:
         report = fleet_drive(open_lake(lake, make=True), plan, processes, lambda outcome: tell(outcome, len(plan)))
     row = {"id": "fleet", "drives": len(report.made), "kept": len(report.kept), "lost": len(report.failures)}

@@ -1,4 +1,5 @@
-"""What lies around the car, seen from above: road, lane lines and their direction, vehicles, vulnerable road users.
+"""What lies around the car, seen from above: road, lane lines and their direction, vehicles, vulnerable road users,
+and the ground that a red light closes to us.
 
 The map is drawn once for each stretch of the drive, north up and finer than the cells, and then looked up at the cells
 of every instant; objects are drawn into the cells directly. Beyond the map's extent, and without objects, cells are
@@ -18,11 +19,28 @@ from PIL import Image, ImageDraw
 
 from understudy.geometry import Grid, inverse, move
 from understudy.labelers import UNKNOWN, Label
+from understudy.labelers.light import ahead
 from understudy.labelers.swept import swept
-from understudy.records import MOTOR_VEHICLES, VULNERABLE, Array, Drive, Floats, Ints, Kind, Lane, Map, Objects
+from understudy.records import (
+    MOTOR_VEHICLES,
+    VULNERABLE,
+    Array,
+    Drive,
+    Floats,
+    Ints,
+    Kind,
+    Lane,
+    Light,
+    Map,
+    Objects,
+    Observation,
+)
 
-# Channels of the label. The first four are 0 or 1.
-CHANNELS = ("drivable", "line", "vehicle", "vulnerable", "direction_x", "direction_y", "velocity_x", "velocity_y")
+# Channels of the label.
+CLASSES = ("drivable", "line", "vehicle", "vulnerable", "closed")  # 0 or 1
+CHANNELS = (*CLASSES, "direction_x", "direction_y", "velocity_x", "velocity_y")
+DRIVABLE, CLOSED = CLASSES.index("drivable"), CLASSES.index("closed")
+GROUND, OTHERS, DIRECTION, VELOCITY = slice(0, 2), slice(2, 4), slice(5, 7), slice(7, 9)
 DIRECTION_UNIT = 1 / 127  # of a unit vector along the lane, in the ego frame
 VELOCITY_UNIT = 0.25  # m/s over ground, turned into the ego frame
 
@@ -31,13 +49,17 @@ _STRETCH = 64  # instants that share one drawing
 _LONGEST = 600.0  # metres of path that share one drawing
 _LANE = 2.5  # metres of width that a lane's direction is told for
 _TURNS = 254  # steps of direction in a drawing; 0 is none, 255 is several
+_LIGHT_M = 60.0  # a light farther away closes nothing within any view
+_PAST_M = 1.0  # beyond the stop line, where running the light begins (metrics)
+_CLOSED_M, _CLOSED_HALF_M = 8.0, 1.75  # of the route are closed, to either side; farther on, ways part
 
 
 @dataclass(frozen=True)
 class Bev:
-    """The surroundings (B, 8, X, Y) int8 on a grid: CHANNELS.
+    """The surroundings (B, 9, X, Y) int8 on a grid: CHANNELS.
 
     Where it is told how many pixels show an object, the cells of one that fewer than `least_px` show are unknown.
+    Closed is what lies beyond the stop line of our next light while that is red; while it is yellow nobody can tell.
     """
 
     grid: Grid = field(default_factory=Grid)
@@ -53,13 +75,15 @@ class Bev:
         driven_over = swept(drive, objects) if drive.map is None else None
         for rows in _stretches(poses, placed):
             if drive.map is not None:
-                value[rows, 0:2], value[rows, 4:6] = _ground(drive.map, poses[rows], self.grid)
+                value[rows, GROUND], value[rows, DIRECTION] = _ground(drive.map, poses[rows], self.grid)
             elif driven_over is not None:
-                value[rows, 0] = _driven_over(driven_over, poses[rows], self.grid)
+                value[rows, DRIVABLE] = _driven_over(driven_over, poses[rows], self.grid)
         if objects is not None:
             for row in placed:
                 others = objects.slice(instants[row], instants[row] + 1)
-                value[row, 2:4], value[row, 6:8] = _boxes(others, poses[row], self.grid, self.least_px)
+                value[row, OTHERS], value[row, VELOCITY] = _boxes(others, poses[row], self.grid, self.least_px)
+        if len(placed) and not drive.lacks(("route", "lights")):
+            value[placed, CLOSED] = _closed(ahead(drive, instants[placed]), self.grid)
         return Label(value)
 
 
@@ -167,6 +191,27 @@ class _Sheet:
     def _meets(self, points: Floats) -> bool:
         at = (points - self.low) / _FINE
         return bool((at.max(axis=0) > 0).all() and (at.min(axis=0) < self.size).all())
+
+
+# The light ------------------------------------------------------------------------------------------------------------
+
+
+def _closed(seen: Observation, grid: Grid) -> Array:
+    """1 where the route is closed by a red light, unknown at instants whose light is, (B, X, Y)."""
+    assert seen.light is not None and seen.light_distance is not None and seen.route is not None
+    near = np.nan_to_num(seen.light_distance, nan=np.inf) < _LIGHT_M
+    value = np.zeros((len(near), *grid.shape), np.int8)
+    value[near & np.isin(seen.light, (Light.UNKNOWN, Light.YELLOW))] = UNKNOWN
+    cells, along = grid.centres(), Observation.ROUTE_STEP * np.arange(seen.route.shape[1])
+    for row in np.flatnonzero(near & (seen.light == Light.RED)):
+        stretch = seen.light_distance[row] + _PAST_M + np.arange(0, _CLOSED_M, grid.cell / 2)
+        points = np.stack([np.interp(stretch, along, seen.route[row, :, axis]) for axis in (0, 1)], axis=-1)
+        points = points[np.isfinite(points).all(axis=1)]
+        if len(points) > 1:
+            apart = np.hypot(*np.moveaxis(cells[:, :, None] - points, -1, 0)).min(axis=2)
+            beyond = (cells - points[0]) @ (points[1] - points[0]) >= 0
+            value[row, (apart < _CLOSED_HALF_M) & beyond] = 1
+    return value
 
 
 # Objects --------------------------------------------------------------------------------------------------------------

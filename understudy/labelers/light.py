@@ -9,7 +9,7 @@ import numpy as np
 
 from understudy.labelers import UNKNOWN, Label
 from understudy.observe import Observer
-from understudy.records import Drive, Ints
+from understudy.records import Drive, Ints, Observation
 from understudy.records import Light as State
 
 NONE = 0  # there is no light on the route within range; RED, YELLOW, GREEN and OFF are as in records.Light
@@ -28,10 +28,15 @@ class Light:
     needs: ClassVar[tuple[str, ...]] = ("pose", "route", "lights")
 
     def label(self, drive: Drive, instants: Ints) -> Label:
-        if drive.truth is not None and drive.truth.lights is not None:
-            drive = replace(drive, lights=drive.truth.lights)
-        seen = Observer(drive).observe(instants, ("pose", "route"), (0.0,))
+        seen = ahead(drive, instants)
         assert seen.light is not None and seen.light_distance is not None
         near = np.nan_to_num(seen.light_distance, nan=np.inf) < self.range_m
         shown = np.where(seen.light == State.UNKNOWN, UNKNOWN, seen.light)
         return Label(np.where(near, shown, NONE).astype(np.int8))
+
+
+def ahead(drive: Drive, instants: Ints) -> Observation:
+    """The route ahead and the next light on it, as it truly was where the drive declares that."""
+    if drive.truth is not None and drive.truth.lights is not None:
+        drive = replace(drive, lights=drive.truth.lights)
+    return Observer(drive).observe(instants, ("pose", "route"), (0.0,))

@@ -1,4 +1,5 @@
-"""Modes held against what the network itself sees: one that runs into somebody, or off the road, becomes less likely.
+"""Modes held against what the network itself sees: one that runs into somebody, off the road, or through a red light
+becomes less likely.
 
 A planner that has learned from people chooses what they did in such a view, and people are never about to hit anybody.
 What the view shows is known at that moment; so is, by its velocity, where it will be. This is no part of training: the
@@ -11,11 +12,14 @@ import torch
 from torch import Tensor
 
 from understudy.geometry import Grid
+from understudy.labelers.bev import CLOSED, DRIVABLE, OTHERS, VELOCITY
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Vehicle
 
-_HIT, _OFF = 8.0, 3.0  # by how much a sure collision, or a corner surely off the road, lowers a mode's logit
+# By how much a sure collision, a corner surely off the road, or surely running a light lowers a mode's logit.
+_HIT, _OFF, _RUN = 8.0, 3.0, 8.0
 _CELLS = 256  # of the view that count as somebody, at most
 _SURE = 0.35  # probability from which a cell is somebody
+_SHUT = 0.5  # and from which one is closed
 _STANDS = 0.7  # m/s: slower cells stand; velocities tremble
 _FADES_S = 6.0  # what will be in a while is known less well
 _OFF_S = 2.6  # and beyond this a plan may still be bent back onto the road
@@ -28,12 +32,12 @@ _BODY = Vehicle()
 def cost(poses: Tensor, bev: Tensor, grid: Grid) -> Tensor:
     """How much less likely each mode is for what the view shows, (B, M) >= 0, to be taken from its logit.
 
-    From `poses` (B, M, K, 4) and `bev` (B, 8, X, Y) as `Network.decide` gives them. The car has the usual size.
+    From `poses` (B, M, K, 4) and `bev` (B, 9, X, Y) as `Network.decide` gives them. The car has the usual size.
     """
     path = torch.cat([torch.zeros_like(poses[:, :, :1, :3]), poses[..., :3]], dim=2)
     path = torch.stack([(path[:, :, :-1] + path[:, :, 1:]) / 2, path[:, :, 1:]], dim=3).flatten(2, 3)  # every 0.25 s
     t = torch.arange(1, 2 * PLAN_STEPS + 1, device=poses.device) * (PLAN_STEP_S / 2)
-    return _HIT * _hit(path, t, bev, grid) + _OFF * _off(path, t, bev, grid)
+    return _HIT * _hit(path, t, bev, grid) + _OFF * _off(path, t, bev, grid) + _RUN * _run(path, bev, grid)
 
 
 def _hit(path: Tensor, t: Tensor, bev: Tensor, grid: Grid) -> Tensor:
@@ -41,10 +45,12 @@ def _hit(path: Tensor, t: Tensor, bev: Tensor, grid: Grid) -> Tensor:
     centre = torch.from_numpy(grid.centres()).float().reshape(-1, 2).to(bev.device)
     x, y = centre[:, 0] - _BODY.centre_x, centre[:, 1]
     others = (x.abs() > _BODY.length / 2 + _ITSELF) | (y.abs() > _BODY.width / 2 + _ITSELF)
-    there = torch.sigmoid(bev[:, 2:4]).amax(dim=1).flatten(1) * (others & (centre[:, 0] > _BEHIND))
+    there = torch.sigmoid(bev[:, OTHERS]).amax(dim=1).flatten(1) * (others & (centre[:, 0] > _BEHIND))
     sure, cell = there.topk(_CELLS, dim=1)
     sure = sure * (sure > _SURE)
-    velocity = torch.gather(bev[:, 6:8].flatten(2), 2, torch.stack([cell, cell], dim=1)).transpose(1, 2)  # (B, C, 2)
+    velocity = torch.gather(bev[:, VELOCITY].flatten(2), 2, torch.stack([cell, cell], dim=1)).transpose(
+        1, 2
+    )  # (B, C, 2)
     velocity = velocity * (velocity.norm(dim=2, keepdim=True) > _STANDS)
     place = centre[cell][:, None] + t[:, None, None] * velocity[:, None]  # (B, T, C, 2)
     dx, dy = (place[:, None, :, :, axis] - path[..., axis, None] for axis in (0, 1))  # (B, M, T, C)
@@ -58,13 +64,27 @@ def _hit(path: Tensor, t: Tensor, bev: Tensor, grid: Grid) -> Tensor:
 def _off(path: Tensor, t: Tensor, bev: Tensor, grid: Grid) -> Tensor:
     """The probability (B, M) that the corner which is most surely off the road is; beyond the view all is road."""
     front, rear, left = _BODY.length - _BODY.rear_overhang, -_BODY.rear_overhang, _BODY.width / 2
-    corner = path.new_tensor([[front, left], [front, -left], [rear, left], [rear, -left]])
-    cos, sin = torch.cos(path[..., 2, None]), torch.sin(path[..., 2, None])
-    x = path[..., 0, None] + cos * corner[:, 0] - sin * corner[:, 1]  # (B, M, T, 4)
-    y = path[..., 1, None] + sin * corner[:, 0] + cos * corner[:, 1]
-    row, column = ((x - grid.x0) / grid.cell).floor().long(), ((y - grid.y0) / grid.cell).floor().long()
-    seen = (row >= 0) & (row < grid.shape[0]) & (column >= 0) & (column < grid.shape[1]) & (t < _OFF_S)[:, None]
-    cell = row.clamp(0, grid.shape[0] - 1) * grid.shape[1] + column.clamp(0, grid.shape[1] - 1)
-    road = torch.sigmoid(bev[:, 0]).flatten(1).gather(1, cell.flatten(1)).reshape(cell.shape)
-    off: Tensor = (1 - road) * seen
+    corners = path.new_tensor([[front, left], [front, -left], [rear, left], [rear, -left]])
+    road, inside = _under(path, corners, bev[:, DRIVABLE], grid)
+    off: Tensor = (1 - road) * (inside & (t < _OFF_S)[:, None])
     return off.amax(dim=(2, 3))
+
+
+def _run(path: Tensor, bev: Tensor, grid: Grid) -> Tensor:
+    """The probability (B, M) of the most surely closed cell that the front of the car will be over."""
+    bumper = path.new_tensor([[_BODY.length - _BODY.rear_overhang, 0.0]])
+    closed, inside = _under(path, bumper, bev[:, CLOSED], grid)
+    run: Tensor = closed * (inside & (closed > _SHUT))
+    return run.amax(dim=(2, 3))
+
+
+def _under(path: Tensor, points: Tensor, layer: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+    """The probability of the cell under each of the car's points (n, 2) on paths (B, M, T, 3), by the logits of a layer
+    (B, X, Y), and whether the view reaches there, both (B, M, T, n)."""
+    cos, sin = torch.cos(path[..., 2, None]), torch.sin(path[..., 2, None])
+    x = path[..., 0, None] + cos * points[:, 0] - sin * points[:, 1]
+    y = path[..., 1, None] + sin * points[:, 0] + cos * points[:, 1]
+    row, column = ((x - grid.x0) / grid.cell).floor().long(), ((y - grid.y0) / grid.cell).floor().long()
+    inside = (row >= 0) & (row < grid.shape[0]) & (column >= 0) & (column < grid.shape[1])
+    cell = row.clamp(0, grid.shape[0] - 1) * grid.shape[1] + column.clamp(0, grid.shape[1] - 1)
+    return torch.sigmoid(layer).flatten(1).gather(1, cell.flatten(1)).reshape(cell.shape), inside

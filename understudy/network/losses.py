@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from understudy.labelers import UNKNOWN
-from understudy.labelers.bev import DIRECTION_UNIT, VELOCITY_UNIT
+from understudy.labelers.bev import CLASSES, DIRECTION, DIRECTION_UNIT, VELOCITY, VELOCITY_UNIT
 
 # How much each loss counts: set by hand.
 WEIGHTS = {
-    "drivable": 3.0, "line": 0.5, "vehicle": 2.0, "vulnerable": 1.0, "direction": 0.3, "velocity": 0.05,
+    "drivable": 3.0, "line": 0.5, "vehicle": 2.0, "vulnerable": 1.0, "closed": 2.0, "direction": 0.3, "velocity": 0.05,
     "choice": 0.5, "offset": 1.0, "spread": 0.1, "light": 1.0, "control": 2.0,
 }  # fmt: skip
 _UNSURE = 0.1  # of the choice, which is given to all modes: without it the network is too sure of its own
-_RARE = {"drivable": 1.0, "line": 2.0, "vehicle": 3.0, "vulnerable": 8.0}  # weight of a cell that holds one
+# Weight of a cell that holds one.
+_RARE = {"drivable": 1.0, "line": 2.0, "vehicle": 3.0, "vulnerable": 8.0, "closed": 4.0}
 
 
 def losses(said: dict[str, Tensor], labels: dict[str, Tensor], anchors: Tensor, unit: Tensor) -> dict[str, Tensor]:
@@ -45,13 +46,13 @@ def total(found: dict[str, Tensor]) -> Tensor:
 def _bev(said: Tensor, label: Tensor) -> dict[str, Tensor]:
     found = {}
     known = label != UNKNOWN
-    for channel, (name, rare) in enumerate(_RARE.items()):
+    for channel, name in enumerate(CLASSES):
         if (there := known[:, channel]).any():
             answer = label[:, channel].float().clamp(min=0)
             cell = F.binary_cross_entropy_with_logits(said[:, channel], answer, reduction="none")
-            weight = there * (1 + (rare - 1) * answer)
+            weight = there * (1 + (_RARE[name] - 1) * answer)
             found[name] = (cell * weight).sum() / there.sum()
-    for name, channels, scale in (("direction", slice(4, 6), DIRECTION_UNIT), ("velocity", slice(6, 8), VELOCITY_UNIT)):
+    for name, channels, scale in (("direction", DIRECTION, DIRECTION_UNIT), ("velocity", VELOCITY, VELOCITY_UNIT)):
         if (there := known[:, channels]).any():
             error = (said[:, channels] - label[:, channels].float() * scale).abs()
             found[name] = (error * there).sum() / there.sum()

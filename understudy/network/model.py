@@ -83,7 +83,7 @@ class Network(nn.Module):
         """Answers from the views of the history, F of (B, D, X, Y), oldest first, the newest glance (B, G), where the
         car was at each frame (B, F, 3) in the ego frame of now, and its newest speed, yaw rate and command (B,).
 
-        `bev` (B, 8, X, Y) in the order of labelers.bev.CHANNELS, the first four as logits; `poses` (B, M, K, 4) with
+        `bev` (B, 9, X, Y) in the order of labelers.bev.CHANNELS, CLASSES as logits; `poses` (B, M, K, 4) with
         `choice` (B, M) logits; `spread` (B,); `embedding` (B, 64); `light` (B, 5) logits; `control` (B, 2).
         """
         moved = [align(view, past_poses[:, frame], self.size.grid) for frame, view in enumerate(views[:-1])]

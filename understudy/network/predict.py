@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load as read_tensors
 from torch import Tensor
 
-from understudy.errors import UnknownName
+from understudy.errors import DataError, UnknownName
 from understudy.geometry import Grid, lift_table
 from understudy.network import views
 from understudy.network.model import Network
@@ -33,13 +33,19 @@ def find(lake: Lake, name: str) -> Entry:
 
 
 def load(lake: Lake, name: str) -> tuple[Network, dict[str, Any]]:
-    """The network of that name, ready to answer, and what its training told of it."""
+    """The network of that name, ready to answer, and what its training told of it.
+
+    DataError where its weights are those of a network of another make.
+    """
     entry = find(lake, name)
     about = entry.about
     told = about["network"]
     grid = Grid(**{**told["grid"], "shape": tuple(told["grid"]["shape"])})
     network = Network(msgspec.convert({**told, "grid": grid}, Size))
-    network.load_state_dict(read_tensors(lake.blob(entry, "model.safetensors").read_bytes()))
+    try:
+        network.load_state_dict(read_tensors(lake.blob(entry, "model.safetensors").read_bytes()))
+    except RuntimeError as error:
+        raise DataError(f"reading model {entry.part}: an older understudy made it; train it again ({error})") from error
     network.sees = "bev" in about["labels"]
     return network.eval(), about
 

@@ -1,7 +1,7 @@
 """A frozen dataset as training and evaluation read it: arrays in memory-mapped files, gathered by index.
 
 One entry of the lake holds one drive: its frames (N, C, H, W, 3) uint8 at the size that the network wants, decoded
-once; for each of its S samples the frames of the history, the state of the car, and the labels; and the rig.
+once; for each of its S samples the stamp, the frames of the history, the state of the car, and the labels; and the rig.
 """
 
 from __future__ import annotations

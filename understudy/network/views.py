@@ -15,6 +15,7 @@ import numpy as np
 
 from understudy.geometry import Grid, compose, constant_turn, inverse, move, rigid
 from understudy.labelers import UNKNOWN
+from understudy.labelers.bev import DIRECTION, VELOCITY
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Floats, Rig
 
 RECOVER_STEP = 3  # the pose 2 s ahead
@@ -103,7 +104,7 @@ def _bev(bev: Array, ego_T_view: Floats, grid: Grid) -> Array:
     moved = bev[:, :, np.where(inside, x, 0), np.where(inside, y, 0)]
     moved[:, :, ~inside] = UNKNOWN
     cos, sin = np.cos(ego_T_view[2]), np.sin(ego_T_view[2])
-    for first in (4, 6):
+    for first in (DIRECTION.start, VELOCITY.start):
         known = moved[:, first] != UNKNOWN
         a, b = (moved[:, first + axis].astype(np.float32) for axis in (0, 1))
         for axis, value in ((0, cos * a + sin * b), (1, cos * b - sin * a)):

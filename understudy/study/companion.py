@@ -35,7 +35,7 @@ from understudy.observe import driven
 from understudy.records import NS, Array, Drive, Floats, Ints
 from understudy.store import Lake
 from understudy.study.design import EVERYDAY
-from understudy.study.rows import Rows, of_drives, stamps
+from understudy.study.rows import Rows, of_drives
 
 SHIFTS: Floats = np.array(
     [[0, 0, 0], [0, 0.5, 0], [0, -0.5, 0], [0, 0, np.radians(4)], [0, 0, -np.radians(4)]]
@@ -147,7 +147,8 @@ def planned(network: Network, samples: Samples, rows: Ints, shifts: Floats) -> F
 def _eligible(lake: Lake, samples: Samples, name: str, group: str) -> tuple[Ints, Ints, Ints]:
     """The rows of a drive that may judge, those 4 s later, and the stamps of the former: a human's own path, 8 s of
     recording ahead; in a drive that was made for events, around one of the group's name."""
-    rows, t_ns = of_drives(samples, [name]), stamps(lake, samples, name)
+    rows = of_drives(samples, [name])
+    t_ns = samples.column("t_ns")[rows]
     drive = lake.drive(name, cameras=False, objects=False, lights=False, map=False)
     path = next(one for one in samples.drives if one.id == name).labels["path"]
     own = np.isfinite(path).all(axis=(1, 2))

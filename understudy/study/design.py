@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from understudy.errors import SettingsError
-from understudy.fleet import Tour
+from understudy.fleet import PICTURES, Tour
 from understudy.worlds import towns
 from understudy.worlds.events import KINDS
 from understudy.worlds.scenario import Scenario
@@ -131,4 +131,4 @@ def tours(design: Selection) -> list[Tour]:
 def _tour(places: list[str], number: int, event: str, minutes: float) -> Tour:
     route = f"r{number}:{round(minutes * 60 * _FASTEST)}"
     scenario = Scenario(town=places[number % len(places)], route=route, event=event, seed=number)
-    return Tour(scenario, minutes, "human", {}, cameras=True)
+    return Tour(scenario, minutes, "human", {}, PICTURES)

@@ -24,7 +24,7 @@ from understudy.observe import driven
 from understudy.records import NS, Array, Drive, Floats, Ints
 from understudy.store import Lake
 from understudy.store.files import write_whole
-from understudy.study.rows import Rows, of_drives, stamps
+from understudy.study.rows import Rows, of_drives
 
 _NEIGHBOURS = 10  # that a situation is compared with
 _NEAR_M = 10.0  # beyond which others count as far
@@ -128,7 +128,8 @@ class Looked:
 
 def look(lake: Lake, samples: Samples, name: str, champion: Network, window_s: float) -> Looked:
     """One drive of a pool as the champion sees it."""
-    rows, t_ns = of_drives(samples, [name]), stamps(lake, samples, name)
+    rows = of_drives(samples, [name])
+    t_ns = samples.column("t_ns")[rows]
     drive = lake.drive(name, cameras=False, truth=False)
     instants = np.searchsorted(drive.t_ns, t_ns)
     human = driven(drive, instants)

@@ -8,10 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from understudy.errors import DataError
-from understudy.labelers import kept
 from understudy.network.samples import Batch, Samples
 from understudy.records import Ints
-from understudy.store import Lake
 
 _SMALL = ("speed", "path", "light")  # that training asks of all samples before it begins
 
@@ -42,12 +40,3 @@ def of_drives(samples: Samples, drives: Collection[str]) -> Ints:
     counts = [len(drive.arrays["frame"]) for drive in samples.drives]
     names = np.repeat([drive.id for drive in samples.drives], counts)
     return np.flatnonzero(np.isin(names, list(drives)))
-
-
-def stamps(lake: Lake, samples: Samples, drive: str) -> Ints:
-    """The stamps of the samples of a drive: of those of its labels that know anything."""
-    t_ns, labels = kept.read(lake, drive)
-    found = t_ns[np.any([one.valid for one in labels.values()], axis=0)]
-    if len(found) != len(of_drives(samples, [drive])):
-        raise DataError(f"dataset {samples.name} and the labels of {drive} do not fit each other; freeze it anew")
-    return found

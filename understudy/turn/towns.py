@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from understudy.fleet import Tour, tours
+from understudy.network.sizes import size_of
 from understudy.turn.preset import Preset
 from understudy.worlds import towns
 from understudy.worlds.sketches import KINDS
@@ -27,7 +28,8 @@ def fleet_of(kind: str, preset: Preset, number: int, seed: int, events: Sequence
     side, count = ("regression", _REGRESSION_TOWNS) if kind == "regression" else ("train", preset.towns)
     pool = towns.towns_of(side, count=count)
     names = [pool[((number - 1) * cars + car) % count] for car in range(cars)]
-    made = tours(names, cars, minutes, seed=((seed * _TURNS) + number) * len(_FLEETS) + _FLEETS.index(kind))
+    own = ((seed * _TURNS) + number) * len(_FLEETS) + _FLEETS.index(kind)
+    made = tours(names, cars, minutes, pictures=size_of(preset.size).picture, seed=own)
     return [
         replace(
             tour,

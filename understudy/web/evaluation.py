@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from understudy.evaluate import CLASSES, Evaluated, Measured, Shown
+from understudy.evaluate import Evaluated, Measured, Shown
 from understudy.geometry import Grid
 from understudy.labelers import UNKNOWN
+from understudy.labelers.bev import CLASSES
 from understudy.records import Array, Floats, Light
 from understudy.store import Lake
 from understudy.store.files import write_whole
@@ -26,7 +27,8 @@ from understudy.web.standalone import fill
 _SCALE = 4  # pixels of a cell
 _LIKELY = 0.05  # modes less probable than this are not drawn
 _GROUND, _UNKNOWN = (38, 44, 52), (20, 22, 26)
-_COLOURS = ((96, 104, 114), (214, 214, 208), (90, 160, 240), (255, 170, 60))  # of CLASSES, later ones on top
+# Of CLASSES, later ones on top.
+_COLOURS = ((96, 104, 114), (214, 214, 208), (90, 160, 240), (255, 170, 60), (150, 44, 52))
 _DRIVEN, _PLANNED = (99, 179, 255), (255, 127, 69)
 _LAMPS = {0: "none", UNKNOWN: "unknown", **{int(state): state.name.lower() for state in Light if state}}
 _PLAN = {"lateral_1s": "lateral 1 s, m", "lateral_1s_bent": "in bends, m", "mean_displacement": "mean disp., m"}
