@@ -12,12 +12,15 @@ from understudy.errors import UnknownName
 from understudy.geometry import Grid, compose, constant_turn, inverse, lift_table, move, project, transform
 from understudy.labelers import UNKNOWN
 from understudy.labelers.bev import CHANNELS, CLASSES, CLOSED, DIRECTION, DRIVABLE, OTHERS, VELOCITY
+from understudy.metrics import SUBSCORES, combine
 from understudy.network import views
 from understudy.network.bev import align, lift
 from understudy.network.judge import cost
 from understudy.network.losses import losses, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
+from understudy.network.scorer import Scorer, features, log_score
+from understudy.network.scorer import loss as worth
 from understudy.network.sizes import SIZES, size_of
 from understudy.records import PLAN_STEPS, Floats, Rig
 from understudy.worlds.rig import default_rig
@@ -174,6 +177,7 @@ def test_what_comes_out_has_the_shapes_that_are_promised() -> None:
     assert shapes == {
         "bev": (2, len(CHANNELS), 64, 64), "poses": (2, 16, PLAN_STEPS, 4), "choice": (2, 16), "spread": (2,),
         "embedding": (2, 64), "light": (2, 5), "control": (2, 2),
+        "hidden": (2, NANO.hidden),
     }  # fmt: skip
 
 
@@ -405,6 +409,33 @@ def test_running_a_red_light_is_dear_and_stopping_before_it_or_turning_off_is_no
     doubtful = seen()
     doubtful[0, CLOSED] = -0.5
     assert cost(driving((8.0, 0.0)), doubtful, NANO.grid).item() < 0.01, "a light that is hardly believed stops nobody"
+
+
+def test_the_score_that_is_foretold_is_that_of_the_metrics() -> None:
+    random = np.random.default_rng(0).uniform(0.01, 0.99, (5, 3, len(SUBSCORES)))
+    told = log_score(torch.logit(torch.from_numpy(random)), torch.ones(len(SUBSCORES)))
+    true = combine({name: random[..., k].ravel() for k, name in enumerate(SUBSCORES)})["score"]
+    np.testing.assert_allclose(told.exp().numpy().ravel(), np.maximum(true, 1e-3), rtol=1e-6)
+
+
+def test_a_head_learns_which_modes_hit_and_knows_nothing_of_what_is_unknown() -> None:
+    """Half of the scenes have a car ahead, and only going on is bad there."""
+    poses = driving((8.0, 0.0), (1.0, 0.0)).expand(32, -1, -1, -1)
+    views = torch.cat([seen((16.0, 0.0, 0.0)), seen()]).repeat(16, 1, 1, 1)
+    subscores = torch.ones(32, 2, len(SUBSCORES))
+    subscores[::2, 0, SUBSCORES.index("no_collision")] = 0.0
+    subscores[..., SUBSCORES.index("lights")] = torch.nan
+    told, hidden = features(poses, views, NANO.grid), torch.zeros(32, NANO.hidden)
+    torch.manual_seed(0)
+    scorer = Scorer(NANO.hidden)
+    optimizer = torch.optim.AdamW(scorer.parameters(), 1e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        worth(scorer(told, hidden), subscores).backward()
+        optimizer.step()
+    scorer.taught[SUBSCORES.index("lights")] = 0.0
+    found = scorer.log_score(told, hidden).detach()
+    assert (found[::2, 0] < found[::2, 1] - 1.0).all() and (found[1::2, 0] > found[::2, 0] + 1.0).all()
 
 
 def test_a_network_that_learned_no_view_is_not_judged_by_it() -> None:

@@ -19,6 +19,8 @@ from safetensors.torch import load_file, save_file
 from tests.learning import learn, sample_dataset, sample_lake
 from understudy import evaluate
 from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.metrics import SUBSCORES, combine
+from understudy.network.distil import scored as scored_modes
 from understudy.network.export import export
 from understudy.network.predict import find, load, predict
 from understudy.network.samples import Samples
@@ -93,6 +95,24 @@ def test_a_backbone_may_be_the_users_own(lake: Lake, dataset: str, model: str, t
     alone.write_bytes(b"no tensors")
     with pytest.raises(DataError, match="reading weights of a backbone: no safetensors file"):
         learn(lake, dataset, 0, backbone=str(alone))
+
+
+def test_what_modes_are_worth_is_learned_and_heeded(lake: Lake, dataset: str, model: str) -> None:
+    """The same network, whose likeliest modes are worth more: on what it learned from, at least."""
+    taught = learn(lake, dataset, STEPS, scores=300)
+    plain, scored = load(lake, model)[0], load(lake, taught.name)[0]
+    assert plain.scorer is None and scored.scorer is not None
+    own = {name: value for name, value in scored.state_dict().items() if not name.startswith("scorer.")}
+    assert all(torch.equal(own[name], value) for name, value in plain.state_dict().items())
+    told, hidden, subscores = next(scored_modes(lake, Samples(lake, dataset), plain, np.zeros((1, 3)), 0))
+    true = combine({name: subscores[..., k].numpy().ravel() for k, name in enumerate(SUBSCORES)})["score"]
+    with torch.no_grad():
+        foretold = scored.scorer.log_score(told, hidden).exp().numpy().ravel()
+    assert np.corrcoef(true, foretold)[0, 1] > 0.4, "of a network whose view is forty steps old"
+    worth = evaluate.run(lake, taught.name, side="train").plan["score"]
+    assert 0 < worth <= 1
+    again = learn(lake, dataset, 1, start=taught.name)
+    assert load(lake, again.name)[0].scorer is None, "who learns on has other modes"
 
 
 def torn(file: Path, without: str) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from understudy import metrics
 from understudy.errors import DataError
 from understudy.geometry import Grid, frenet
 from understudy.labelers import UNKNOWN
@@ -34,7 +35,7 @@ class Measured:
 
     samples: int
     iou: Mapping[str, float]  # by class
-    plan: Mapping[str, float]  # metres; see `plan_errors`
+    plan: Mapping[str, float]  # metres, see `plan_errors`; and the mean score of the likeliest plans
     plans: int
     calibration: float  # expected calibration error of the likeliest mode's probability
     light: float  # share of lights told right, where there is one
@@ -83,6 +84,7 @@ def run(lake: Lake, model: str, dataset: str = "", side: str = "test", show: int
         raise DataError(f"evaluating {model}: dataset {samples.name} has no {side} samples")
     blind = bool(about["settings"]["blind"])
     indices, found = answers(network, samples, indices, blind)
+    found["score"] = scores(lake, samples, indices, found)
     by: dict[str, dict[str, Measured]] = {}
     for what, names in circumstances(lake, samples, indices).items():
         by[what] = {name: measured(found, names == name) for name in sorted(set(names))}
@@ -141,13 +143,32 @@ def measured(found: Mapping[str, Array], rows: Array) -> Measured:
     return Measured(
         samples=int(rows.sum()),
         iou={name: hits[k] / unions[k] if unions[k] else np.nan for k, name in enumerate(CLASSES)},
-        plan=plan_errors(*plans) if known.any() else {},
+        plan={**plan_errors(*plans), "score": mean_of(one["score"][known])} if known.any() else {},
         plans=int(known.sum()),
         calibration=calibration_error(*plans) if known.any() else np.nan,
         light=float(right[there].mean()) if there.any() else np.nan,
         control=control_errors(one),
         counts={"lights": int(there.sum()), **{name: int(unions[k]) for k, name in enumerate(CLASSES)}},
     )
+
+
+def scores(lake: Lake, samples: Samples, indices: Ints, found: Mapping[str, Array]) -> Floats:
+    """What the likeliest plan at each sample is worth by the metrics, (B,); nan where nothing of it is known."""
+    plans = found["said_poses"][np.arange(len(indices)), found["said_choice"].argmax(axis=1)].astype(float)
+    numbers, stamps = samples.drive_number[indices], samples.column("t_ns")[indices]
+    worth = np.full(len(indices), np.nan)
+    for number in np.unique(numbers):
+        drive, rows = lake.drive(samples.drives[number].id, cameras=False), np.flatnonzero(numbers == number)
+        if not drive.lacks(("pose", "speed")):
+            instants = np.searchsorted(drive.t_ns, stamps[rows])
+            worth[rows] = metrics.score(metrics.Scene.of(drive), instants, plans[rows])["score"]
+    return worth
+
+
+def mean_of(values: Floats) -> float:
+    """Their mean, of those that are known."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def circumstances(lake: Lake, samples: Samples, indices: Ints) -> dict[str, Array]:

@@ -35,13 +35,14 @@ from understudy.errors import DataError, UnderstudyError
 from understudy.geometry import Grid
 from understudy.network import views
 from understudy.network.backbone import Backbone
+from understudy.network.distil import scorer_of
 from understudy.network.losses import losses, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
 from understudy.network.predict import inputs_of, load, table_of
 from understudy.network.samples import Batch, Samples
 from understudy.network.sizes import Size, size_of
-from understudy.records import Array, Ints
+from understudy.records import Array, Floats, Ints
 from understudy.store import Lake, Part, code_version
 from understudy.store.files import digest, write_whole
 from understudy.store.upkeep import TRAINING
@@ -77,6 +78,7 @@ class Train:
     compile: bool = False
     start: str = ""  # a model of the lake whose weights, and modes, are learned on from; none: from nothing
     backbone: str = ""  # a safetensors file with weights of your own for the image backbone, to begin with
+    scores: int = 0  # steps in which it learns, in the end, to foretell what its modes are worth; 0 leaves it out
     save_every_s: float = 120.0
 
 
@@ -96,8 +98,12 @@ def run(
     dataset: str,
     settings: Train | None = None,
     on_log: Callable[[Mapping[str, float]], None] | None = None,
+    on_drive: Callable[[int, int], None] | None = None,
 ) -> Trained:
-    """Train a network on a dataset of the lake. What was trained already is left alone; what was cut short goes on."""
+    """Train a network on a dataset of the lake. What was trained already is left alone; what was cut short goes on.
+
+    `on_log` is called with each line of the log, `on_drive` for each drive whose modes are scored, of how many.
+    """
     settings = settings or Train()
     samples = Samples(lake, dataset)
     size = shape(samples, settings.size)
@@ -113,10 +119,16 @@ def run(
     folder = lake.root / TRAINING / part.hash
     with lake.reading(), _processes() as device:  # gc leaves alone what is being made
         start = load(lake, settings.start)[0] if settings.start else None
+        if start is not None:
+            start.scorer = None  # what its modes are worth is learned anew
         if start is not None and start.size != size:
             raise UnderstudyError(f"model {settings.start} is another network than {settings.size} on these labels")
         network, speed, waiting = train(samples, size, settings, folder, device, on_log, start)
     if _rank() == 0:
+        if settings.scores and any("bev" in drive.labels for drive in samples.drives):
+            network.to("cpu").sees = True
+            own = views_of(settings)
+            network.scorer = scorer_of(lake, samples, network, own, settings.scores, settings.seed, on_drive)
         about = {
             "network": asdict(size),
             "settings": told,
@@ -212,6 +224,12 @@ def train(
     return averaged, (settings.steps - first) * settings.batch / spent, waited / spent
 
 
+def views_of(settings: Train) -> Floats:
+    """ego_T_view (V, 3) of the views that a training takes, the car's own first."""
+    turn = math.radians(settings.turn_deg)
+    return views.poses(settings.views, settings.ahead_m, settings.shift_m, turn, settings.seed)
+
+
 def backbone_weights(size: Size, settings: Train) -> dict[str, Tensor]:
     """The weights in the file `settings.backbone`: those of a backbone, or of a whole network of any grid and history.
 
@@ -273,8 +291,7 @@ class Feed:
 
     def __init__(self, samples: Samples, size: Size, settings: Train, device: torch.device, first: int) -> None:
         self.samples, self.size, self.settings, self.device, self.first = samples, size, settings, device, first
-        turn = math.radians(settings.turn_deg)
-        self.views = views.poses(settings.views, settings.ahead_m, settings.shift_m, turn, settings.seed)
+        self.views = views_of(settings)
         taken = np.repeat(np.arange(len(samples)), np.where(rare(samples), settings.rare, 1) * ~samples.test)
         self.groups = [taken[samples.rig_number[taken] == k] for k in range(len(samples.rigs))]
         if not sum(map(len, self.groups)):

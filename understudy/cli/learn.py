@@ -121,7 +121,10 @@ def train(dataset: str, assignments: tuple[str, ...], as_json: bool, lake: Path 
             for _ in range(stage.LOG_EVERY):
                 tell(Outcome(f"step {values['step']:.0f}"), told.steps)
 
-        trained = stage.run(open_lake(lake), dataset, told, log)
+        def scored(drive: int, of: int) -> None:
+            tell(Outcome(f"scoring modes, drive {drive}"), told.steps + of)
+
+        trained = stage.run(open_lake(lake), dataset, told, log, scored)
     row = {"id": trained.name, "steps": trained.steps, "new": trained.new, "instants_per_s": trained.instants_per_s}
     emit([row], {"id": str, "steps": str, "new": str, "instants_per_s": number(0)}, as_json, "")
 

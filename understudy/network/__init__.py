@@ -8,6 +8,8 @@ bev         feature maps -> bird's-eye view by a table of the rig; past views mo
 plan        bird's-eye view -> modes, their probabilities, spread and embedding
 model       all of it: encode(frame), decide(features of the history)
 judge       modes held against what the view shows, when a plan is asked for
+scorer      what each mode would be worth by the metrics, foretold
+distil      how that is learned, once a network can plan
 losses      what each head should have said, and nothing where that is unknown
 export      ONNX with its card
 """

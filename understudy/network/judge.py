@@ -3,10 +3,12 @@ becomes less likely.
 
 A planner that has learned from people chooses what they did in such a view, and people are never about to hit anybody.
 What the view shows is known at that moment; so is, by its velocity, where it will be. This is no part of training: the
-choice is learned as before, and judged when it is asked for.
+choice is learned as before, and judged when it is asked for. `scorer` learns what follows from the same foresight.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +16,8 @@ from torch import Tensor
 from understudy.geometry import Grid
 from understudy.labelers.bev import CLOSED, DRIVABLE, OTHERS, VELOCITY
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Vehicle
+
+TIMES = 2 * PLAN_STEPS  # at which a mode is looked at, every 0.25 s
 
 # By how much a sure collision, a corner surely off the road, or surely running a light lowers a mode's logit.
 _HIT, _OFF, _RUN = 8.0, 3.0, 8.0
@@ -24,9 +28,19 @@ _STANDS = 0.7  # m/s: slower cells stand; velocities tremble
 _FADES_S = 6.0  # what will be in a while is known less well
 _OFF_S = 2.6  # and beyond this a plan may still be bent back onto the road
 _AHEAD, _ASIDE = 0.5, 0.1  # m kept from the others
+_NEAR_S = 1.0  # and the time that is kept to who is ahead
 _ITSELF = 0.2  # m around the car: what the view shows there is the car itself
 _BEHIND = -2.0  # m: who is farther behind keeps off the car, not the other way round
 _BODY = Vehicle()
+
+
+class Foreseen(NamedTuple):
+    """What the view says of each mode at TIMES, probabilities (B, M, T)."""
+
+    hit: Tensor  # that somebody is inside the car's box
+    near: Tensor  # that somebody is within a second ahead of it
+    off: Tensor  # that one of its corners is off the road; beyond the view all is road
+    run: Tensor  # that its front is over ground that a red light closes
 
 
 def cost(poses: Tensor, bev: Tensor, grid: Grid) -> Tensor:
@@ -34,57 +48,59 @@ def cost(poses: Tensor, bev: Tensor, grid: Grid) -> Tensor:
 
     From `poses` (B, M, K, 4) and `bev` (B, 9, X, Y) as `Network.decide` gives them. The car has the usual size.
     """
+    seen = foreseen(poses, bev, grid)
+    t = _times(poses)
+    hit = (seen.hit * torch.exp(-t / _FADES_S)).amax(dim=2)
+    off = (seen.off * (t < _OFF_S)).amax(dim=2)
+    run = (seen.run * (seen.run > _SHUT)).amax(dim=2)
+    return _HIT * hit + _OFF * off + _RUN * run
+
+
+def foreseen(poses: Tensor, bev: Tensor, grid: Grid) -> Foreseen:
+    """What the view (B, 9, X, Y) says of modes (B, M, K, 4)."""
     path = torch.cat([torch.zeros_like(poses[:, :, :1, :3]), poses[..., :3]], dim=2)
-    path = torch.stack([(path[:, :, :-1] + path[:, :, 1:]) / 2, path[:, :, 1:]], dim=3).flatten(2, 3)  # every 0.25 s
-    t = torch.arange(1, 2 * PLAN_STEPS + 1, device=poses.device) * (PLAN_STEP_S / 2)
-    return _HIT * _hit(path, t, bev, grid) + _OFF * _off(path, t, bev, grid) + _RUN * _run(path, bev, grid)
+    path = torch.stack([(path[:, :, :-1] + path[:, :, 1:]) / 2, path[:, :, 1:]], dim=3).flatten(2, 3)  # (B, M, T, 3)
+    front, rear, left = _BODY.length - _BODY.rear_overhang, -_BODY.rear_overhang, _BODY.width / 2
+    corners = path.new_tensor([[front, left], [front, -left], [rear, left], [rear, -left]])
+    road, inside = under(path, corners, torch.sigmoid(bev[:, DRIVABLE]), grid)
+    closed, before = under(path, path.new_tensor([[front, 0.0]]), torch.sigmoid(bev[:, CLOSED]), grid)
+    off, run = ((1 - road) * inside).amax(dim=3), (closed * before).amax(dim=3)
+    return Foreseen(*_others(path, poses[..., 3], bev, grid), off, run)
 
 
-def _hit(path: Tensor, t: Tensor, bev: Tensor, grid: Grid) -> Tensor:
-    """The probability (B, M) of the surest cell that will be inside the car's box, from paths (B, M, T, 3)."""
+def _others(path: Tensor, speed: Tensor, bev: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+    """`hit` and `near` of paths (B, M, T, 3) with a speed (B, M, K): the surest cell that will be there."""
     centre = torch.from_numpy(grid.centres()).float().reshape(-1, 2).to(bev.device)
     x, y = centre[:, 0] - _BODY.centre_x, centre[:, 1]
     others = (x.abs() > _BODY.length / 2 + _ITSELF) | (y.abs() > _BODY.width / 2 + _ITSELF)
     there = torch.sigmoid(bev[:, OTHERS]).amax(dim=1).flatten(1) * (others & (centre[:, 0] > _BEHIND))
     sure, cell = there.topk(_CELLS, dim=1)
-    sure = sure * (sure > _SURE)
-    velocity = torch.gather(bev[:, VELOCITY].flatten(2), 2, torch.stack([cell, cell], dim=1)).transpose(
-        1, 2
-    )  # (B, C, 2)
+    sure = (sure * (sure > _SURE))[:, None, None]
+    velocity = bev[:, VELOCITY].flatten(2).transpose(1, 2)  # (B, X * Y, 2)
+    velocity = torch.gather(velocity, 1, torch.stack([cell, cell], dim=2))  # (B, C, 2)
     velocity = velocity * (velocity.norm(dim=2, keepdim=True) > _STANDS)
-    place = centre[cell][:, None] + t[:, None, None] * velocity[:, None]  # (B, T, C, 2)
+    place = centre[cell][:, None] + _times(path)[:, None, None] * velocity[:, None]  # (B, T, C, 2)
     dx, dy = (place[:, None, :, :, axis] - path[..., axis, None] for axis in (0, 1))  # (B, M, T, C)
     cos, sin = torch.cos(path[..., 2, None]), torch.sin(path[..., 2, None])
-    ahead, aside = (cos * dx + sin * dy - _BODY.centre_x).abs(), (cos * dy - sin * dx).abs()
-    inside = (ahead < _BODY.length / 2 + _AHEAD) & (aside < _BODY.width / 2 + _ASIDE)
-    met: Tensor = inside * sure[:, None, None] * torch.exp(-t / _FADES_S)[:, None]
-    return met.amax(dim=(2, 3))
+    ahead, aside = cos * dx + sin * dy - _BODY.centre_x, (cos * dy - sin * dx).abs()
+    beside = aside < _BODY.width / 2 + _ASIDE
+    inside = beside & (ahead.abs() < _BODY.length / 2 + _AHEAD)
+    reach = _BODY.length / 2 + _AHEAD + _NEAR_S * torch.stack([speed, speed], dim=3).flatten(2)[..., None]
+    close = beside & (ahead > 0) & (ahead < reach)
+    return (inside * sure).amax(dim=3), (close * sure).amax(dim=3)
 
 
-def _off(path: Tensor, t: Tensor, bev: Tensor, grid: Grid) -> Tensor:
-    """The probability (B, M) that the corner which is most surely off the road is; beyond the view all is road."""
-    front, rear, left = _BODY.length - _BODY.rear_overhang, -_BODY.rear_overhang, _BODY.width / 2
-    corners = path.new_tensor([[front, left], [front, -left], [rear, left], [rear, -left]])
-    road, inside = _under(path, corners, bev[:, DRIVABLE], grid)
-    off: Tensor = (1 - road) * (inside & (t < _OFF_S)[:, None])
-    return off.amax(dim=(2, 3))
+def _times(like: Tensor) -> Tensor:
+    return torch.arange(1, TIMES + 1, device=like.device) * (PLAN_STEP_S / 2)
 
 
-def _run(path: Tensor, bev: Tensor, grid: Grid) -> Tensor:
-    """The probability (B, M) of the most surely closed cell that the front of the car will be over."""
-    bumper = path.new_tensor([[_BODY.length - _BODY.rear_overhang, 0.0]])
-    closed, inside = _under(path, bumper, bev[:, CLOSED], grid)
-    run: Tensor = closed * (inside & (closed > _SHUT))
-    return run.amax(dim=(2, 3))
-
-
-def _under(path: Tensor, points: Tensor, layer: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """The probability of the cell under each of the car's points (n, 2) on paths (B, M, T, 3), by the logits of a layer
-    (B, X, Y), and whether the view reaches there, both (B, M, T, n)."""
+def under(path: Tensor, points: Tensor, layer: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+    """What a layer (B, X, Y) holds below each of the car's points (n, 2) on paths (B, M, T, 3), and whether the view
+    reaches there, both (B, M, T, n)."""
     cos, sin = torch.cos(path[..., 2, None]), torch.sin(path[..., 2, None])
     x = path[..., 0, None] + cos * points[:, 0] - sin * points[:, 1]
     y = path[..., 1, None] + sin * points[:, 0] + cos * points[:, 1]
     row, column = ((x - grid.x0) / grid.cell).floor().long(), ((y - grid.y0) / grid.cell).floor().long()
     inside = (row >= 0) & (row < grid.shape[0]) & (column >= 0) & (column < grid.shape[1])
     cell = row.clamp(0, grid.shape[0] - 1) * grid.shape[1] + column.clamp(0, grid.shape[1] - 1)
-    return torch.sigmoid(layer).flatten(1).gather(1, cell.flatten(1)).reshape(cell.shape), inside
+    return layer.flatten(1).gather(1, cell.flatten(1)).reshape(cell.shape), inside

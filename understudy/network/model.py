@@ -21,6 +21,7 @@ from understudy.network.backbone import Backbone
 from understudy.network.bev import Trunk, align, lift
 from understudy.network.judge import cost
 from understudy.network.plan import GLANCE, Planner, state_of
+from understudy.network.scorer import SHARE, Scorer, features
 from understudy.network.sizes import Size
 
 
@@ -36,12 +37,18 @@ class Network(nn.Module):
         self.trunk = Trunk(size.bev * len(size.history_s), size.trunk, len(CHANNELS))
         self.planner = Planner(size, CLASSES)
         self.sees = False  # whether its view was taught, so that modes can be held against it
+        self.scorer: Scorer | None = None  # where the worth of modes was taught, too
 
     def judged(self, said: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Answers whose `choice` heeds what the view shows, see `judge`; as they are where no view was learned."""
+        """Answers whose `choice` heeds what the view shows, see `judge`, and what each mode would be worth, see
+        `scorer`; as they are where no view was learned."""
         if not self.sees:
             return said
-        return said | {"choice": said["choice"] - cost(said["poses"], said["bev"], self.size.grid)}
+        poses, bev, grid = said["poses"], said["bev"], self.size.grid
+        choice = said["choice"] - cost(poses, bev, grid)
+        if self.scorer is not None:
+            choice = choice + SHARE * self.scorer.log_score(features(poses, bev, grid), said["hidden"])
+        return said | {"choice": choice}
 
     def encode(self, pictures: Tensor, valid: Tensor, index: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """A view (B, D, X, Y) and a glance (B, G) from pictures (B, C, H, W, 3) uint8, which of them are there (B, C),
@@ -84,7 +91,8 @@ class Network(nn.Module):
         car was at each frame (B, F, 3) in the ego frame of now, and its newest speed, yaw rate and command (B,).
 
         `bev` (B, 9, X, Y) in the order of labelers.bev.CHANNELS, CLASSES as logits; `poses` (B, M, K, 4) with
-        `choice` (B, M) logits; `spread` (B,); `embedding` (B, 64); `light` (B, 5) logits; `control` (B, 2).
+        `choice` (B, M) logits; `spread` (B,); `embedding` (B, 64); `light` (B, 5) logits; `control` (B, 2);
+        `hidden` (B, H), what all of these were made of.
         """
         moved = [align(view, past_poses[:, frame], self.size.grid) for frame, view in enumerate(views[:-1])]
         together = torch.cat([*moved, views[-1]], dim=1)

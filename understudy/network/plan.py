@@ -54,6 +54,7 @@ class Planner(nn.Module):
             "embedding": self.embedding(hidden).float(),
             "light": self.light(hidden).float(),  # logits
             "control": self.control(hidden).float(),
+            "hidden": hidden.float(),
         }
 
 

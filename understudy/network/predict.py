@@ -16,6 +16,7 @@ from understudy.geometry import Grid, lift_table
 from understudy.network import views
 from understudy.network.model import Network
 from understudy.network.samples import Batch, Samples
+from understudy.network.scorer import Scorer
 from understudy.network.sizes import Size
 from understudy.records import Array, Floats, Ints, Rig
 from understudy.store import Entry, Lake
@@ -42,8 +43,11 @@ def load(lake: Lake, name: str) -> tuple[Network, dict[str, Any]]:
     told = about["network"]
     grid = Grid(**{**told["grid"], "shape": tuple(told["grid"]["shape"])})
     network = Network(msgspec.convert({**told, "grid": grid}, Size))
+    weights = read_tensors(lake.blob(entry, "model.safetensors").read_bytes())
+    if any(name.startswith("scorer.") for name in weights):
+        network.scorer = Scorer(network.size.hidden)
     try:
-        network.load_state_dict(read_tensors(lake.blob(entry, "model.safetensors").read_bytes()))
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise DataError(f"reading model {entry.part}: an older understudy made it; train it again ({error})") from error
     network.sees = "bev" in about["labels"]

@@ -16,7 +16,7 @@ import numpy as np
 from understudy.geometry import Grid, compose, constant_turn, inverse, move, rigid
 from understudy.labelers import UNKNOWN
 from understudy.labelers.bev import DIRECTION, VELOCITY
-from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Floats, Rig
+from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Drive, Floats, Rig
 
 RECOVER_STEP = 3  # the pose 2 s ahead
 _HURRY = 0.3  # how much faster than the human a car drives that was moved back
@@ -36,6 +36,12 @@ def rig_from(rig: Rig, ego_T_view: Floats) -> Rig:
     turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
     view_T_ego = np.linalg.inv(rigid(turn, np.array([x, y, 0.0])))
     return replace(rig, ego_T_cam=view_T_ego @ rig.ego_T_cam)
+
+
+def drive_from(drive: Drive, ego_T_view: Floats) -> Drive:
+    """The drive of a car that always stands at the view; nothing else has changed."""
+    poses = compose(drive.poses, ego_T_view)
+    return replace(drive, columns={**drive.columns, "x": poses[:, 0], "y": poses[:, 1], "yaw": poses[:, 2]})
 
 
 def past_from(past_poses: Floats, ego_T_view: Floats) -> Floats:

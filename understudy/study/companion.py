@@ -21,13 +21,14 @@ far less noise than differences of routes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from understudy import metrics
 from understudy.geometry import compose
+from understudy.network import views
 from understudy.network.model import Network
 from understudy.network.predict import predict_from
 from understudy.network.samples import Samples
@@ -184,12 +185,6 @@ def _judge(drive: Drive, group: str, rows: Ints, later: Ints, t_ns: Ints) -> _Ju
         instants=instants,
         instants_later=np.searchsorted(drive.t_ns, t_ns + _STAGE_NS),
         scene=metrics.Scene.of(drive),
-        scenes_later=tuple(metrics.Scene.of(moved(drive, shift)) for shift in SHIFTS),
+        scenes_later=tuple(metrics.Scene.of(views.drive_from(drive, shift)) for shift in SHIFTS),
         starts=starts,
     )
-
-
-def moved(drive: Drive, shift: Floats) -> Drive:
-    """The drive with the car standing at `shift` (3,) in its own frame, always; nothing else has changed."""
-    poses = compose(drive.poses, shift)
-    return replace(drive, columns={**drive.columns, "x": poses[:, 0], "y": poses[:, 1], "yaw": poses[:, 2]})

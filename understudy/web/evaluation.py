@@ -31,7 +31,12 @@ _GROUND, _UNKNOWN = (38, 44, 52), (20, 22, 26)
 _COLOURS = ((96, 104, 114), (214, 214, 208), (90, 160, 240), (255, 170, 60), (150, 44, 52))
 _DRIVEN, _PLANNED = (99, 179, 255), (255, 127, 69)
 _LAMPS = {0: "none", UNKNOWN: "unknown", **{int(state): state.name.lower() for state in Light if state}}
-_PLAN = {"lateral_1s": "lateral 1 s, m", "lateral_1s_bent": "in bends, m", "mean_displacement": "mean disp., m"}
+_PLAN = {
+    "lateral_1s": "lateral 1 s, m",
+    "lateral_1s_bent": "in bends, m",
+    "mean_displacement": "mean disp., m",
+    "score": "score",
+}
 
 
 def write(lake: Lake, found: Evaluated) -> Path:
