@@ -45,8 +45,8 @@ SIDEWAYS = {
     ("store", "maps"),
     ("network", "labelers"),  # the heads answer what labelers tell, in their words
     ("cli", "web"),
-    ("network", "labelers"),  # a network's heads answer what labelers say, channel by channel
     ("network", "policies"),  # an exported model's card is what the onnx policy reads
+    ("study", "turn"),  # an experiment on the loop goes round it
     ("fleet", "ingest"),  # a fleet records, then ingests
     ("labelers", "worlds"),  # `expert` lives a drive of the city again, with the city's own driver
     ("dataset", "label"),  # a dataset is labels, frozen: it reads them as they were written

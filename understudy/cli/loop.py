@@ -67,7 +67,7 @@ def turn(
         world=world,  # type: ignore[arg-type]
         until=Goal.parse(until) if until else None,
         processes=processes,
-        on_line=_teller(),
+        on_line=teller(),
         on_verdict=lambda found: verdict.write(here, found),
         on_turn=lambda number: page.write(here, number),
     )
@@ -77,7 +77,7 @@ def turn(
         click.echo(str(here.root / "pages" / f"turn-{rows[-1]['turn']:03d}.html"), err=True)
 
 
-def _teller() -> Callable[[Mapping[str, Any]], None]:
+def teller() -> Callable[[Mapping[str, Any]], None]:
     """Says on stderr what each step came to; in a terminal also how it goes."""
     lively = sys.stderr.isatty()
 

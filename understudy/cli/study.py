@@ -77,3 +77,59 @@ def selection(
     shown: dict[str, Callable[[Any], str]] = dict.fromkeys(("id", "events", "judged_by", "seeds", "k"), str)
     shown |= {"score": number(3), "gain": number(3)}
     emit(found, shown, as_json, "no unit is done yet")
+
+
+def _audited(outcome: Any, of: int) -> None:
+    """Says in a terminal which route of an audit is done."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[2Kaudit of {of} routes {outcome.name[-60:]}", err=True, nl=False)
+
+
+@study.command(
+    epilog="""understudy study loop --lake arms --processes 2
+    understudy study loop --lake arms --set preset=evening --set seeds=1 --set turns=2"""
+)
+@click.option(
+    "--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where lines go [default: studies/loop.jsonl]."
+)
+@click.option("--show", is_flag=True, help="Only show what there is.")
+@set_option
+@processes_option
+@json_option
+@lake_option
+def loop(
+    journal: Path | None, show: bool, assignments: tuple[str, ...], processes: int, as_json: bool, lake: Path | None
+) -> None:
+    """Does the loop improve the driver, and by more than chance?
+
+    For every seed, turns as they are beside turns whose clips are chosen at random. The first champion and each arm's
+    last drive audit routes that no fleet, no gate and no campaign comes to. Killed and run again it goes on; an audited
+    driver is a line of the journal. Needs the extras [city] and [train].
+    """
+    from understudy import settings
+    from understudy.cli.loop import teller
+    from understudy.study.journal import read
+    from understudy.study.loop import JOURNAL, Loop, comparable, rows, run
+    from understudy.turn.preset import preset
+
+    path = journal or JOURNAL
+    if show:
+        lines = comparable(read(path))
+    else:
+        told = settings.fill(Loop, settings.parse(assignments), prefix="loop")
+        here, command = open_lake(lake, make=True), shlex.join(["understudy", *sys.argv[1:]])
+        lines = run(here.root, told, preset(told.preset), path, command, processes, teller(), _audited)
+    three = number(3)
+    found = [
+        {
+            "id": row.driver, "seeds": row.seeds, "score": row.score, "driving_score": row.driving_score,
+            "interventions": row.interventions, "promoted": row.promoted,
+            **{f"{name}{part}": value for name, gain in (("gain", row.over_first), ("over_chance", row.over_chance))
+               for part, value in zip(("", "_low", "_high"), gain, strict=True)},
+        }
+        for row in rows(lines)
+    ]  # fmt: skip
+    shown: dict[str, Callable[[Any], str]] = {"id": str, "seeds": str, "promoted": str, "interventions": number(0)}
+    shown |= dict.fromkeys(("score", "driving_score", "gain", "gain_low", "gain_high", "over_chance"), three)
+    shown |= dict.fromkeys(("over_chance_low", "over_chance_high"), three)
+    emit(found, shown, as_json, "no seed has all of its drivers audited yet")

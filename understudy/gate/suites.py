@@ -32,7 +32,7 @@ from understudy.worlds.way import ENTERS_M, lanes_of
 
 STANDARD = ("everyday", "braking", "events", "weather", "lights")  # the longest last
 SIDE = "gate"
-_TOWNS = 10
+TOWNS = 10  # the first of the side: no suite drives in others
 _LIT = ("grid", "organic", "spider")  # kinds of towns with lights at their junctions
 _METRES, _SECONDS = 250, 40.0
 _SUDDEN = ("child_behind_parked_car", "hard_braking_leader", "jaywalker", "cut_in")
@@ -78,7 +78,7 @@ def suite(name: str, routes: int, drives: Iterable[Mapping[str, Any]] = ()) -> S
 
 
 def _made(name: str, routes: int) -> Suite:
-    places = towns.towns_of(SIDE, count=_TOWNS)
+    places = towns.towns_of(SIDE, count=TOWNS)
     happens = {"events": tuple(KINDS), "braking": _SUDDEN, **{kind: (kind,) for kind in KINDS}}.get(name, ("none",))
     weathers = {"weather": _WEATHERS, **{one: (one,) for one in _WEATHERS}}.get(name, ("clear",))
     scenarios = tuple(

@@ -9,4 +9,6 @@ learning    further training of the start on chosen windows, with replay of what
 journal     one JSON line for every unit of work; what is there is not done again
 worth       k: how many times more seconds random needs for the same score, with its interval
 selection   all of it, in order
+
+loop        the other experiment: turns beside a control arm, and an audit of their champions
 """

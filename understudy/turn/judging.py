@@ -12,7 +12,7 @@ import numpy as np
 from understudy.gate import report
 from understudy.gate.run import run as judge
 from understudy.gate.verdict import Verdict
-from understudy.turn.campaign import Brought, campaign
+from understudy.turn.campaign import FIRST, Brought, campaign
 from understudy.turn.diary import progress
 from understudy.turn.under_way import Impossible, Tell, Turn, crown
 from understudy.worlds.events import KINDS
@@ -57,7 +57,9 @@ def promote(turn: Turn, tell: Tell) -> Mapping[str, Any]:
 
 
 def plan_campaign(turn: Turn, tell: Tell) -> Mapping[str, Any]:
-    """What the next turn is to collect."""
+    """What the next turn is to collect; a control arm asks for nothing."""
+    if turn.preset.chosen == "chance":
+        return asdict(replace(FIRST, words=("A control arm asks for nothing.",)))
     found, promoted = turn.came_to("gate"), turn.came_to("promote")
     side = "candidate" if promoted.get("outcome") == "promote" else "champion"
     lost = {kind: 1.0 - scores[side] for kind, scores in found.get("kinds", {}).items()}

@@ -1,0 +1,69 @@
+"""The study of the loop: arms that begin alike, an audit nobody else reads, and gains with their intervals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.turning import TINY
+from understudy.gate.suites import suite
+from understudy.store import Lake
+from understudy.study.loop import CHANCE, FIRST, TRIGGERS, Loop, audit, rows, run
+from understudy.turn.diary import turns
+from understudy.worlds import towns
+from understudy.worlds.scenario import Scenario
+
+
+def test_no_suite_of_the_gate_and_no_fleet_comes_to_the_towns_of_the_audit() -> None:
+    audited = [Scenario.parse(one) for one in audit(200)]
+    places = {one.town for one in audited}
+    assert len({str(one) for one in audited}) == 200 and len(places) == 12
+    assert {towns.side(place) for place in places} == {"gate"}, "fleets are refused there"
+    for name in ("everyday", "braking", "events", "weather", "lights"):
+        routes = 2 if name == "lights" else 60
+        assert not places & {Scenario.parse(one).town for one in suite(name, routes).scenarios}
+    assert sum(one.event == "none" for one in audited) == 100 and len({one.event for one in audited}) == 18
+
+
+def line(driver: str, seed: int, scores: list[float], **more: Any) -> dict[str, Any]:
+    routes = {"score": scores, "driving_score": scores, "interventions": [1.0] * 4, "metres": [250.0] * 4}
+    told = {"driver": driver, "seed": seed, "outcomes": ["promote", "refuse"], "routes": {**routes, **more}}
+    return {**told, "settings": {"seeds": 2}}
+
+
+def test_gains_are_of_the_same_routes_and_a_seed_that_lacks_a_driver_does_not_count() -> None:
+    base = [0.1, 0.2, 0.3, 0.4]
+    lines = [line(who, seed, [b + gain for b in base]) for seed in (0, 1)
+             for who, gain in ((FIRST, 0.0), (CHANCE, 0.1), (TRIGGERS, 0.3))]  # fmt: skip
+    lines.append(line(TRIGGERS, 2, [1.0] * 4))
+    found = {row.driver: row for row in rows(lines)}
+    assert {row.seeds for row in found.values()} == {2}
+    np.testing.assert_allclose(found[TRIGGERS].over_first, 0.3)
+    np.testing.assert_allclose(found[TRIGGERS].over_chance, 0.2)
+    np.testing.assert_allclose(found[FIRST].over_chance, -0.1)
+    assert found[TRIGGERS].interventions == pytest.approx(400.0) and found[TRIGGERS].promoted == 2
+    assert not list(rows(lines[:1])), "one driver alone says nothing"
+
+
+def test_both_arms_go_round_and_are_audited_once(tmp_path: Path) -> None:
+    journal, design = tmp_path / "loop.jsonl", Loop(preset="tiny", seeds=1, turns=1, routes=2, route_s=2.0)
+    lines = run(tmp_path / "arms", design, TINY, journal)
+    assert [one["driver"] for one in lines] == [FIRST, TRIGGERS, CHANCE]
+    assert all(len(one["routes"]["metres"]) == 2 for one in lines)
+    chosen = {arm: turns(Lake(tmp_path / "arms" / "seed-0" / arm))[1] for arm in (TRIGGERS, CHANCE)}
+    assert chosen[CHANCE]["begin"]["preset"]["chosen"] == "chance"
+    assert chosen[CHANCE]["bootstrap"] == chosen[TRIGGERS]["bootstrap"], "they begin alike"
+    assert chosen[CHANCE]["campaign"]["words"] == ["A control arm asks for nothing."]
+    before = journal.read_bytes()
+    assert run(tmp_path / "arms", design, TINY, journal) == lines and journal.read_bytes() == before
+    journal.write_bytes(before[: before.rindex(b"{") + 9])  # killed while it wrote the last line
+    again = run(tmp_path / "arms", design, TINY, journal)
+    assert [{**one, "commit": ""} for one in again] == [{**one, "commit": ""} for one in lines]
+    assert json.loads(journal.read_bytes().splitlines()[-1])["driver"] == CHANCE
+    other = run(tmp_path / "arms", replace(design, routes=1), TINY, journal)
+    assert len(other) == 3 and len(other[0]["routes"]["metres"]) == 1, "another audit is another line"

@@ -1,0 +1,227 @@
+"""Does the loop improve the driver, and by more than as many seconds chosen at random?
+
+Every seed has two arms, each a lake of its own: `triggers`, the loop as it is, and `chance`, the same with clips chosen
+at random and nothing asked of the next turn. Both begin with the same first champion. The first champion and each arm's
+last drive audit routes, in towns that no fleet, no suite of the gate and no campaign ever comes to; nothing of the
+audit finds its way back into an arm.
+
+An arm that was killed goes on where it was, as turns do. A driver that was audited is a line of the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy import workers
+from understudy.errors import DataError
+from understudy.evidence import bootstrap
+from understudy.gate.driving import drive_route
+from understudy.gate.entrants import Entrant, entrant
+from understudy.gate.suites import SIDE, TOWNS, assert_side
+from understudy.records import Floats
+from understudy.registry import Registry
+from understudy.store import Lake, digest
+from understudy.study.journal import append, commit, machine, read
+from understudy.turn.diary import Told
+from understudy.turn.preset import Preset
+from understudy.turn.run import run as go_round
+from understudy.worlds import towns
+from understudy.worlds.events import KINDS
+from understudy.worlds.outcome import Route
+from understudy.worlds.scenario import Scenario
+
+JOURNAL = Path("studies/loop.jsonl")
+FIRST, TRIGGERS, CHANCE = "first", "triggers", "chance"  # whom a line is about
+_AUDIT_TOWNS = slice(12, 24)  # of the gate's side, two of each kind
+assert _AUDIT_TOWNS.start >= TOWNS
+_ROUTE_M = 250
+_FIRST_SEED = 9000
+_KEPT_OF_ROUTES = ("score", "driving_score", "interventions", "metres")
+
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Settings of `understudy study loop`."""
+
+    preset: str = "standard"
+    seeds: int = 3
+    turns: int = 4
+    routes: int = 200  # of the audit: half everyday, half with every kind of rare event in turn
+    route_s: float = 40.0
+
+
+def audit(count: int) -> list[str]:
+    """The scenarios of the audit, in towns of the gate's side beyond those that its suites drive in."""
+    places = towns.towns_of(SIDE, count=_AUDIT_TOWNS.stop)[_AUDIT_TOWNS]
+    kinds = list(KINDS)
+    scenarios = [
+        str(
+            Scenario(
+                town=places[i // 2 % len(places)],
+                route=f"r{_FIRST_SEED + i}:{_ROUTE_M}",
+                event=kinds[i // 2 % len(kinds)] if i % 2 else "none",
+                seed=_FIRST_SEED + i,
+            )
+        )
+        for i in range(count)
+    ]
+    assert_side(scenarios, SIDE)
+    return scenarios
+
+
+def run(
+    root: Path,
+    design: Loop,
+    preset: Preset,
+    path: Path = JOURNAL,
+    command: str = "",
+    processes: int = 0,
+    on_line: Told | None = None,
+    tell: Callable[[workers.Outcome, int], None] | None = None,
+) -> list[Line]:
+    """Go round in every arm of every seed, then audit; each driver is a line of the journal at `path`.
+
+    The lakes of the arms lie under `root`. `on_line` hears the diaries of turns, `tell` each route of an audit and how
+    many there are.
+    """
+    for seed in range(design.seeds):
+        first: dict[str, str] = {}
+        for arm, one in ((TRIGGERS, preset), (CHANCE, replace(preset, chosen="chance"))):
+            if all(_named(design, preset, seed, who) in _done(path) for who in (FIRST, arm)):
+                continue
+            lake = Lake(root / f"seed-{seed}" / arm)
+            reports = go_round(lake, design.turns, one, seed=seed, world="city", processes=processes, on_line=on_line)
+            registry = Registry(lake.root)
+            reigns = registry.reigns()
+            if not reigns:
+                raise DataError(f"study of the loop: seed {seed}, {arm}: no champion came of the first turn")
+            first[arm] = reigns[0].model
+            if len(set(first.values())) > 1:
+                raise DataError(f"study of the loop: the arms of seed {seed} did not begin with the same champion")
+            for who, reign in ((FIRST, reigns[0]), (arm, reigns[-1])):
+                unit = _named(design, preset, seed, who)
+                if unit in _done(path):
+                    continue
+                routes = _audited(lake, entrant(registry.model(reign.model).spec), design, processes, tell)
+                append(
+                    path,
+                    {
+                        "unit": unit,
+                        "seed": seed,
+                        "driver": who,
+                        "model": reign.model,
+                        "outcomes": [report["outcome"] for report in reports] if who == arm else [],
+                        "settings": asdict(design),
+                        "routes": {key: [_told(getattr(one, key)) for one in routes] for key in _KEPT_OF_ROUTES},
+                        "command": command,
+                        "commit": commit(),
+                        "machine": machine(),
+                    },
+                )
+    return comparable(read(path))
+
+
+def _named(design: Loop, preset: Preset, seed: int, who: str) -> str:
+    """A line's name: all that may change what comes out, but not how many seeds there are."""
+    return digest([asdict(replace(design, seeds=0)), asdict(preset), seed, who])[:20]
+
+
+def _done(path: Path) -> set[str]:
+    return {line["unit"] for line in read(path)}
+
+
+def _told(value: float) -> float | None:
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
+def _audited(
+    lake: Lake,
+    who: Entrant,
+    design: Loop,
+    processes: int,
+    tell: Callable[[workers.Outcome, int], None] | None,
+) -> list[Route]:
+    """The routes as one driver drives them. DataError where one could not be begun: then nothing could be compared."""
+    scenarios = audit(design.routes)
+    outcomes = workers.map_drives(
+        partial(_drive, lake, who, design.route_s),
+        scenarios,
+        processes,
+        tell and (lambda outcome: tell(outcome, len(scenarios))),
+    )
+    if errors := [outcome for outcome in outcomes if outcome.error]:
+        raise DataError(f"audit: {len(errors)} of {len(outcomes)} routes failed, {errors[0].name}: {errors[0].error}")
+    return [outcome.value for outcome in outcomes]
+
+
+def _drive(lake: Lake, who: Entrant, seconds: float, scenario: str) -> Route:
+    return drive_route(lake, scenario, who, seconds)[0]
+
+
+# What came out --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """One driver over all seeds. Intervals are of the mean over routes, each the mean of the seeds that were run."""
+
+    driver: str
+    seeds: int
+    score: float
+    driving_score: float
+    interventions: float  # per 100 km
+    over_first: tuple[float, float, float]  # gain in driving score, low, high
+    over_chance: tuple[float, float, float]
+    promoted: int  # turns, of all seeds
+
+
+def comparable(lines: Sequence[Line]) -> list[Line]:
+    """Those lines whose settings, but for the number of seeds, are the last one's."""
+
+    def ground(line: Line) -> dict[str, Any]:
+        return {**line["settings"], "seeds": 0}
+
+    return [line for line in lines if ground(line) == ground(lines[-1])]
+
+
+def rows(lines: Sequence[Line]) -> Iterator[Row]:
+    """A row for every driver, of those seeds that have all three."""
+    by = {(line["driver"], line["seed"]): line for line in lines}
+    seeds = sorted(
+        seed for seed in {line["seed"] for line in lines} if all((w, seed) in by for w in (FIRST, TRIGGERS, CHANCE))
+    )
+    if not seeds:
+        return
+    drove = {who: [by[who, seed] for seed in seeds] for who in (FIRST, CHANCE, TRIGGERS)}
+    scores = {who: _values(own, "driving_score") for who, own in drove.items()}
+    for who, own in drove.items():
+        metres = _values(own, "metres").sum()
+        yield Row(
+            driver=who,
+            seeds=len(seeds),
+            score=float(np.nanmean(_values(own, "score"))),
+            driving_score=float(np.nanmean(scores[who])),
+            interventions=float(_values(own, "interventions").sum() / max(metres, 1.0) * 1e5),
+            over_first=_gain(scores[who] - scores[FIRST], f"{who} over first"),
+            over_chance=_gain(scores[who] - scores[CHANCE], f"{who} over chance"),
+            promoted=sum(line["outcomes"].count("promote") for line in own),
+        )
+
+
+def _values(lines: Sequence[Line], name: str) -> Floats:
+    """A number of every route, (seeds, routes); nan where unknown."""
+    return np.array([line["routes"][name] for line in lines], float)
+
+
+def _gain(differences: Floats, identity: str) -> tuple[float, float, float]:
+    """The mean of differences (seeds, routes), and its 95 % interval over routes."""
+    each = differences.mean(axis=0)
+    return (float(np.nanmean(each)), *bootstrap(each, identity))
