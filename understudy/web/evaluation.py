@@ -27,8 +27,13 @@ from understudy.web.standalone import fill
 _SCALE = 4  # pixels of a cell
 _LIKELY = 0.05  # modes less probable than this are not drawn
 _GROUND, _UNKNOWN = (38, 44, 52), (20, 22, 26)
-# Of CLASSES, later ones on top.
-_COLOURS = ((96, 104, 114), (214, 214, 208), (90, 160, 240), (255, 170, 60), (150, 44, 52))
+_COLOURS = {  # later ones on top
+    "drivable": (96, 104, 114),
+    "closed": (150, 44, 52),
+    "line": (214, 214, 208),
+    "vehicle": (90, 160, 240),
+    "vulnerable": (255, 170, 60),
+}
 _DRIVEN, _PLANNED = (99, 179, 255), (255, 127, 69)
 _LAMPS = {0: "none", UNKNOWN: "unknown", **{int(state): state.name.lower() for state in Light if state}}
 _PLAN = {
@@ -77,8 +82,8 @@ def view(one: Shown, said: bool) -> Array:
     x, y = one.grid.shape
     image = np.full((x, y, 3), _GROUND, np.uint8)
     layers = one.said_bev[: len(CLASSES)] > 0 if said else one.bev[: len(CLASSES)] == 1
-    for layer, colour in zip(layers, _COLOURS, strict=True):
-        image[layer] = colour
+    for name, colour in _COLOURS.items():
+        image[layers[CLASSES.index(name)]] = colour
     if not said:
         image[(one.bev[: len(CLASSES)] == UNKNOWN).all(axis=0)] = _UNKNOWN
     seen = Image.fromarray(image[::-1, ::-1]).resize((y * _SCALE, x * _SCALE), Image.Resampling.NEAREST)
