@@ -119,17 +119,17 @@ def loop(
         told = settings.fill(Loop, settings.parse(assignments), prefix="loop")
         here, command = open_lake(lake, make=True), shlex.join(["understudy", *sys.argv[1:]])
         lines = run(here.root, told, preset(told.preset), path, command, processes, teller(), _audited)
-    three = number(3)
     found = [
         {
-            "id": row.driver, "seeds": row.seeds, "score": row.score, "driving_score": row.driving_score,
-            "interventions": row.interventions, "promoted": row.promoted,
-            **{f"{name}{part}": value for name, gain in (("gain", row.over_first), ("over_chance", row.over_chance))
-               for part, value in zip(("", "_low", "_high"), gain, strict=True)},
+            "id": row.driver, "seeds": row.seeds, "driving_score": row.driving_score, "per_100_km": row.interventions,
+            "promoted": row.promoted, "over_first": row.over_first, "over_chance": row.over_chance,
         }
         for row in rows(lines)
     ]  # fmt: skip
-    shown: dict[str, Callable[[Any], str]] = {"id": str, "seeds": str, "promoted": str, "interventions": number(0)}
-    shown |= dict.fromkeys(("score", "driving_score", "gain", "gain_low", "gain_high", "over_chance"), three)
-    shown |= dict.fromkeys(("over_chance_low", "over_chance_high"), three)
+    shown: dict[str, Callable[[Any], str]] = {"id": str, "seeds": str, "driving_score": number(3)}
+    shown |= {"per_100_km": number(0), "promoted": str, "over_first": _gain, "over_chance": _gain}
     emit(found, shown, as_json, "no seed has all of its drivers audited yet")
+
+
+def _gain(told: tuple[float, float, float]) -> str:
+    return "{:+.3f} ({:+.3f} to {:+.3f})".format(*told)
