@@ -438,6 +438,13 @@ def test_a_head_learns_which_modes_hit_and_knows_nothing_of_what_is_unknown() ->
     assert (found[::2, 0] < found[::2, 1] - 1.0).all() and (found[1::2, 0] > found[::2, 0] + 1.0).all()
 
 
+def test_a_class_that_was_never_taught_holds_nobody_back() -> None:
+    torch.manual_seed(3)
+    network = Network(NANO).eval()
+    said = network(**given(some_rig((0,))))["bev"]
+    assert (torch.sigmoid(said[:, 1 : len(CLASSES)]) < 0.35).all(), "below what the judge takes for somebody"
+
+
 def test_a_network_that_learned_no_view_is_not_judged_by_it() -> None:
     network = Network(NANO).eval()
     said = {"poses": driving((8.0, 0.0), (0.0, 0.0)), "choice": torch.zeros(1, 2), "bev": seen((10.0, 0.0, 0.0))}

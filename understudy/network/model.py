@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from understudy.labelers.bev import CHANNELS
+from understudy.labelers.bev import CHANNELS, CLASSES
 from understudy.labelers.light import CLASSES
 from understudy.network.backbone import Backbone
 from understudy.network.bev import Trunk, align, lift
@@ -23,6 +23,8 @@ from understudy.network.judge import cost
 from understudy.network.plan import GLANCE, Planner, state_of
 from understudy.network.scorer import SHARE, Scorer, features
 from understudy.network.sizes import Size
+
+_RARE = -3.0  # logit: one cell in twenty
 
 
 class Network(nn.Module):
@@ -35,6 +37,8 @@ class Network(nn.Module):
         self.heights = nn.Conv2d(size.bev, size.bev * len(size.heights), 1, bias=False)
         self.settle = nn.Sequential(nn.BatchNorm2d(size.bev), nn.ReLU())
         self.trunk = Trunk(size.bev * len(size.history_s), size.trunk, len(CHANNELS))
+        with torch.no_grad():  # what is not road is rare (the prior of Lin et al. 2017); a class never taught stays so
+            self.trunk.out.bias.view(len(CHANNELS), -1)[1 : len(CLASSES)] = _RARE  # type: ignore[union-attr]
         self.planner = Planner(size, CLASSES)
         self.sees = False  # whether its view was taught, so that modes can be held against it
         self.scorer: Scorer | None = None  # where the worth of modes was taught, too
