@@ -13,7 +13,7 @@ from understudy.records import Drive, Ints, Observation
 from understudy.records import Light as State
 
 NONE = 0  # there is no light on the route within range; RED, YELLOW, GREEN and OFF are as in records.Light
-CLASSES = 5
+STATES = 5
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from understudy.labelers.bev import CHANNELS, CLASSES
-from understudy.labelers.light import CLASSES
+from understudy.labelers.light import STATES
 from understudy.network.backbone import Backbone
 from understudy.network.bev import Trunk, align, lift
 from understudy.network.judge import cost
@@ -39,7 +39,7 @@ class Network(nn.Module):
         self.trunk = Trunk(size.bev * len(size.history_s), size.trunk, len(CHANNELS))
         with torch.no_grad():  # what is not road is rare (the prior of Lin et al. 2017); a class never taught stays so
             self.trunk.out.bias.view(len(CHANNELS), -1)[1 : len(CLASSES)] = _RARE  # type: ignore[union-attr]
-        self.planner = Planner(size, CLASSES)
+        self.planner = Planner(size, STATES)
         self.sees = False  # whether its view was taught, so that modes can be held against it
         self.scorer: Scorer | None = None  # where the worth of modes was taught, too
 
