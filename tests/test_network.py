@@ -22,7 +22,7 @@ from understudy.network.plan import modes_of
 from understudy.network.scorer import Scorer, features, log_score
 from understudy.network.scorer import loss as worth
 from understudy.network.sizes import SIZES, size_of
-from understudy.records import PLAN_STEPS, Floats, Rig
+from understudy.records import PLAN_STEPS, Floats, Light, Rig
 from understudy.worlds.rig import default_rig
 
 NANO = size_of("nano")
@@ -350,6 +350,9 @@ def test_what_is_unknown_teaches_nothing() -> None:
 # Modes held against the view --------------------------------------------------------------------------------------
 
 
+RED, GREEN = (torch.nn.functional.one_hot(torch.tensor([int(state)]), 5) * 9.0 for state in (Light.RED, Light.GREEN))
+
+
 def seen(*others: tuple[float, float, float], road: bool = True) -> torch.Tensor:
     """A view (1, 9, X, Y) of nothing but road (or none) and of cars at x, y that drive at vx."""
     view = torch.full((1, len(CHANNELS), *NANO.grid.shape), -9.0)
@@ -371,44 +374,50 @@ def driving(*modes: tuple[float, float]) -> torch.Tensor:
 
 
 def test_nobody_in_the_way_and_road_everywhere_cost_nothing() -> None:
-    assert cost(driving((8.0, 0.0), (0.0, 0.0), (8.0, 3.5)), seen((12.0, -3.5, 0.0)), NANO.grid).abs().max() < 0.01
+    assert (
+        cost(driving((8.0, 0.0), (0.0, 0.0), (8.0, 3.5)), seen((12.0, -3.5, 0.0)), GREEN, NANO.grid).abs().max() < 0.01
+    )
 
 
 def test_a_mode_that_runs_into_somebody_is_dear_and_stopping_or_passing_is_not() -> None:
-    into, stopping, passing = cost(driving((8.0, 0.0), (1.0, 0.0), (8.0, 3.5)), seen((16.0, 0.0, 0.0)), NANO.grid)[0]
+    into, stopping, passing = cost(
+        driving((8.0, 0.0), (1.0, 0.0), (8.0, 3.5)), seen((16.0, 0.0, 0.0)), GREEN, NANO.grid
+    )[0]
     assert into > 4.0 and stopping < 0.01 and passing < 0.01
 
 
 def test_who_drives_ahead_at_the_same_speed_is_not_in_the_way_and_who_comes_is() -> None:
     for speed, dear in ((8.0, False), (-8.0, True)):
-        found = cost(driving((8.0, 0.0)), seen((16.0, 0.0, speed)), NANO.grid)
+        found = cost(driving((8.0, 0.0)), seen((16.0, 0.0, speed)), GREEN, NANO.grid)
         assert (found.item() > 4.0) == dear
 
 
 def test_the_sooner_the_dearer() -> None:
-    near, far = (cost(driving((8.0, 0.0)), seen((x, 0.0, 0.0)), NANO.grid).item() for x in (10.0, 26.0))
+    near, far = (cost(driving((8.0, 0.0)), seen((x, 0.0, 0.0)), GREEN, NANO.grid).item() for x in (10.0, 26.0))
     assert near > far > 1.0
 
 
 def test_leaving_the_road_costs_and_what_lies_beyond_the_view_does_not() -> None:
     off = seen()
     off[:, DRIVABLE, :, 34:] = -9.0  # from y = 1.5 on
-    straight, left = cost(driving((8.0, 0.0), (8.0, 3.0)), off, NANO.grid)[0]
+    straight, left = cost(driving((8.0, 0.0), (8.0, 3.0)), off, GREEN, NANO.grid)[0]
     assert straight < 0.01 and left > 2.5
-    assert cost(driving((30.0, 0.0)), seen(), NANO.grid).abs().max() < 0.01
+    assert cost(driving((30.0, 0.0)), seen(), GREEN, NANO.grid).abs().max() < 0.01
 
 
 def test_running_a_red_light_is_dear_and_stopping_before_it_or_turning_off_is_not() -> None:
     red = seen()
     centres = torch.from_numpy(NANO.grid.centres())
     red[0, CLOSED, (centres[..., 0] - 18.0).abs().lt(4.0) & centres[..., 1].abs().lt(1.75)] = 9.0  # from x = 14 on
-    through, fast, stopping, beside = cost(driving((8.0, 0.0), (20.0, 0.0), (2.0, 0.0), (8.0, 3.5)), red, NANO.grid)[0]
+    modes = driving((8.0, 0.0), (20.0, 0.0), (2.0, 0.0), (8.0, 3.5))
+    through, fast, stopping, beside = cost(modes, red, RED, NANO.grid)[0]
     assert through > 7.0 and fast > 7.0, "however fast"
     assert stopping < 0.01, "8 m on, the front 4 m further, is still before the line"
     assert beside < 0.01
+    assert cost(modes, red, GREEN, NANO.grid).max() < 0.01, "the view alone takes too many greens for reds"
     doubtful = seen()
     doubtful[0, CLOSED] = -0.5
-    assert cost(driving((8.0, 0.0)), doubtful, NANO.grid).item() < 0.01, "a light that is hardly believed stops nobody"
+    assert cost(modes, doubtful, RED, NANO.grid).max() < 0.01, "a light whose line is hardly seen stops nobody"
 
 
 def test_the_score_that_is_foretold_is_that_of_the_metrics() -> None:
@@ -448,6 +457,7 @@ def test_a_class_that_was_never_taught_holds_nobody_back() -> None:
 def test_a_network_that_learned_no_view_is_not_judged_by_it() -> None:
     network = Network(NANO).eval()
     said = {"poses": driving((8.0, 0.0), (0.0, 0.0)), "choice": torch.zeros(1, 2), "bev": seen((10.0, 0.0, 0.0))}
+    said["light"] = GREEN
     assert network.judged(said)["choice"].abs().max() == 0
     network.sees = True
     assert network.judged(said)["choice"][0, 0] < network.judged(said)["choice"][0, 1]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from understudy.geometry import Grid
 from understudy.labelers.bev import CLOSED, DRIVABLE, OTHERS, VELOCITY
-from understudy.records import PLAN_STEP_S, PLAN_STEPS, Vehicle
+from understudy.records import PLAN_STEP_S, PLAN_STEPS, Light, Vehicle
 
 TIMES = 2 * PLAN_STEPS  # at which a mode is looked at, every 0.25 s
 
@@ -23,7 +23,7 @@ TIMES = 2 * PLAN_STEPS  # at which a mode is looked at, every 0.25 s
 _HIT, _OFF, _RUN = 8.0, 3.0, 8.0
 _CELLS = 256  # of the view that count as somebody, at most
 _SURE = 0.35  # probability from which a cell is somebody
-_SHUT = 0.5  # and from which one is closed
+_SHUT = 0.5  # and from which one is closed, and a light red rather than green
 _STANDS = 0.7  # m/s: slower cells stand; velocities tremble
 _FADES_S = 6.0  # what will be in a while is known less well
 _OFF_S = 2.6  # and beyond this a plan may still be bent back onto the road
@@ -43,16 +43,18 @@ class Foreseen(NamedTuple):
     run: Tensor  # that its front is over ground that a red light closes
 
 
-def cost(poses: Tensor, bev: Tensor, grid: Grid) -> Tensor:
+def cost(poses: Tensor, bev: Tensor, light: Tensor, grid: Grid) -> Tensor:
     """How much less likely each mode is for what the view shows, (B, M) >= 0, to be taken from its logit.
 
-    From `poses` (B, M, K, 4) and `bev` (B, 9, X, Y) as `Network.decide` gives them. The car has the usual size.
+    From `poses` (B, M, K, 4), `bev` (B, 9, X, Y) and `light` (B, 5) as `Network.decide` gives them. The car has the
+    usual size. Ground is closed where the view and the light say so: either alone takes too many greens for reds.
     """
     seen = foreseen(poses, bev, grid)
     t = _times(poses)
     hit = (seen.hit * torch.exp(-t / _FADES_S)).amax(dim=2)
     off = (seen.off * (t < _OFF_S)).amax(dim=2)
-    run = (seen.run * (seen.run > _SHUT)).amax(dim=2)
+    red = torch.sigmoid(light[:, Light.RED] - light[:, Light.GREEN])[:, None]
+    run = (seen.run * (seen.run > _SHUT)).amax(dim=2) * (red > _SHUT)
     return _HIT * hit + _OFF * off + _RUN * run
 
 

@@ -49,7 +49,7 @@ class Network(nn.Module):
         if not self.sees:
             return said
         poses, bev, grid = said["poses"], said["bev"], self.size.grid
-        choice = said["choice"] - cost(poses, bev, grid)
+        choice = said["choice"] - cost(poses, bev, said["light"], grid)
         if self.scorer is not None:
             choice = choice + SHARE * self.scorer.log_score(features(poses, bev, grid), said["hidden"])
         return said | {"choice": choice}
