@@ -19,7 +19,7 @@ from understudy.network.judge import TIMES, foreseen, under
 from understudy.records import PLAN_STEPS
 
 FEATURES = 4 * TIMES + PLAN_STEPS * (len(CHANNELS) + 4)  # of a mode
-SHARE = 1.0  # of the logarithm of the foretold score in a mode's logit
+SHARE = 4.0  # of the logarithm of the foretold score in a mode's logit: docs/network.md says what others come to
 _WIDTH = 128
 _LEAST = 1e-3  # of a score, before its logarithm
 
