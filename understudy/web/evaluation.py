@@ -36,12 +36,7 @@ _COLOURS = {  # later ones on top
 }
 _DRIVEN, _PLANNED = (99, 179, 255), (255, 127, 69)
 _LAMPS = {0: "none", UNKNOWN: "unknown", **{int(state): state.name.lower() for state in Light if state}}
-_PLAN = {
-    "lateral_1s": "lateral 1 s, m",
-    "lateral_1s_bent": "in bends, m",
-    "mean_displacement": "mean disp., m",
-    "score": "score",
-}
+_PLAN = {"lateral_1s": "aside, m", "lateral_1s_bent": "in bends", "mean_displacement": "apart, m", "score": "score"}
 
 
 def write(lake: Lake, found: Evaluated) -> Path:
