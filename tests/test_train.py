@@ -115,6 +115,21 @@ def test_what_modes_are_worth_is_learned_and_heeded(lake: Lake, dataset: str, mo
     assert load(lake, again.name)[0].scorer is None, "who learns on has other modes"
 
 
+def test_what_an_older_form_left_is_told_in_one_line(elsewhere: Lake, dataset: str) -> None:
+    begun = learn(elsewhere, dataset, 0)
+    whole = elsewhere.blob(find(elsewhere, begun.name), "model.safetensors")
+    kept = {name: value for name, value in load_file(whole).items() if name != "trunk.out.bias"}
+    save_file(kept, whole)
+    with pytest.raises(DataError, match=r"its weights are another network's; train it again$"):
+        load(elsewhere, begun.name)
+    one = elsewhere.entries(stage="dataset", key=dataset)[0]
+    blobs = {name: elsewhere.blob(one, name).read_bytes() for name in one.blobs if name != "t_ns.npy"}
+    with elsewhere.run("dataset", "older", {}, "0") as run:
+        run.part(one.subject, ["older"]).write({}, blobs, about={**one.about, "dataset": "older"})
+    with pytest.raises(DataError, match=r"older is of an older form; label and freeze its drives again$"):
+        Samples(elsewhere, "older")
+
+
 def torn(file: Path, without: str) -> Path:
     save_file({name: value for name, value in load_file(file).items() if name != without}, file)
     return file

@@ -49,7 +49,7 @@ def load(lake: Lake, name: str) -> tuple[Network, dict[str, Any]]:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise DataError(f"reading model {entry.part}: an older understudy made it; train it again ({error})") from error
+        raise DataError(f"reading model {entry.part}: its weights are another network's; train it again") from error
     network.sees = "bev" in about["labels"]
     return network.eval(), about
 

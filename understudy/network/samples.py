@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from understudy.errors import UnknownName
+from understudy.errors import DataError, UnknownName
 from understudy.records import Array, Floats, Ints, Rig
 from understudy.store import Entry, Lake
 
@@ -60,6 +60,8 @@ class Samples:
         self.about: dict[str, Any] = entries[0].about
         self.places = sorted({place for entry in entries for place in entry.about["places"]})  # learned from
         self.drives = [_open(lake, entry) for entry in entries if entry.about["samples"]]
+        if any("t_ns" not in drive.arrays for drive in self.drives):
+            raise DataError(f"dataset {self.name} is of an older form; label and freeze its drives again")
         counts = [len(drive.arrays["frame"]) for drive in self.drives]
         self._first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
