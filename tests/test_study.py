@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from understudy import workers
 from understudy.errors import DataError, SettingsError, UnknownName
+from understudy.mine.variety import furthest
 from understudy.records import Floats
 from understudy.store import Lake
 from understudy.study import journal
@@ -22,7 +24,7 @@ from understudy.study.pool import Pool, unexplained
 from understudy.study.report import CLOSED, comparable, picture, rows, score, table
 from understudy.study.report import KEPT as KEPT_KINDS
 from understudy.study.selection import Ground, do, look_at_pools, prepare, run
-from understudy.study.strategies import STRATEGIES, choose, excess, furthest, ranks, unit
+from understudy.study.strategies import STRATEGIES, choose, excess, ranks, unit, worth
 from understudy.study.worth import isotonic, k_of, times
 from understudy.worlds import towns
 
@@ -39,6 +41,7 @@ def toy(windows: int = 60, seed: int = 0, known: int = 0) -> Pool:
         rows=np.arange(2 * windows) + 100,
         window=np.repeat(np.arange(windows), 2),
         window_s=5.0,
+        drive=np.arange(windows) // 12,
         signals={name: random.random(windows) for name in names},
         embedding=random.normal(size=(windows, 4)),
         triggers=fired,
@@ -98,6 +101,18 @@ def test_core_set_covers_within_twice_the_best(points: Floats, count: int) -> No
     assert apart.min(initial=np.inf) >= radius - 1e-9
 
 
+@given(
+    arrays(float, (12, 2), elements=st.floats(-9, 9)), arrays(float, 12, elements=st.floats(0, 1)), st.integers(1, 11)
+)
+def test_worth_that_decides_among_the_nearly_furthest_costs_no_more_cover_than_it_says(
+    points: Floats, worth: Floats, count: int
+) -> None:
+    taken = points[furthest(points, count, np.zeros((0, 2)), np.random.default_rng(0), worth, 0.5)]
+    radius = np.hypot(*np.moveaxis(points[:, None] - taken[None], -1, 0)).min(axis=1).max()
+    apart = np.hypot(*np.moveaxis(taken[:, None] - taken[None], -1, 0))[np.triu_indices(count, 1)]
+    assert apart.min(initial=np.inf) >= 0.5 * radius - 1e-9
+
+
 def test_what_is_known_is_not_taken_again() -> None:
     points = np.array([[0.0, 0.0], [5.0, 0.0]])
     assert furthest(points, 1, np.array([[5.0, 0.1]]), np.random.default_rng(0)).tolist() == [0]
@@ -107,7 +122,7 @@ def test_triggers_take_turns_and_the_strongest_goes_first() -> None:
     nan = np.nan
     fired = np.array([[3.0, nan], [2.0, nan], [1.0, nan], [nan, 1.0], [nan, nan]])
     there = toy(5)
-    there = Pool(there.rows, there.window, 5.0, there.signals, there.embedding, fired, there.known)
+    there = replace(there, triggers=fired)
     chosen = choose("triggers", there, 20.0, np.random.default_rng(0)).tolist()
     assert chosen == [0, 3, 1, 2]
     assert choose("triggers", there, 25.0, np.random.default_rng(0)).tolist() == [0, 3, 1, 2, 4]
@@ -119,11 +134,26 @@ def test_disagreement_that_no_observation_explains_is_worth_nothing() -> None:
     assert not excess(there).any()
 
 
-def test_ours_half_is_half_ours() -> None:
-    there = toy()
-    own = choose("ours", there, 50.0, np.random.default_rng(1))
-    both = choose("ours_half", there, 100.0, np.random.default_rng(1))
-    assert both[:10].tolist() == own.tolist()
+def test_ours_takes_the_most_worth_of_what_is_nearly_as_far() -> None:
+    """Ten corners far out and a cloud within: the corners come first, and of them the one of the most worth."""
+    turn = 2 * np.pi * np.arange(10) / 10
+    corners = 90 * np.stack([np.cos(turn), np.sin(turn), np.zeros(10), np.zeros(10)], axis=1)
+    there = toy(60)
+    there = replace(there, embedding=np.concatenate([there.embedding[:50], corners]), known=np.zeros((1, 4)))
+    chosen = choose("ours", there, 50.0, np.random.default_rng(1)).tolist()
+    assert set(chosen) == set(range(50, 60))
+    assert chosen[0] == 50 + np.argmax(worth(there)[50:])
+
+
+def test_half_of_a_pool_is_half_of_its_drives_and_all_that_is_known_of_them() -> None:
+    there = toy(60)  # five drives of twelve windows
+    half = there.half(np.random.default_rng(0))
+    kept = np.flatnonzero(np.isin(there.drive, half.drive))
+    assert len(np.unique(half.drive)) == 2 and len(half) == 24
+    assert half.samples(np.array([3, 20])).tolist() == there.samples(kept[[3, 20]]).tolist()
+    assert half["entropy"].tolist() == there["entropy"][kept].tolist()
+    assert half.embedding.tolist() == there.embedding[kept].tolist()
+    assert half.drive.tolist() != there.half(np.random.default_rng(1)).drive.tolist()
 
 
 def test_ranks_and_units() -> None:
@@ -350,7 +380,7 @@ TINY = Selection(
     budget_s=10.0,
     drive_minutes=0.3,
     base_drives=1,
-    pool_drives=2,
+    pool_drives=4,
     everyday_drives=1,
     kinds=("debris",),
     kind_drives=1,

@@ -33,7 +33,7 @@ class Selection:
     rates: tuple[str, ...] = ("default", "tenth")  # of rare events in the pool
     strategies: tuple[str, ...] = (
         "uniform", "entropy", "spread", "core_set", "active_ad", "disagreement", "consequence", "explained",
-        "surprising", "triggers", "ours", "ours_top", "ours_half",
+        "surprising", "triggers", "worth", "worth_first", "ours",
     )  # fmt: skip
     multiples: tuple[int, ...] = (0, 1, 2, 4, 8)  # of the budget, that random gets; 0 is replay alone
     seeds: int = 5
@@ -41,7 +41,7 @@ class Selection:
     window_s: float = 5.0  # a clip
     drive_minutes: float = 5.0
     base_drives: int = 12
-    pool_drives: int = 40
+    pool_drives: int = 40  # of which every seed has its own half to choose from
     everyday_drives: int = 8  # that judge
     kinds: tuple[str, ...] = KEPT  # of event, that judge
     kind_drives: int = 12  # that judge, of each of them
@@ -61,8 +61,8 @@ class Selection:
             if rate not in RATES:
                 raise SettingsError(f"selection.rates: {rate!r} is not known; known: {', '.join(RATES)}")
         most = max((*self.multiples, 1)) * self.budget_s
-        if most > (there := self.pool_drives * self.drive_minutes * 60):
-            raise SettingsError(f"selection: a budget of {most:g} s out of a pool of {there:g} s; make the pool larger")
+        if most > (there := self.pool_drives // 2 * self.drive_minutes * 60):
+            raise SettingsError(f"selection: a budget of {most:g} s out of {there:g} s a seed; make the pool larger")
 
 
 @dataclass(frozen=True)

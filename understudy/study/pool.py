@@ -38,6 +38,7 @@ class Pool:
     rows: Ints  # (S,) samples of the dataset
     window: Ints  # (S,) the window that each is in, ascending
     window_s: float
+    drive: Ints  # (W,) which drive each window is of, by number
     signals: Mapping[str, Floats]  # each (W,)
     embedding: Array  # (W, D), in units of its own spread
     triggers: Floats  # (W, n) the strongest event of each trigger that has any; nan where it found nothing
@@ -52,6 +53,21 @@ class Pool:
     def samples(self, windows: Ints) -> Ints:
         """The samples (n,) of some windows."""
         return self.rows[np.isin(self.window, windows)]
+
+    def half(self, random: np.random.Generator) -> Pool:
+        """The windows of half of the drives, drawn at random."""
+        drives = np.unique(self.drive)
+        keep = np.isin(self.drive, random.permutation(drives)[: max(len(drives) // 2, 1)])
+        samples = keep[self.window]
+        return replace(
+            self,
+            rows=self.rows[samples],
+            window=(np.cumsum(keep) - 1)[self.window[samples]],
+            drive=self.drive[keep],
+            signals={name: values[keep] for name, values in self.signals.items()},
+            embedding=self.embedding[keep],
+            triggers=self.triggers[keep],
+        )
 
     def save(self, path: Path) -> None:
         """Write it as one file of arrays, whole."""
@@ -89,10 +105,12 @@ def joined(parts: Sequence[Looked], known: Array, window_s: float) -> Pool:
     starts = np.flatnonzero(np.diff(window, prepend=-1))
     counts = np.diff([*starts, len(window)])
     fired = np.concatenate([part.fired for part in parts])[there]
+    drive = np.repeat(np.arange(len(parts)), [part.windows for part in parts])[there]
     return Pool(
         rows=np.concatenate([part.rows for part in parts]),
         window=window,
         window_s=window_s,
+        drive=drive,
         signals={name: _in_window(name, values, starts, counts) for name, values in instant.items()},
         embedding=np.add.reduceat(own, starts) / counts[:, None] / spread,
         triggers=fired[:, np.isfinite(fired).any(axis=0)],

@@ -135,8 +135,8 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
     design, began = ground.design, time.process_time()
     champion, samples = _champion(ground), _samples(ground)
     base = of_drives(samples, _present(plan.base(design), {drive.id for drive in samples.drives}))
-    pool = _pool(ground, unit.rate)
-    random = np.random.default_rng(list(hashlib.sha256(f"{unit.strategy} {unit.seed}".encode()).digest()[:16]))
+    pool = _pool(ground, unit.rate).half(_random(f"pool {unit.seed}"))
+    random = _random(f"{unit.strategy} {unit.seed}")
     windows = choose(unit.strategy, pool, unit.multiple * design.budget_s, random)
     identity = ground.identity(unit)
     warmup = min(design.steps // 10, 100)
@@ -156,6 +156,10 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
         "closed_loop": closed,
         "cpu_s": round(time.process_time() - began, 1),
     }
+
+
+def _random(identity: str) -> np.random.Generator:
+    return np.random.default_rng(list(hashlib.sha256(identity.encode()).digest()[:16]))
 
 
 @lru_cache(maxsize=1)

@@ -18,10 +18,10 @@ consequence   how much worse than what was driven the plan would have scored
 explained     disagreement less what no observation explains: the spread of what was driven next where all looked alike
 surprising    how many times that spread (and a metre) the disagreement was
 triggers      triggers take turns, the strongest first, as mining does
-ours          explained disagreement, consequence and triggers together, and of the best three times as many those that
-              are furthest apart
-ours_top      the same without variety
-ours_half     half ours, half at random: what is rare must not push out what is common
+worth         explained disagreement, consequence and triggers together
+worth_first   of three times as many as are wanted, those of the most worth, the ones furthest apart
+ours          variety first: of the windows that are nearly the furthest from all that is known, the one of the most
+              worth, again and again
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from understudy.errors import UnknownName
-from understudy.records import Array, Floats, Ints
+from understudy.mine.variety import furthest
+from understudy.records import Floats, Ints
 from understudy.study.pool import Pool
 
 Strategy = Callable[[Pool, int, np.random.Generator], Ints]
-_SHORTLIST = 3  # times as many as are wanted: from these `ours` takes those furthest apart
+_SHORTLIST = 3  # times as many as are wanted: from these `worth_first` takes those furthest apart
+_NEARLY = 0.9  # of the greatest distance: between windows at least so far `ours` lets worth decide
 
 
 def choose(name: str, pool: Pool, budget_s: float, random: np.random.Generator) -> Ints:
@@ -98,28 +100,21 @@ def triggers(pool: Pool, count: int, random: np.random.Generator) -> Ints:
 
 
 def worth(pool: Pool) -> Floats:
-    """What `ours` thinks of each window, (W,): the mean of its ranks by what observation explains of the disagreement,
-    by what the plan would have caused, and by how many triggers fired."""
+    """What each window is worth, (W,): the mean of its ranks by what observation explains of the disagreement, by what
+    the plan would have caused, and by how many triggers fired."""
     fired = np.isfinite(pool.triggers).sum(axis=1).astype(float)
     return (ranks(excess(pool)) + ranks(pool["consequence"]) + ranks(fired)) / 3
 
 
-def ours(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+def worth_first(pool: Pool, count: int, random: np.random.Generator) -> Ints:
     """The best three times as many, and of those the ones furthest apart."""
     best = top(worth(pool), min(_SHORTLIST * count, len(pool)), random)
     return best[furthest(pool.embedding[best], count, pool.known, random)]
 
 
-def ours_top(pool: Pool, count: int, random: np.random.Generator) -> Ints:
-    """The best, however alike."""
-    return top(worth(pool), count, random)
-
-
-def ours_half(pool: Pool, count: int, random: np.random.Generator) -> Ints:
-    """Half of them ours, and half at random from the others."""
-    own = ours(pool, count // 2, random)
-    others = np.setdiff1d(np.arange(len(pool)), own)
-    return np.concatenate([own, random.permutation(others)[: count - len(own)]])
+def ours(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """As `core_set` does, but worth decides between windows that are nearly as far."""
+    return furthest(pool.embedding, count, pool.known, random, worth(pool), _NEARLY)
 
 
 def excess(pool: Pool) -> Floats:
@@ -144,9 +139,9 @@ STRATEGIES: Mapping[str, Strategy] = {
     "explained": lambda pool, count, random: top(excess(pool), count, random),
     "surprising": lambda pool, count, random: top(surprise(pool), count, random),
     "triggers": triggers,
+    "worth": lambda pool, count, random: top(worth(pool), count, random),
+    "worth_first": worth_first,
     "ours": ours,
-    "ours_top": ours_top,
-    "ours_half": ours_half,
 }
 
 
@@ -157,28 +152,6 @@ def top(value: Floats, count: int, random: np.random.Generator) -> Ints:
     """The `count` largest, the largest first, equals in random order."""
     order = random.permutation(len(value))
     return order[np.argsort(-value[order], kind="stable")[:count]]
-
-
-def furthest(points: Array, count: int, known: Array, random: np.random.Generator) -> Ints:
-    """k-centre greedy: again and again the point (n, D) furthest from the known (m, D) and from those taken so far.
-
-    Its largest distance from a point to the nearest taken one is at most twice the smallest possible (Gonzalez 1985).
-    """
-    nearest = np.full(len(points), np.inf)
-    for point in known:
-        nearest = np.minimum(nearest, _squared(points, point))
-    chosen: list[int] = []
-    tie = random.random(len(points))
-    for _ in range(min(count, len(points))):
-        far = np.flatnonzero(nearest == nearest.max())
-        chosen.append(int(far[np.argmax(tie[far])]))
-        nearest = np.minimum(nearest, _squared(points, points[chosen[-1]]))
-        nearest[chosen] = -1.0
-    return np.array(chosen, dtype=np.int64)
-
-
-def _squared(points: Array, point: Array) -> Floats:
-    return np.asarray(((points - point) ** 2).sum(axis=1))
 
 
 def unit(value: Floats) -> Floats:
