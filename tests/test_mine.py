@@ -17,7 +17,8 @@ from tests.calm import SECONDS, calm, with_shadow, with_value
 from understudy import mine
 from understudy.errors import DataError, SettingsError, UnknownName
 from understudy.mine import Mine, Sighting, choose, event_id, find, resolve, side_of, sightings
-from understudy.records import NS, Clip, Drive, Event
+from understudy.mine.variety import Window, vary, windows
+from understudy.records import NS, Clip, Drive, Event, Floats
 from understudy.store import Lake
 from understudy.triggers.hard_brake import HardBrake
 
@@ -286,6 +287,54 @@ def test_a_moment_knows_where_it_was_and_what_was_going_on() -> None:
     assert unknown.place == "calm" and np.isnan(unknown.signature).all()
 
 
+# Variety --------------------------------------------------------------------------------------------------------------
+
+
+def seen(drive: Drive, embedding: Floats) -> Drive:
+    """The drive with embeddings (T, D) of the one in its shadow."""
+    run = drive.shadows["one"]
+    return replace(drive, shadows={"one": replace(run, plan=replace(run.plan, embedding=embedding))})
+
+
+def line(*values: float) -> list[Window]:
+    """Windows of a drive, one after the other, whose embeddings lie on a line."""
+    return [
+        Window("one", "a", 5 * i * NS, 5 * (i + 1) * NS, "here", np.array([value])) for i, value in enumerate(values)
+    ]
+
+
+def test_a_window_is_the_mean_of_what_a_model_makes_of_it_and_none_where_it_says_nothing() -> None:
+    drive = calm()
+    embedding = np.stack([drive.t_s, np.ones(len(drive))], axis=1)
+    embedding[120] = np.nan
+    found = list(windows(seen(drive, embedding)))
+    assert [window.start_ns / NS for window in found] == [0, 5, 15, 20, 25]
+    assert np.stack([window.embedding for window in found]) == pytest.approx(
+        np.array([[start + 2.45, 1] for start in (0, 5, 15, 20, 25)])
+    )
+    assert {window.place for window in found} == {"here"} and not list(windows(drive))
+
+
+def test_the_furthest_from_what_is_kept_comes_first_and_triggers_decide_between_nearly_as_far() -> None:
+    there = line(0.0, 0.1, 0.2, 10.0, 10.1, 20.0)
+    shown = choose([sighting("one", 1.0, 3.0)], {"a": (0, 4 * NS)}, Mine(context_s=1.0))
+    assert spans(shown) == [("a", 0, 4)]
+    for favoured, start in ((3, 15), (4, 20)):
+        kept = vary(there, shown, [sighting("one", 5.0 * favoured + 1, 5.0 * favoured + 2)], Mine(budget="14s"))
+        assert spans(kept) == [("a", 25, 30), ("a", start, start + 5)]
+
+
+def test_variety_spends_what_triggers_leave_and_shows_nothing_twice() -> None:
+    there = line(*np.linspace(0, 1, 20))
+    shown = choose([sighting("one", 22, 24)], LONG, Mine())
+    assert spans(shown) == [("a", 18, 28)]
+    assert len(vary(there, shown, [], Mine(budget="31s"))) == 4
+    assert len(vary(there, shown, [], Mine(budget=3))) == 2
+    everything = vary(there, shown, [], Mine(budget=99))
+    assert sorted(spans(everything)) == [("a", 5.0 * i, 5.0 * (i + 1)) for i in range(20) if i not in (3, 4, 5)]
+    assert not vary([], shown, [], Mine()) and not vary(there, shown, [], Mine(budget="5s"))
+
+
 # A whole lake ---------------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +384,22 @@ def test_mining_tells_what_each_trigger_brought_and_what_the_others_lacked(lake:
     assert brakes.lacking == {"accel": 1, "speed": 1}
     assert brakes.per_hour == pytest.approx(3600 / SECONDS)
     assert (hits.events, hits.drives, hits.lacking) == (2, 2, {"shadows": 2})
+
+
+def test_a_share_of_the_budget_goes_to_what_a_model_finds_unlike_the_rest(lake: Lake) -> None:
+    plain = mine.run(lake, replace(TWO, budget="40s"))
+    assert mine.run(lake, replace(TWO, budget="40s", variety=0.5)).clips == plain.clips, "nobody has embeddings"
+    random = np.random.default_rng(0)
+    with lake.run("shadow", "one", {}, "newer") as run:
+        for drive in list(_drives())[:2]:
+            drive = seen(drive, random.normal(size=(len(drive), 4)))
+            lake.put_shadow(run.part(drive.id), drive, drive.shadows["one"])
+    mined = mine.run(lake, replace(TWO, budget="40s", variety=0.5))
+    unlike = [clip for clip in mined.clips if clip.seconds == 5.0]
+    assert list(mined.clips[: -len(unlike)]) == list(mine.run(lake, replace(TWO, budget="20s")).clips)
+    assert len(unlike) == 4 and mine.run(lake, replace(TWO, budget="40s", variety=0.5)).clips == mined.clips
+    with pytest.raises(SettingsError, match="variety"):
+        Mine(variety=1.5)
 
 
 def test_what_was_searched_is_not_searched_again(lake: Lake) -> None:

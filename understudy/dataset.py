@@ -21,7 +21,7 @@ from understudy.labelers import kept
 from understudy.network.samples import STAGE, STATE, write_rig
 from understudy.observe import Observer, rig_of
 from understudy.policies.onnx import resized
-from understudy.records import NS, Array, Camera, Clip, Drive, Ints
+from understudy.records import NS, Array, Camera, Clip, Ints
 from understudy.store import Lake, Part, code_version
 from understudy.store.files import digest
 from understudy.store.reviews import heeded, standing
@@ -145,7 +145,7 @@ def _freeze_one(
     drive = lake.drive(part.subject, objects=False, lights=False, map=False, truth=False)
     stamps, labels = kept.read(lake, drive.id)
     instants = np.searchsorted(drive.t_ns, stamps)
-    places = _places(drive, instants)
+    places = np.array([drive.place_at(instant) for instant in instants], object)
     keep = ~np.isin(places, list(barred))
     if settings.clips:
         keep &= _within(stamps, spans[drive.id])
@@ -204,13 +204,6 @@ def thinned(eventful: Array, share: float) -> Array:
 def _within(stamps: Ints, spans: Collection[tuple[int, int]]) -> Array:
     """Which stamps lie in any of some spans, ends included."""
     return sum(((stamps >= low) & (stamps <= high) for low, high in spans), np.zeros(len(stamps), bool))
-
-
-def _places(drive: Drive, instants: Ints) -> Array:
-    """The name of the place of each instant, (B,)."""
-    if "place" not in drive or not drive.places:
-        return np.full(len(instants), drive.id, object)
-    return np.array(drive.places, object)[drive["place"][instants]]
 
 
 def _frames(cameras: tuple[Camera, ...], now: Ints, settings: Dataset) -> tuple[Array, Array, Array]:

@@ -485,6 +485,11 @@ class Drive:
             return float(np.nansum(np.abs(self["speed"][1:]) * np.diff(self.t_s)))
         return float("nan")
 
+    def place_at(self, instant: int) -> str:
+        """The name of the place of an instant; the drive's own where no place is known."""
+        index = int(self["place"][instant]) if "place" in self else -1
+        return self.places[index] if index >= 0 else self.id
+
     # What a policy or a trigger may declare that it needs, beside the names of columns.
     NEEDS: ClassVar[tuple[str, ...]] = ("pose", "objects", "lights", "map", "route", "pictures", "shadows", "future")
 

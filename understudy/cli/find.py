@@ -63,7 +63,8 @@ def shadow(
 
 @main.command(
     epilog="""understudy mine --budget 20
-    understudy mine --budget 120s --set context_s=6"""
+    understudy mine --budget 120s --set context_s=6
+    understudy mine --budget 300s --set variety=0.5"""
 )
 @click.option("--budget", help="So many clips (20), or so many seconds of clips (120s) [default: 20].")
 @set_option

@@ -1,6 +1,7 @@
 """Mining: triggers find events, and the events that matter most become clips, within a budget.
 
-`find` and `choose` are pure: a drive in, events out; events in, clips out. `run` does both over a lake.
+`find` and `choose` are pure: a drive in, events out; events in, clips out. `variety` adds what a model finds unlike all
+that. `run` does all of it over a lake.
 """
 
 from understudy.mine.choose import Sighting, choose, event_id, side_of

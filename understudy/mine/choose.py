@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -101,9 +102,20 @@ def event_id(event: Event) -> str:
     return f"event:{digest([event.drive, event.start_ns, event.end_ns, event.trigger])[:12]}"
 
 
-def shows(window: _Window | Clip, event: _Window | Event) -> bool:
-    """Whether a stretch of a drive has instants in common with another."""
-    return window.drive == event.drive and window.start_ns <= event.end_ns and event.start_ns <= window.end_ns
+class Stretch(Protocol):
+    """Some time of a drive."""
+
+    @property
+    def drive(self) -> str: ...
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+
+
+def shows(one: Stretch, other: Stretch) -> bool:
+    """Whether two stretches have instants in common."""
+    return one.drive == other.drive and one.start_ns <= other.end_ns and other.start_ns <= one.end_ns
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:

@@ -80,7 +80,7 @@ def sightings(drive: Drive, events: Iterable[Event]) -> list[Sighting]:
         stop = int(np.searchsorted(drive.t_ns, event.end_ns + around_ns, side="right"))
         middle = int(np.searchsorted(drive.t_ns, (event.start_ns + event.end_ns) // 2))
         signature = tuple(_mean(column[start:stop]) for column in columns)
-        found.append(Sighting(event, _place(drive, middle), signature))
+        found.append(Sighting(event, drive.place_at(middle), signature))
     return found
 
 
@@ -98,8 +98,3 @@ def _column(drive: Drive, name: str) -> Floats:
 def _mean(values: Floats) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else float("nan")
-
-
-def _place(drive: Drive, instant: int) -> str:
-    index = int(drive["place"][instant]) if "place" in drive else -1
-    return drive.places[index] if index >= 0 else drive.id

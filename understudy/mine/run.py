@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from understudy import workers
@@ -15,6 +16,7 @@ from understudy.errors import SettingsError, hint
 from understudy.mine.choose import Sighting, choose, event_id, in_order, shows
 from understudy.mine.find import COLUMNS, find, resolve, sightings
 from understudy.mine.settings import Mine
+from understudy.mine.variety import Window, vary, windows
 from understudy.records import NS, Clip, Drive, Event, Trigger
 from understudy.store import Entry, Lake, Part, code_version
 
@@ -33,6 +35,17 @@ EVENTS = pa.schema(
         ("run", pa.string()),  # the part that it was found in
         ("place", pa.string()),
         ("signature", pa.list_(pa.float64())),
+    ]
+)
+WINDOWS = pa.schema(
+    [
+        ("policy", pa.string()),
+        ("drive", pa.string()),
+        ("start_ns", pa.int64()),
+        ("end_ns", pa.int64()),
+        ("place", pa.string()),
+        ("embedding", pa.list_(pa.float32())),
+        ("run", pa.string()),  # the part that it was seen in
     ]
 )
 CLIPS = pa.schema(
@@ -185,8 +198,12 @@ def _find_one(lake: Lake, triggers: Mapping[str, Trigger], item: tuple[Part, set
     )
     lacks |= {name: list(drive.lacks(trigger.needs)) for name, trigger in able.items()}  # plans may be out of date
     events = find(drive, able)
+    seen = [{**asdict(window), "run": part.hash} for window in windows(drive)]
     part.write(
-        {"events": _table(sightings(drive, events), part.hash)},
+        {
+            "events": _table(sightings(drive, events), part.hash),
+            **({"windows": pa.Table.from_pylist(seen, WINDOWS)} if seen else {}),
+        },
         about={
             "start_ns": int(drive.t_ns[0]),
             "end_ns": int(drive.t_ns[-1]),
@@ -232,10 +249,28 @@ def _choose(lake: Lake, settings: Mine, entries: list[Entry], code: str, key: st
         if part.done:
             return part.hash
         bounds = {entry.subject: (entry.about["start_ns"], entry.about["end_ns"]) for entry in entries}
-        clips = choose(_strongest(lake, bounds), bounds, settings) if entries else []
+        clips = _best(lake, bounds, settings) if entries else []
         events = in_order(_events(lake, {clip.drive for clip in clips}).values())  # the weaker ones too
         part.write({"clips": pa.Table.from_pylist([_row(clip, events, part.hash) for clip in clips], CLIPS)})
         return part.hash
+
+
+def _best(lake: Lake, drives: Mapping[str, tuple[int, int]], settings: Mine) -> list[Clip]:
+    """The clips of some drives that are worth keeping: what triggers choose, then what is unlike that."""
+    found = list(_strongest(lake, drives))
+    unlike = _windows(lake, drives) if settings.variety else []
+    clips = choose(found, drives, settings.share(1 - settings.variety) if unlike else settings)
+    return clips + vary(unlike, clips, found, settings)
+
+
+def _windows(lake: Lake, drives: Iterable[str]) -> list[Window]:
+    """The windows of some drives, as the policy saw them that saw most."""
+    if "windows" not in lake.tables():
+        return []
+    rows = lake.table("windows", set(drives), WINDOWS.names[:-1]).to_pylist()
+    seen = Counter(row["policy"] for row in rows)
+    most = max(sorted(seen), key=lambda name: seen[name], default="")
+    return [Window(**{**row, "embedding": np.array(row["embedding"])}) for row in rows if row["policy"] == most]
 
 
 def _strongest(lake: Lake, drives: Iterable[str]) -> Iterator[Sighting]:

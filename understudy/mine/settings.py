@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from understudy.errors import SettingsError
@@ -30,6 +30,7 @@ class Mine:
     budget: str | int = 20  # so many clips, or seconds of clips: "120s"
     context_s: float = 4.0  # kept before and after each event, as far as the drive goes
     longest_s: float = 20.0  # no clip is longer; a longer event is shown from its beginning
+    variety: float = 0.0  # share of the budget for what a model in the shadow finds unlike all else; see `variety`
     seed: int = 0  # decides between equals
     triggers: tuple[str | dict[str, Any], ...] = ()  # names, or tables with `use`; none: all that need no settings
     weights: dict[str, float] = field(default_factory=dict)  # by trigger, over WEIGHTS; 0 finds but keeps nothing
@@ -41,6 +42,8 @@ class Mine:
             raise SettingsError(f"mine.budget wants clips (20) or seconds of clips (120s), got {self.budget!r}")
         if self.longest_s <= 2 * self.context_s:
             raise SettingsError(f"mine.longest_s is {self.longest_s:g}; the context alone takes {2 * self.context_s:g}")
+        if not 0 <= self.variety <= 1:
+            raise SettingsError(f"mine.variety wants a share of the budget, 0 to 1, got {self.variety}")
         if self.regression < 1:
             raise SettingsError(f"mine.regression wants 1 or more, got {self.regression}")
         if self.side not in ("", "train", "regression"):
@@ -49,6 +52,11 @@ class Mine:
     def weight(self, trigger: str) -> float:
         """How many turns a trigger gets for every turn of one that is not listed."""
         return self.weights.get(trigger, WEIGHTS.get(trigger, 1.0))
+
+    def share(self, share: float) -> Mine:
+        """The same with a share of the budget."""
+        own = f"{share * self.seconds}s" if str(self.budget).endswith("s") else round(share * self.clips)
+        return replace(self, budget=own)
 
     @property
     def clips(self) -> float:

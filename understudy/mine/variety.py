@@ -1,10 +1,97 @@
-"""Variety: what lies furthest from all that is known, in the space in which a network thinks of situations."""
+"""Variety: what a model in the shadow finds unlike all that is kept already, told by its embeddings.
+
+A drive is cut into windows of 5 s, each with the mean of a model's embeddings. Triggers choose first; then, again and
+again, the window is kept that lies furthest from all kept ones. Where several are nearly as far, triggers decide.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from understudy.records import Array, Floats, Ints
+from understudy.mine.choose import Sighting, shows, side_of
+from understudy.mine.settings import Mine
+from understudy.records import NS, Array, Clip, Drive, Floats, Ints
+from understudy.store import digest
+
+WINDOW_S = 5.0
+NEARLY = 0.9  # of the greatest distance: between windows at least so far triggers decide
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Some seconds of a drive, and what a model makes of them."""
+
+    policy: str
+    drive: str
+    start_ns: int
+    end_ns: int
+    place: str
+    embedding: Array  # (D,)
+
+
+def windows(drive: Drive) -> Iterator[Window]:
+    """The whole windows of a drive, by every policy in its shadow that has embeddings; none where one is unknown."""
+    length = round(WINDOW_S * NS)
+    count = int((drive.t_ns[-1] - drive.t_ns[0]) // length)
+    edges = int(drive.t_ns[0]) + length * np.arange(count + 1)
+    rows = np.searchsorted(drive.t_ns, edges)
+    for policy, run in drive.shadows.items():
+        if run.plan.embedding is None:
+            continue
+        for first, last, start in zip(rows, rows[1:], edges.tolist(), strict=False):
+            mean = run.plan.embedding[first:last].mean(axis=0) if last > first else np.array([np.nan])
+            if np.isfinite(mean).all():
+                place = drive.place_at((first + last) // 2)
+                yield Window(policy, drive.id, start, start + length, place, mean.astype(np.float32))
+
+
+def vary(found: Sequence[Window], clips: list[Clip], sightings: Iterable[Sighting], settings: Mine) -> list[Clip]:
+    """Clips of windows unlike those that `clips` show and unlike each other, as long as the budget lasts.
+
+    `found` are of one policy. Between windows that are nearly as unlike, that one is kept in which more was sighted.
+    """
+    if not found:
+        return []
+    space = np.stack([window.embedding for window in found]).astype(np.float64)
+    space /= np.maximum(space.std(axis=0), 1e-6)
+    kept = defaultdict(list)
+    for clip in clips:
+        kept[clip.drive].append(clip)
+    shown = np.array([any(shows(window, clip) for clip in kept[window.drive]) for window in found])
+    free = np.flatnonzero(~shown)
+    left = min(settings.clips - len(clips), (settings.seconds - sum(clip.seconds for clip in clips)) / WINDOW_S)
+    count = int(np.clip(left + 1e-9, 0, len(free)))
+    random = np.random.default_rng(settings.seed)
+    worth = _sighted(found, sightings, settings)[free]
+    return [_clip(found[i], settings) for i in free[furthest(space[free], count, space[shown], random, worth, NEARLY)]]
+
+
+def _sighted(found: Sequence[Window], sightings: Iterable[Sighting], settings: Mine) -> Floats:
+    """The weights of the triggers that fired in each window, summed, (W,). The windows of a drive are in order."""
+    of_drive: dict[str, list[int]] = defaultdict(list)
+    for i, window in enumerate(found):
+        of_drive[window.drive].append(i)
+    starts = {drive: [found[i].start_ns for i in own] for drive, own in of_drive.items()}
+    ends = {drive: [found[i].end_ns for i in own] for drive, own in of_drive.items()}
+    fired = set()
+    for event in (sighting.event for sighting in sightings if sighting.event.drive in of_drive):
+        first, last = bisect_left(ends[event.drive], event.start_ns), bisect_right(starts[event.drive], event.end_ns)
+        fired |= {(i, event.trigger) for i in of_drive[event.drive][first:last]}
+    weights = np.zeros(len(found))
+    for i, trigger in fired:
+        weights[i] += settings.weight(trigger)
+    return weights
+
+
+def _clip(window: Window, settings: Mine) -> Clip:
+    drive, start, end, place = window.drive, window.start_ns, window.end_ns, window.place
+    side = settings.side or side_of(place, settings.regression)
+    return Clip(f"clip:{digest([drive, start, end])[:12]}", drive, start, end, (), place, side)
 
 
 def furthest(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from understudy.mine.choose import side_of
-from understudy.records import NS, Clip, Drive
+from understudy.records import NS, Clip
 from understudy.store import Lake, digest
 from understudy.turn.share import Share
 
@@ -28,11 +28,5 @@ def _clip(lake: Lake, id: str, slot: int, side: str) -> Clip:
     drive = lake.drive(id, ["place"], objects=False, lights=False, map=False, cameras=False, truth=False)
     start = int(drive.t_ns[0]) + round(slot * SECONDS * NS)
     end = start + round(SECONDS * NS)
-    place = _place(drive, (start + end) // 2)
+    place = drive.place_at(min(int(np.searchsorted(drive.t_ns, (start + end) // 2)), len(drive) - 1))
     return Clip(f"clip:{digest([id, start, end])[:12]}", id, start, end, (), place, side or side_of(place, 5))
-
-
-def _place(drive: Drive, t_ns: int) -> str:
-    row = min(int(np.searchsorted(drive.t_ns, t_ns)), len(drive) - 1)
-    index = int(drive["place"][row]) if "place" in drive else -1
-    return drive.places[index] if index >= 0 else drive.id

@@ -61,7 +61,8 @@ def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         key = f"{name_of(turn.number)} {side or 'logs'}"
         here = share(turn.lake, drives)
         budget = preset.regression_clips if side == "regression" else f"{preset.budget_s:g}s"
-        settings = mine.Mine(budget=budget, side=side, weights=dict(asked["weights"]), seed=turn.seed)
+        variety = 0.0 if side == "regression" else preset.variety
+        settings = mine.Mine(budget, side=side, weights=dict(asked["weights"]), seed=turn.seed, variety=variety)
         if preset.chosen == "chance" and side != "regression":
             chosen = by_chance(here, preset.budget_s, f"{key} {turn.seed}", sides)
             keep_clips(turn.lake, key, chosen)

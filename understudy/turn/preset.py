@@ -26,6 +26,7 @@ class Preset:
     weathers: tuple[str, ...] = ("clear",)  # in turn
     # What is kept of it
     budget_s: float = 120.0  # seconds of clips a turn
+    variety: float = 0.5  # the share of them that goes to what is unlike all else; the rest goes to triggers
     regression_clips: int = 2  # a turn
     chosen: Literal["triggers", "chance"] = "triggers"  # chance is for a control arm
     every_s: float = 0.2  # between labelled instants

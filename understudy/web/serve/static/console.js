@@ -18,8 +18,9 @@ one("#theme").addEventListener("click", turnLights);
 
 // Anywhere -----------------------------------------------------------------------------------------------------------
 const palette = one("#palette"), box = one("input", palette), found = one("ul", palette);
-let asked = 0;
-async function search() {
+let asked = 0, answered;  // the newest question, and the promise of its answer
+function search() { answered = look(); }
+async function look() {
   const mine = ++asked, answer = await fetch(`/search?q=${encodeURIComponent(box.value)}`, { headers: { accept: "application/json" } });
   if (mine !== asked || !answer.ok) return;
   found.replaceChildren(...(await answer.json()).map((row, i) => {
@@ -42,9 +43,9 @@ function openPalette() { palette.showModal(); box.select(); search(); }
 one("#find").addEventListener("click", openPalette);
 box.addEventListener("input", search);
 palette.addEventListener("click", (event) => { if (event.target === palette) palette.close(); });
-palette.addEventListener("keydown", (event) => {
+palette.addEventListener("keydown", async (event) => {
   if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); choose(event.key === "ArrowDown" ? 1 : -1); }
-  if (event.key === "Enter") { event.preventDefault(); one("[aria-selected=true] a", found)?.click(); }
+  if (event.key === "Enter") { event.preventDefault(); await answered; one("[aria-selected=true] a", found)?.click(); }  // who types fast means what was typed
 });
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); openPalette(); return; }
