@@ -220,11 +220,11 @@ def test_the_interval_of_k_covers_the_truth() -> None:
     assert covered / trials > 0.85
 
 
-def test_one_seed_has_no_interval_and_a_study_without_replay_alone_is_refused() -> None:
+def test_one_seed_has_no_interval_and_a_study_without_random_at_the_budget_is_refused() -> None:
     found = k_of(MULTIPLES, np.array([[0.2, 0.4, 0.5, 0.6, 0.7]]), np.array([0.9]), "one")
     assert str(found) == "never (one seed)" and np.isnan(found.low) and found.gain == pytest.approx(0.5)
-    with pytest.raises(DataError, match="0, 1 and more times the budget"):
-        k_of(np.array([1.0, 2.0]), np.zeros((2, 2)), np.zeros(2), "x")
+    with pytest.raises(DataError, match="at the budget and at multiples"):
+        k_of(np.array([0.0, 2.0]), np.zeros((2, 2)), np.zeros(2), "x")
 
 
 # The companion --------------------------------------------------------------------------------------------------------
@@ -360,6 +360,17 @@ def test_only_what_starts_alike_and_is_trained_alike_is_compared() -> None:
     assert len(comparable([*other, *journalled()])) == 15
     assert comparable([*journalled(), *other]) == other
     assert len(comparable([told("random", 1, 0, 0.9, seeds=5), *journalled()])) == 16
+
+
+def test_without_replay_alone_there_is_a_gain_and_no_k() -> None:
+    """Nor where only one of the seeds has it; k comes with the last of them."""
+    lines = [line for line in journalled() if line["multiple"]]
+    (one, *_) = [row for row in rows(lines) if row.strategy == "ours"]
+    assert one.worth is not None and one.worth.seeds == 3 and str(one.worth) == ""
+    assert one.worth.gain == pytest.approx(0.1) and np.isnan([one.worth.k, one.worth.low, one.worth.high]).all()
+    assert "nan" not in table([one])
+    (one, *_) = [row for row in rows([*lines, told("random", 0, 1, 0.4)]) if row.strategy == "ours"]
+    assert one.worth is not None and one.worth.seeds == 3 and str(one.worth) == ""
 
 
 def test_a_table_and_a_picture_show_every_row() -> None:

@@ -60,7 +60,7 @@ def score(line: Line, group: str, measure: str = "score") -> float:
 
 
 def rows(lines: Sequence[Line], measure: str = "score") -> Iterator[Row]:
-    """A row for every strategy, random at every multiple first. k rests on those seeds that have all it takes."""
+    """A row for every strategy, random at every multiple first."""
     for rate in dict.fromkeys(line["rate"] for line in lines):
         for group in GROUPS:
             found: dict[tuple[str, int], dict[int, Line]] = {}
@@ -83,12 +83,12 @@ def _order(item: tuple[tuple[str, int], Any]) -> tuple[bool, int, str]:
 def _worth(
     curve: Mapping[int, Mapping[int, Line]], own: Mapping[int, Line], group: str, measure: str, identity: str
 ) -> Worth | None:
-    """k by the seeds that random has at every multiple, and the strategy too; none where there are none."""
-    seeds = sorted(set(own).intersection(*curve.values()))
-    if not seeds or not {0, 1} <= set(curve):
+    """By the seeds that random has at the budget, and at those multiples that it has for all of them; none without."""
+    seeds = sorted(set(own).intersection(curve.get(1, {})))
+    if not seeds:
         return None
     sign = 1.0 if measure in ("score", "first", CLOSED) else -1.0  # of metres less is more
-    multiples = sorted(curve)
+    multiples = sorted(multiple for multiple, by_seed in curve.items() if set(seeds) <= set(by_seed))
     random = np.array([[sign * score(curve[m][seed], group, measure) for m in multiples] for seed in seeds])
     return k_of(
         np.array(multiples, float), random, np.array([sign * score(own[s], group, measure) for s in seeds]), identity

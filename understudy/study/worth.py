@@ -53,7 +53,10 @@ def times(multiples: Floats, curve: Floats, score: Floats | float) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """k of a strategy with its 95 % interval, and the strategy's score less random's at the same budget, likewise."""
+    """k of a strategy with its 95 % interval, and the strategy's score less random's at the same budget, likewise.
+
+    k is nan where random was not also judged without any choice: less than once is then not to be told.
+    """
 
     seeds: int
     k: float
@@ -64,6 +67,8 @@ class Worth:
     gain_high: float
 
     def __str__(self) -> str:
+        if np.isnan(self.k):
+            return ""
         if self.seeds < 2:
             return f"{_told(self.k)} (one seed)"
         return f"{_told(self.k)} ({_told(self.low)} to {_told(self.high)})"
@@ -74,15 +79,16 @@ def _told(k: float) -> str:
 
 
 def k_of(multiples: Floats, random: Floats, scores: Floats, identity: str) -> Worth:
-    """k from random's scores (seeds, n) at `multiples` (n,), 0 and 1 among them, and the strategy's (seeds,) at 1."""
+    """k from random's scores (seeds, n) at `multiples` (n,), 1 among them, and the strategy's (seeds,) at 1."""
     multiples, random, scores = np.asarray(multiples, float), np.asarray(random, float), np.asarray(scores, float)
-    if random.shape != (len(scores), len(multiples)) or not {0.0, 1.0} <= set(multiples):
-        raise DataError(f"k wants random at 0, 1 and more times the budget, for each seed; got {multiples.tolist()}")
+    if random.shape != (len(scores), len(multiples)) or 1.0 not in multiples:
+        raise DataError(f"k wants random at the budget and at multiples of it, for each seed; got {multiples.tolist()}")
     everything = np.column_stack([random, scores])  # (seeds, n + 1)
     seeds, once = len(scores), int(np.flatnonzero(multiples == 1.0)[0])
     centre = everything.mean(axis=0)
     gain = float(centre[-1] - centre[once])
-    k = float(times(multiples, centre[:-1], centre[-1]))
+    told = multiples[0] == 0.0
+    k = float(times(multiples, centre[:-1], centre[-1])) if told else np.nan
     if seeds < 2:
         return Worth(seeds, k, np.nan, np.nan, gain, np.nan, np.nan)
     rng = np.random.default_rng(list(hashlib.sha256(identity.encode()).digest()[:16]))
@@ -90,6 +96,6 @@ def k_of(multiples: Floats, random: Floats, scores: Floats, identity: str) -> Wo
     drawn = centre + np.sqrt(seeds / (seeds - 1)) * (drawn - centre)
     found = times(multiples, drawn[:, :-1], drawn[:, -1])
     gains = drawn[:, -1] - drawn[:, once]
-    low, high = np.quantile(found, [0.025, 0.975], method="inverted_cdf")
+    low, high = np.quantile(found, [0.025, 0.975], method="inverted_cdf") if told else (np.nan, np.nan)
     gain_low, gain_high = np.quantile(gains, [0.025, 0.975])
     return Worth(seeds, k, float(low), float(high), gain, float(gain_low), float(gain_high))
