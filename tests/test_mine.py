@@ -395,9 +395,9 @@ def test_a_share_of_the_budget_goes_to_what_a_model_finds_unlike_the_rest(lake: 
             drive = seen(drive, random.normal(size=(len(drive), 4)))
             lake.put_shadow(run.part(drive.id), drive, drive.shadows["one"])
     mined = mine.run(lake, replace(TWO, budget="40s", variety=0.5))
-    unlike = [clip for clip in mined.clips if clip.seconds == 5.0]
-    assert list(mined.clips[: -len(unlike)]) == list(mine.run(lake, replace(TWO, budget="20s")).clips)
-    assert len(unlike) == 4 and mine.run(lake, replace(TWO, budget="40s", variety=0.5)).clips == mined.clips
+    assert {clip.seconds for clip in mined.clips[-mined.unlike :]} == {5.0}
+    assert list(mined.clips[: -mined.unlike]) == list(mine.run(lake, replace(TWO, budget="20s")).clips)
+    assert mined.unlike == 4 and mine.run(lake, replace(TWO, budget="40s", variety=0.5)).clips == mined.clips
     with pytest.raises(SettingsError, match="variety"):
         Mine(variety=1.5)
 

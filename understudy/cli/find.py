@@ -104,7 +104,8 @@ def mine(
     if silent:
         click.echo(f"{len(silent)} more triggers found nothing", err=True)
     seconds = sum(clip.seconds for clip in mined.clips)
-    click.echo(f"{len(mined.clips)} clips kept, {seconds:.0f} s; `understudy show` shows them", err=True)
+    unlike = f", {mined.unlike} of them unlike all else" if mined.unlike else ""
+    click.echo(f"{len(mined.clips)} clips kept, {seconds:.0f} s{unlike}; `understudy show` shows them", err=True)
     tell_failures("searched", mined.report.failures)
     ctx.exit(1 if mined.report.failures else 0)
 

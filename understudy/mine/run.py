@@ -86,6 +86,7 @@ class Mined:
     report: workers.Report  # of the drives
     yields: tuple[Yield, ...]  # by trigger
     clips: tuple[Clip, ...]  # the most deserving first
+    unlike: int  # so many of them, the last ones, are kept for being unlike all else
 
 
 def run(
@@ -108,8 +109,9 @@ def run(
             raise SettingsError(f"mine.weights: no trigger named {name!r} is asked{hint(name, triggers)}")
     code = code_version(["understudy.mine", "understudy.store", *{type(one).__module__ for one in triggers.values()}])
     report, entries = _find(lake, triggers, lake.drives(), code, processes, on_drive)
-    clips = read_clips(lake, _choose(lake, settings, entries, code, key))
-    return Mined(report, tuple(_yields(triggers, entries, clips)), tuple(clips))
+    chosen = _choose(lake, settings, entries, code, key)
+    clips = read_clips(lake, chosen.part)
+    return Mined(report, tuple(_yields(triggers, entries, clips)), tuple(clips), chosen.about["unlike"])
 
 
 def read_clips(lake: Lake, part: str | None = None) -> list[Clip]:
@@ -241,26 +243,30 @@ def _events(lake: Lake, drives: set[str]) -> dict[str, Event]:
 # Clips ----------------------------------------------------------------------------------------------------------------
 
 
-def _choose(lake: Lake, settings: Mine, entries: list[Entry], code: str, key: str) -> str:
+def _choose(lake: Lake, settings: Mine, entries: list[Entry], code: str, key: str) -> Entry:
     """Choose clips and keep them; the part that holds them."""
     told = {name: value for name, value in asdict(settings).items() if name != "triggers"}
     with lake.run("mine", key, told, code) as run:
         part = run.part(key, [entry.part for entry in entries])
-        if part.done:
-            return part.hash
+        if (there := part.entry()) is not None:
+            return there
         bounds = {entry.subject: (entry.about["start_ns"], entry.about["end_ns"]) for entry in entries}
-        clips = _best(lake, bounds, settings) if entries else []
+        clips, unlike = _best(lake, bounds, settings) if entries else ([], [])
+        clips += unlike
         events = in_order(_events(lake, {clip.drive for clip in clips}).values())  # the weaker ones too
-        part.write({"clips": pa.Table.from_pylist([_row(clip, events, part.hash) for clip in clips], CLIPS)})
-        return part.hash
+        rows = [_row(clip, events, part.hash) for clip in clips]
+        part.write({"clips": pa.Table.from_pylist(rows, CLIPS)}, about={"unlike": len(unlike)})
+        made = part.entry()
+        assert made is not None
+        return made
 
 
-def _best(lake: Lake, drives: Mapping[str, tuple[int, int]], settings: Mine) -> list[Clip]:
-    """The clips of some drives that are worth keeping: what triggers choose, then what is unlike that."""
+def _best(lake: Lake, drives: Mapping[str, tuple[int, int]], settings: Mine) -> tuple[list[Clip], list[Clip]]:
+    """The clips of some drives that are worth keeping: what triggers choose, and what is unlike that."""
     found = list(_strongest(lake, drives))
-    unlike = _windows(lake, drives) if settings.variety else []
-    clips = choose(found, drives, settings.share(1 - settings.variety) if unlike else settings)
-    return clips + vary(unlike, clips, found, settings)
+    there = _windows(lake, drives) if settings.variety else []
+    clips = choose(found, drives, settings.share(1 - settings.variety) if there else settings)
+    return clips, vary(there, clips, found, settings)
 
 
 def _windows(lake: Lake, drives: Iterable[str]) -> list[Window]:

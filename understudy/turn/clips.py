@@ -53,6 +53,7 @@ def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     sides = {**turn.came_to("fleet")["sides"], **dict.fromkeys(turn.drives("wheel"), "train")}
     brought: dict[str, Counter[str]] = {name: Counter() for name in ("events", "clips", "hours")}
     clips: list[Clip] = []
+    unlike = 0
     failures: dict[str, str] = {}
     for side in ("train", "regression", ""):
         drives = [drive for drive, known in sides.items() if known == side]
@@ -69,6 +70,7 @@ def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         else:
             mined = mine.run(here, settings, turn.processes, progress(tell), key)
             chosen = list(mined.clips)
+            unlike += mined.unlike
             failures |= mined.report.failures
             for one in mined.yields:
                 brought["events"][one.trigger] += one.events
@@ -83,10 +85,12 @@ def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         for name, count in brought["events"].most_common()
     ]
     events = sum(brought["events"].values())
-    tell(said=f"{events} events, {len(clips)} clips, {sum(seconds.values()):.0f} s")
+    also = f" ({unlike} for being unlike all else)" if unlike else ""
+    tell(said=f"{events} events, {len(clips)} clips{also}, {sum(seconds.values()):.0f} s")
     return {
         "events": events,
         "clips": [{"id": clip.id, "drive": clip.drive, "side": clip.side, "seconds": clip.seconds} for clip in clips],
+        "unlike": unlike,
         "seconds": seconds,
         "triggers": yields,
         "failures": failures,
