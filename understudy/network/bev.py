@@ -78,7 +78,7 @@ def align(past: Tensor, now_T_past: Tensor, grid: Grid) -> Tensor:
     u = (then_y - grid.y0) * (2 / (grid.cell * grid.shape[1])) - 1  # along Y, the last axis
     v = (then_x - grid.x0) * (2 / (grid.cell * grid.shape[0])) - 1
     moved: Tensor = F.grid_sample(past.float(), torch.stack([u, v], dim=-1), align_corners=False)
-    return moved.to(past.dtype)
+    return moved.to(past.dtype, memory_format=torch.channels_last)  # as the newest view lies in memory
 
 
 class Trunk(nn.Module):
