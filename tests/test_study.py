@@ -21,7 +21,7 @@ from understudy.study import journal
 from understudy.study.companion import SHIFTS, together
 from understudy.study.design import EVERYDAY, KEPT, Selection, Unit, base, judges, pool, tours, units
 from understudy.study.pool import Pool, unexplained
-from understudy.study.report import CLOSED, comparable, picture, rows, score, table
+from understudy.study.report import CLOSED, comparable, grounds, picture, rows, score, table
 from understudy.study.report import KEPT as KEPT_KINDS
 from understudy.study.selection import Ground, do, look_at_pools, prepare, run
 from understudy.study.strategies import STRATEGIES, choose, excess, ranks, unit, worth
@@ -360,6 +360,7 @@ def test_only_what_starts_alike_and_is_trained_alike_is_compared() -> None:
     assert len(comparable([*other, *journalled()])) == 15
     assert comparable([*journalled(), *other]) == other
     assert len(comparable([told("random", 1, 0, 0.9, seeds=5), *journalled()])) == 16
+    assert grounds([*other, *journalled(), *other]) == [journalled(), [*other, *other]] and comparable([]) == []
 
 
 def test_without_replay_alone_there_is_a_gain_and_no_k() -> None:

@@ -38,7 +38,16 @@ class Row:
 
 def comparable(lines: Sequence[Line]) -> list[Line]:
     """Those lines that share with the last one what they start from, and all settings that change what comes out."""
-    return [line for line in lines if _ground(line) == _ground(lines[-1])]
+    return grounds(lines)[-1] if lines else []
+
+
+def grounds(lines: Sequence[Line]) -> list[list[Line]]:
+    """Lines sorted into those that may be compared with each other, by when the last of each was written."""
+    found: dict[str, list[Line]] = {}
+    for line in lines:
+        ground = repr(_ground(line))
+        found[ground] = [*found.pop(ground, []), line]
+    return list(found.values())
 
 
 def _ground(line: Line) -> list[Any]:
