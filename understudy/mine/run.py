@@ -263,10 +263,9 @@ def _choose(lake: Lake, settings: Mine, entries: list[Entry], code: str, key: st
 
 def _best(lake: Lake, drives: Mapping[str, tuple[int, int]], settings: Mine) -> tuple[list[Clip], list[Clip]]:
     """The clips of some drives that are worth keeping: what triggers choose, and what is unlike that."""
-    found = list(_strongest(lake, drives))
     there = _windows(lake, drives) if settings.variety else []
-    clips = choose(found, drives, settings.share(1 - settings.variety) if there else settings)
-    return clips, vary(there, clips, found, settings)
+    clips = choose(_strongest(lake, drives), drives, settings.share(1 - settings.variety) if there else settings)
+    return clips, vary(there, clips, settings)
 
 
 def _windows(lake: Lake, drives: Iterable[str]) -> list[Window]:

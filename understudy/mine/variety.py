@@ -1,25 +1,24 @@
 """Variety: what a model in the shadow finds unlike all that is kept already, told by its embeddings.
 
 A drive is cut into windows of 5 s, each with the mean of a model's embeddings. Triggers choose first; then, again and
-again, the window is kept that lies furthest from all kept ones. Where several are nearly as far, triggers decide.
+again, the window is kept that lies furthest from all kept ones. What fired in it has no say: where disagreement and
+triggers decided between windows nearly as far, less of the gain over chance was left (docs/study.md).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.mine.choose import Sighting, shows, side_of
+from understudy.mine.choose import shows, side_of
 from understudy.mine.settings import Mine
 from understudy.records import NS, Array, Clip, Drive, Floats, Ints
 from understudy.store import digest
 
 WINDOW_S = 5.0
-NEARLY = 0.9  # of the greatest distance: between windows at least so far triggers decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,10 @@ def windows(drive: Drive) -> Iterator[Window]:
                 yield Window(policy, drive.id, start, start + length, place, mean.astype(np.float32))
 
 
-def vary(found: Sequence[Window], clips: list[Clip], sightings: Iterable[Sighting], settings: Mine) -> list[Clip]:
+def vary(found: Sequence[Window], clips: list[Clip], settings: Mine) -> list[Clip]:
     """Clips of windows unlike those that `clips` show and unlike each other, as long as the budget lasts.
 
-    `found` are of one policy. Between windows that are nearly as unlike, that one is kept in which more was sighted.
+    `found` are of one policy.
     """
     if not found:
         return []
@@ -67,25 +66,7 @@ def vary(found: Sequence[Window], clips: list[Clip], sightings: Iterable[Sightin
     left = min(settings.clips - len(clips), (settings.seconds - sum(clip.seconds for clip in clips)) / WINDOW_S)
     count = int(np.clip(left + 1e-9, 0, len(free)))
     random = np.random.default_rng(settings.seed)
-    worth = _sighted(found, sightings, settings)[free]
-    return [_clip(found[i], settings) for i in free[furthest(space[free], count, space[shown], random, worth, NEARLY)]]
-
-
-def _sighted(found: Sequence[Window], sightings: Iterable[Sighting], settings: Mine) -> Floats:
-    """The weights of the triggers that fired in each window, summed, (W,). The windows of a drive are in order."""
-    of_drive: dict[str, list[int]] = defaultdict(list)
-    for i, window in enumerate(found):
-        of_drive[window.drive].append(i)
-    starts = {drive: [found[i].start_ns for i in own] for drive, own in of_drive.items()}
-    ends = {drive: [found[i].end_ns for i in own] for drive, own in of_drive.items()}
-    fired = set()
-    for event in (sighting.event for sighting in sightings if sighting.event.drive in of_drive):
-        first, last = bisect_left(ends[event.drive], event.start_ns), bisect_right(starts[event.drive], event.end_ns)
-        fired |= {(i, event.trigger) for i in of_drive[event.drive][first:last]}
-    weights = np.zeros(len(found))
-    for i, trigger in fired:
-        weights[i] += settings.weight(trigger)
-    return weights
+    return [_clip(found[i], settings) for i in free[furthest(space[free], count, space[shown], random)]]
 
 
 def _clip(window: Window, settings: Mine) -> Clip:

@@ -31,11 +31,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from understudy.errors import UnknownName
-from understudy.mine.variety import NEARLY, furthest
+from understudy.mine.variety import furthest
 from understudy.records import Floats, Ints
 from understudy.study.pool import Pool
 
 Strategy = Callable[[Pool, int, np.random.Generator], Ints]
+_NEARLY = 0.9  # of the greatest distance: between windows at least so far `ours` lets worth decide
 _SHORTLIST = 3  # times as many as are wanted: from these `worth_first` takes those furthest apart
 
 
@@ -113,7 +114,7 @@ def worth_first(pool: Pool, count: int, random: np.random.Generator) -> Ints:
 
 def ours(pool: Pool, count: int, random: np.random.Generator) -> Ints:
     """As `core_set` does, but worth decides between windows that are nearly as far."""
-    return furthest(pool.embedding, count, pool.known, random, worth(pool), NEARLY)
+    return furthest(pool.embedding, count, pool.known, random, worth(pool), _NEARLY)
 
 
 def excess(pool: Pool) -> Floats:
