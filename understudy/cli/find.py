@@ -92,8 +92,9 @@ def mine(
     told = settings.merge(settings.read(here.root / "understudy.toml").get("mine", {}), settings.parse(assignments))
     if budget is not None:
         told["budget"] = budget
+    wanted = settings.fill(stage.Mine, told, prefix="mine")
     with progress("mining") as tell:
-        mined = stage.run(here, settings.fill(stage.Mine, told, prefix="mine"), processes, tell)
+        mined = stage.run(here, wanted, processes, tell)
     rows = [
         {"id": one.trigger, "events": one.events, "per_hour": one.per_hour, "clips": one.clips, "drives": one.drives}
         for one in sorted(mined.yields, key=lambda one: (-one.clips, -one.events, one.trigger))
@@ -106,6 +107,8 @@ def mine(
     seconds = sum(clip.seconds for clip in mined.clips)
     unlike = f", {mined.unlike} of them unlike all else" if mined.unlike else ""
     click.echo(f"{len(mined.clips)} clips kept, {seconds:.0f} s{unlike}; `understudy show` shows them", err=True)
+    if wanted.variety and not mined.unlike:
+        click.echo("nothing is kept for variety: no model in the shadow has embeddings, or no room was left", err=True)
     tell_failures("searched", mined.report.failures)
     ctx.exit(1 if mined.report.failures else 0)
 

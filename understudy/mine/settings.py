@@ -55,7 +55,7 @@ class Mine:
 
     def share(self, share: float) -> Mine:
         """The same with a share of the budget."""
-        own = f"{share * self.seconds}s" if str(self.budget).endswith("s") else round(share * self.clips)
+        own = f"{share * self.seconds:f}s" if str(self.budget).endswith("s") else round(share * self.clips)
         return replace(self, budget=own)
 
     @property
