@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from understudy.network.export import write
 from understudy.network.model import Network
-from understudy.network.predict import table_of
+from understudy.network.predict import mounting
 from understudy.network.sizes import size_of
 from understudy.worlds.rig import default_rig
 
@@ -33,13 +33,14 @@ def main(name: str, repeats: int = 40) -> None:
     torch.manual_seed(0)
     size, rig = size_of(name), default_rig()
     network = Network(size).eval()
-    index, weight = table_of(rig, size)
+    mounted = mounting(rig, size)
     frames, (width, height) = len(size.history_s), size.picture
     pictures = np.random.default_rng(0).integers(0, 256, (1, frames, 6, height, width, 3), np.uint8)
     valid = np.ones((1, frames, 6), bool)
     state = {"past_poses": np.zeros((1, frames, 3)), "speed": np.ones((1, frames)), "yaw_rate": np.zeros((1, frames))}
     state = {key: value.astype(np.float32) for key, value in state.items()} | {"command": np.ones(1, np.float32)}
-    table = {"lift_index": index.numpy(), "lift_weight": weight.numpy()}
+    named = {"index": "lift_index", "weight": "lift_weight", "ahead": "sight_ahead"}
+    table = {named[name]: value.numpy() for name, value in mounted.items()}
     newest = {"pictures": pictures[:, -1], "picture_valid": valid[:, -1]} | table
     with tempfile.TemporaryDirectory() as place:
         to = Path(place) / "net.onnx"
@@ -83,7 +84,7 @@ def lifts(network: Network, pictures: Tensor, depths: int = 41, heights: int = 8
     size, rig = network.size, default_rig()
     cameras, (w, h) = pictures.shape[1], size.features
     cells = size.grid.shape[0] * size.grid.shape[1]
-    index, weight = table_of(rig, size)
+    mounted = mounting(rig, size)
     valid = torch.ones(1, cameras, dtype=torch.bool)
     depth = torch.nn.Conv2d(size.bev, depths + size.bev, 1)
     # Where the frustum's points fall, and where the cells' points lie in each camera: made once, as for our table.
@@ -103,7 +104,7 @@ def lifts(network: Network, pictures: Tensor, depths: int = 41, heights: int = 8
         return seen.mean(dim=0)
 
     return {
-        "eager_ours_view_ms": best(lambda: network.encode(pictures, valid, index, weight), 20),
+        "eager_ours_view_ms": best(lambda: network.encode(pictures, valid, **mounted), 20),
         "eager_lift_splat_shoot_view_ms": best(lift_splat_shoot, 20),
         "eager_simple_bev_view_ms": best(simple_bev, 20),
     }

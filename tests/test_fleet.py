@@ -56,6 +56,23 @@ def test_a_recording_with_cameras_comes_back_as_it_was_taken(tmp_path: Path) -> 
     assert picture.shape == (80, 160, 3) and picture.std() > 10
 
 
+def test_cameras_may_take_fewer_pictures_than_there_are_instants(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    short = {**SHORT, "minutes": 0.05, "pictures": (32, 16)}
+    fleet.fleet_drive(lake, plan := fleet.tours(("spider:1",), cars=1, pictures_hz=2.0, **short))  # type: ignore[arg-type]
+    drive = lake.drive(plan[0].drive)
+    taken = drive.cameras[0].t_ns
+    np.testing.assert_allclose(np.diff(taken) / 1e9, 0.5)
+    assert len(drive) > 4 * len(taken)
+    assert drive.truth is not None and drive.truth.objects is not None
+    starts, pixels = drive.truth.objects.starts, drive.truth.objects.columns["visible_pixels"]
+    counts, seen = np.diff(starts), np.isin(drive.t_ns, taken)
+    assert counts[~seen].any()
+    np.testing.assert_array_equal(np.isfinite(pixels), np.repeat(seen, counts))
+    with pytest.raises(UnderstudyError, match="looks 10 times a second"):
+        fleet.tours(("spider:1",), driver="lane_follow", pictures_hz=2.0)
+
+
 def test_a_drive_that_fails_is_lost_whole_and_the_fleet_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from understudy import geometry as g
+from understudy.worlds.rig import default_rig
 
 finite = st.floats(-1e3, 1e3)
 angles = st.floats(-np.pi, np.pi)
@@ -114,3 +117,23 @@ def test_quaternions_turn_as_their_angles_say(roll: float, pitch: float, yaw: fl
     matrix = g.rotation(np.cos(half), 0.0, 0.0, np.sin(half))
     assert np.allclose(matrix, [[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
     assert np.isclose(np.cos(g.yaw_of(matrix) - yaw), 1)
+
+
+def test_who_sees_ahead_sharpest_is_the_narrow_camera_and_of_wide_ones_the_front() -> None:
+    rig = default_rig()
+    sight = dict(zip(rig.names, g.sight_ahead(rig), strict=True))
+    pitch = {"front": np.radians(4.0), "narrow": np.radians(-2.0)}
+    for name, view in (("front", 92.0), ("narrow", 30.0)):  # a pinhole's width is 2 tan(view / 2) focal lengths
+        expected = 1 / (2 * np.tan(np.radians(view) / 2)) / np.cos(pitch[name])
+        np.testing.assert_allclose(sight[name], expected, rtol=1e-3)
+    assert not any(sight[name] for name in ("left", "right", "rear_left", "rear_right"))
+    larger = default_rig(1024, 512)
+    np.testing.assert_allclose(g.sight_ahead(larger), g.sight_ahead(rig), rtol=1e-6)
+
+
+def test_a_camera_of_unknown_mounting_sees_nothing_ahead() -> None:
+    rig = default_rig()
+    lost = replace(rig, ego_T_cam=np.where(np.arange(len(rig.names))[:, None, None] == 5, np.nan, rig.ego_T_cam))
+    assert g.sight_ahead(lost)[5] == 0 and g.sight_ahead(lost)[0] > 0
+    aside = replace(rig, ego_T_cam=g.rigid(np.diag([-1.0, -1.0, 1.0]), np.zeros(3)) @ rig.ego_T_cam)
+    assert not g.sight_ahead(aside)[[0, 5]].any()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from understudy.errors import UnknownName
-from understudy.geometry import Grid, compose, constant_turn, inverse, lift_table, move, project, transform
+from understudy.geometry import Grid, compose, constant_turn, inverse, lift_table, move, project, sight_ahead, transform
 from understudy.labelers import UNKNOWN
 from understudy.labelers.bev import CHANNELS, CLASSES, CLOSED, DIRECTION, DRIVABLE, OTHERS, VELOCITY
 from understudy.metrics import SUBSCORES, combine
@@ -19,9 +20,10 @@ from understudy.network.judge import cost
 from understudy.network.losses import losses, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
+from understudy.network.predict import mounting
 from understudy.network.scorer import Scorer, features, log_score
 from understudy.network.scorer import loss as worth
-from understudy.network.sizes import SIZES, size_of
+from understudy.network.sizes import SIZES, Size, size_of
 from understudy.records import PLAN_STEPS, Floats, Light, Rig
 from understudy.worlds.rig import default_rig
 
@@ -155,6 +157,7 @@ def given(rig: Rig, batch: int = 2) -> dict[str, torch.Tensor]:
         "command": torch.ones(batch),
         "index": index,
         "weight": weight,
+        "ahead": torch.from_numpy(sight_ahead(rig)).float(),
     }
 
 
@@ -162,7 +165,8 @@ def test_frames_that_were_kept_give_the_same_answer_as_frames_seen_again() -> No
     network, seen = Network(NANO).eval(), given(some_rig())
     with torch.no_grad():
         whole = network(**seen)
-        rows = [(seen["pictures"][:, f], seen["valid"][:, f], seen["index"], seen["weight"]) for f in (0, 1)]
+        mounted = [seen[name] for name in ("index", "weight", "ahead")]
+        rows = [(seen["pictures"][:, f], seen["valid"][:, f], *mounted) for f in (0, 1)]
         (past, _), (now, glance) = (network.encode(*row) for row in rows)
         state = (seen["past_poses"], seen["speed"][:, -1], seen["yaw_rate"][:, -1], seen["command"])
         kept = network.decide([past, now], glance, *state)
@@ -196,18 +200,47 @@ def test_a_camera_without_a_picture_is_as_a_camera_that_shows_anything_else() ->
         torch.testing.assert_close(network(**seen)["bev"], network(**other)["bev"])
 
 
-@pytest.mark.parametrize("name", ["nano", "small"])
-def test_sizes_that_fit_a_test_run_and_every_size_divides_evenly(name: str) -> None:
-    size = size_of(name)
+def test_our_light_is_told_by_the_sharpest_picture_of_what_is_ahead_and_by_nothing_else() -> None:
+    network, rig = Network(NANO).eval(), default_rig()
+    narrow, front = rig.names.index("narrow"), rig.names.index("front")
+    seen = given(rig)
+
+    def light(**other: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            said: torch.Tensor = network(**{**seen, **other})["light"]
+        return said
+
+    def black(camera: int) -> dict[str, torch.Tensor]:
+        pictures = seen["pictures"].clone()
+        pictures[:, :, camera] = 0
+        return {"pictures": pictures}
+
+    told = light()
+    assert torch.equal(light(speed=seen["speed"] / 2), told)
+    for camera, name in enumerate(rig.names):
+        assert torch.equal(light(**black(camera)), told) == (name != "narrow"), name
+    there = seen["valid"].clone()
+    there[:, :, narrow] = False  # then the front camera must do
+    without = light(valid=there)
+    assert not torch.equal(without, told) and torch.equal(light(valid=there, **black(narrow)), without)
+    assert not torch.equal(light(valid=there, **black(front)), without)
+    there[:, :, front] = False  # and no other does
+    torch.testing.assert_close(light(valid=there), network.planner.light.bias.detach().expand(2, -1))
+
+
+_SLIM: dict[str, Any] = {"picture": (128, 64), "stages": ((16, 1),) * 4, "bev": 8, "trunk": (8, 8)}
+
+
+@pytest.mark.parametrize("size", [NANO, size_of("small"), replace(size_of("base"), **_SLIM)], ids=lambda one: one.name)
+def test_the_network_runs_at_the_sizes_that_fit_a_test(size: Size) -> None:
     rig = some_rig((0, 1))
-    index, weight = lift_table(rig, size.grid, np.array(size.heights), size.features)
     width, height = size.picture
     frames = len(size.history_s)
     with torch.no_grad():
         said = Network(size).eval()(
             torch.zeros(1, frames, 2, height, width, 3, dtype=torch.uint8), torch.ones(1, frames, 2, dtype=torch.bool),
             torch.zeros(1, frames, 3), torch.zeros(1, frames), torch.zeros(1, frames), torch.zeros(1),
-            torch.from_numpy(index), torch.from_numpy(weight).float(),
+            **mounting(rig, size),
         )  # fmt: skip
     assert said["bev"].shape == (1, len(CHANNELS), *size.grid.shape)
 

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from tests.learning import learn, sample_dataset, sample_lake
 from understudy import evaluate
 from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.geometry import sight_ahead
 from understudy.metrics import SUBSCORES, combine
 from understudy.network.distil import scored as scored_modes
 from understudy.network.export import export
@@ -261,6 +262,7 @@ def test_the_halves_are_the_whole(lake: Lake, model: str, tmp_path: Path) -> Non
                 "picture_valid": seen.picture_valid[:, frame],  # type: ignore[index]
                 "lift_index": index,
                 "lift_weight": weight.astype(np.float32),
+                "sight_ahead": sight_ahead(seen.rig).astype(np.float32),
             },
         )
         for frame in (0, 1)

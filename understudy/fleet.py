@@ -24,7 +24,7 @@ from understudy.recorder import write
 from understudy.records import Drive, Driver, Plan, Policy
 from understudy.store import Lake
 from understudy.worlds import towns
-from understudy.worlds.city import City
+from understudy.worlds.city import HERTZ, City
 from understudy.worlds.events.stage import open_road
 from understudy.worlds.rig import default_rig
 from understudy.worlds.scenario import Scenario
@@ -47,6 +47,7 @@ class Tour:
     driver: str  # human, or a policy as `policies.named` takes it
     settings: Mapping[str, Any]
     pictures: tuple[int, int] | None  # W, H of what its cameras take; without cameras none
+    pictures_hz: float = HERTZ  # how many each takes in a second
 
     @property
     def name(self) -> str:
@@ -76,11 +77,14 @@ def tours(
     weather: str = "clear",
     event: str = "tail",
     seed: int = 0,
+    pictures_hz: float = HERTZ,
 ) -> list[Tour]:
     """What each car will do. Without towns they are chosen: train towns of every kind, and every fifth for regression.
 
     A town that belongs to the gate is refused: what the gate judges on must not be seen before.
     """
+    if driver != "human" and pictures_hz < HERTZ:
+        raise UnderstudyError(f"{driver} at the wheel looks {HERTZ:.0f} times a second, its cameras {pictures_hz:g}")
     for name in town_names:
         if towns.side(name) == "gate":
             raise UnderstudyError(f"town {name} belongs to the gate: no fleet may drive there; choose another number")
@@ -92,7 +96,7 @@ def tours(
         town = regression[car // REGRESSION_EVERY] if for_regression else train[car % len(train)]
         route = f"r{seed * 1000 + car}:{round(minutes * 60 * _FASTEST)}"
         scenario = Scenario("city", town, route, traffic, weather, event, seed * 1000 + car)
-        made.append(Tour(scenario, minutes, driver, dict(settings or {}), pictures))
+        made.append(Tour(scenario, minutes, driver, dict(settings or {}), pictures, pictures_hz))
     return made
 
 
@@ -129,7 +133,7 @@ def _record(folder: Path, tour: Tour) -> float:
     if tour.driver != "human":
         policy = named(tour.driver, tour.settings).policy
         needs, history = policy.needs, policy.history_s
-    with City(needs, history, default_rig(*tour.pictures) if tour.pictures else None) as world:
+    with City(needs, history, default_rig(*tour.pictures) if tour.pictures else None, tour.pictures_hz) as world:
         world.begin(tour.scenario)
         if policy is None:
             _human(world, tour)

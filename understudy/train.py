@@ -39,7 +39,7 @@ from understudy.network.distil import scorer_of
 from understudy.network.losses import losses, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
-from understudy.network.predict import inputs_of, load, table_of
+from understudy.network.predict import inputs_of, load, mounting
 from understudy.network.samples import Batch, Samples
 from understudy.network.sizes import Size, size_of
 from understudy.records import Array, Floats, Ints
@@ -296,7 +296,7 @@ class Feed:
         self.groups = [taken[samples.rig_number[taken] == k] for k in range(len(samples.rigs))]
         if not sum(map(len, self.groups)):
             raise DataError(f"dataset {samples.name} has no samples to train on: all are held out")
-        self.table = lru_cache(maxsize=4 * settings.views)(self._table)
+        self.mounted = lru_cache(maxsize=4 * settings.views)(self._mounted)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         with ThreadPoolExecutor(1) as pool:
@@ -314,8 +314,7 @@ class Feed:
         chunk = self._order(step // len(chunks))[step % len(chunks)]
         view = int(np.random.default_rng([self.settings.seed, 1, step]).integers(self.settings.views))
         tensors = self._tensors(self.samples.take(chunk[_rank() :: _world()]), view)
-        index, weight = self.table(int(self.samples.rig_number[chunk[0]]), view)
-        tensors["inputs"] |= {"index": index, "weight": weight}
+        tensors["inputs"] |= self.mounted(int(self.samples.rig_number[chunk[0]]), view)
         return tensors
 
     @lru_cache(maxsize=2)  # noqa: B019 - it lives as long as the training
@@ -329,10 +328,9 @@ class Feed:
             chunks += [shuffled[k * self.settings.batch : (k + 1) * self.settings.batch] for k in range(whole)]
         return [chunks[k] for k in random.permutation(len(chunks))]
 
-    def _table(self, rig: int, view: int) -> tuple[Tensor, Tensor]:
-        size, seen_by = self.size, views.rig_from(self.samples.rigs[rig], self.views[view])
-        index, weight = table_of(seen_by, size)
-        return index.to(self.device), weight.to(self.device)
+    def _mounted(self, rig: int, view: int) -> dict[str, Tensor]:
+        told = mounting(views.rig_from(self.samples.rigs[rig], self.views[view]), self.size)
+        return {name: value.to(self.device) for name, value in told.items()}
 
     def _tensors(self, batch: Batch, view: int) -> dict[str, Any]:
         pose, settings = self.views[view], self.settings

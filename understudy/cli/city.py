@@ -39,6 +39,13 @@ def fleet() -> None:
     metavar="W H",
     help="How large they are; a network of size small wants 256 128.",
 )
+@click.option(
+    "--pictures-hz",
+    type=click.FloatRange(0, 10, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="How many a camera takes in a second; with a human at the wheel 2 are enough to learn from.",
+)
 @set_option
 @processes_option
 @json_option
@@ -56,6 +63,7 @@ def drive(
     seed: int,
     cameras: bool,
     pictures: tuple[int, int],
+    pictures_hz: float,
     assignments: tuple[str, ...],
     processes: int,
     as_json: bool,
@@ -71,7 +79,8 @@ def drive(
     from understudy.fleet import fleet_drive, tours
 
     taken = pictures if cameras else None
-    plan = tours(towns, cars, minutes, driver, settings.parse(assignments), taken, traffic, weather, event, seed)
+    own = settings.parse(assignments)
+    plan = tours(towns, cars, minutes, driver, own, taken, traffic, weather, event, seed, pictures_hz)
     with progress("driving") as tell:
         report = fleet_drive(open_lake(lake, make=True), plan, processes, lambda outcome: tell(outcome, len(plan)))
     row = {"id": "fleet", "drives": len(report.made), "kept": len(report.kept), "lost": len(report.failures)}

@@ -1,8 +1,9 @@
 """From pictures to feature maps, by the same weights for every camera.
 
-`nano` has a few plain convolutions of its own. From `small` on the stages are those of ConvNeXt (Liu et al. 2022): a
-depthwise 7 x 7 convolution, a norm, and two 1 x 1 convolutions around a GELU, with a learned scale on the residual; the
-deeper stages are brought back to the stride that is lifted and added, as in feature pyramids (Lin et al. 2017).
+`nano` and `small` have a few plain convolutions of their own, which two cores can train. From `base` on the stages are
+those of ConvNeXt (Liu et al. 2022): a depthwise 7 x 7 convolution, a norm, and two 1 x 1 convolutions around a GELU,
+with a learned scale on the residual. The deeper stages are brought back to the stride that is lifted and added, as in
+feature pyramids (Lin et al. 2017). A glance at the picture that shows best what is ahead has weights of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from understudy.network.sizes import Size
+
+GLANCE = 64
+_LEFT = 16  # places across the picture, in which a glance tells one from another
 
 
 def conv(wide_in: int, wide_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -69,3 +73,20 @@ class Backbone(nn.Module):
             below = levels.pop()
             top = below + F.interpolate(top, scale_factor=2.0, mode="nearest")
         return top
+
+
+class Glance(nn.Module):
+    """A picture (B, 3, H, W) to GLANCE numbers: a few convolutions of their own, then what was found where."""
+
+    def __init__(self, picture: tuple[int, int]) -> None:
+        super().__init__()
+        halvings = (picture[0] // _LEFT).bit_length() - 1
+        layers = [conv(3, 16, 5, stride=2), conv(16, 32, stride=2), conv(32, 32)]
+        layers += [conv(32, 32, stride=2) for _ in range(halvings - 2)]
+        places = picture[0] * picture[1] // 4**halvings
+        self.look = nn.Sequential(*layers, nn.Conv2d(32, 16, 1), nn.ReLU(), nn.Flatten())
+        self.tell = nn.Sequential(nn.Linear(16 * places, GLANCE), nn.ReLU())
+
+    def forward(self, picture: Tensor) -> Tensor:
+        said: Tensor = self.tell(self.look(picture))
+        return said

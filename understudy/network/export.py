@@ -44,8 +44,10 @@ class _Whole(nn.Module):
         command: Tensor,
         lift_index: Tensor,
         lift_weight: Tensor,
+        sight_ahead: Tensor,
     ) -> tuple[Tensor, ...]:
-        said = self.network(pictures, picture_valid, past_poses, speed, yaw_rate, command, lift_index, lift_weight)
+        state = (past_poses, speed, yaw_rate, command)
+        said = self.network(pictures, picture_valid, *state, lift_index, lift_weight, sight_ahead)
         return _answers(self.network.judged(said))
 
 
@@ -55,9 +57,9 @@ class _Encode(nn.Module):
         self.network = network
 
     def forward(
-        self, pictures: Tensor, picture_valid: Tensor, lift_index: Tensor, lift_weight: Tensor
+        self, pictures: Tensor, picture_valid: Tensor, lift_index: Tensor, lift_weight: Tensor, sight_ahead: Tensor
     ) -> tuple[Tensor, Tensor]:
-        return self.network.encode(pictures, picture_valid, lift_index, lift_weight)
+        return self.network.encode(pictures, picture_valid, lift_index, lift_weight, sight_ahead)
 
 
 class _Decide(nn.Module):
@@ -107,7 +109,7 @@ def write(network: Network, to: Path, halves: bool = False) -> dict[str, list[in
     given = _observation(network)
     inputs = _write(_Whole(network), given, to)
     if halves:
-        table = {name: given[name] for name in ("lift_index", "lift_weight")}
+        table = {name: given[name] for name in ("lift_index", "lift_weight", "sight_ahead")}
         frame = {name: given[name][:, 0] for name in ("pictures", "picture_valid")}
         _write(_Encode(network), frame | table, to.with_suffix(".encode.onnx"), ("view", "glance"))
         with torch.no_grad():
@@ -153,6 +155,7 @@ def _observation(network: Network) -> dict[str, Tensor]:
         "command": torch.zeros(_EXAMPLE),
         "lift_index": torch.zeros(cells, 8, dtype=torch.int64),
         "lift_weight": torch.zeros(cells, 8),
+        "sight_ahead": torch.ones(_EXAMPLE),
     }
 
 
@@ -161,6 +164,7 @@ def _write(
 ) -> dict[str, list[int | str]]:
     """Write a graph in which the number of samples and of cameras is free; gives the shapes of its inputs."""
     axes: dict[str, dict[int, str]] = {name: {0: "B"} for name in (*given, *outputs) if not name.startswith("lift")}
+    axes |= {"sight_ahead": {0: "C"}} if "sight_ahead" in given else {}
     for name in ("pictures", "picture_valid"):
         if name in given:
             axes[name][given[name].ndim - (4 if name == "pictures" else 1)] = "C"

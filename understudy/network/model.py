@@ -1,8 +1,8 @@
 """The whole network: any camera rig to a bird's-eye view to a plan.
 
-    pictures ─ backbone ─ maps ─ lift ─ view ─┐
-                                past views ─ align ─ trunk ─┬─ road, lines, direction, vehicles, people, velocity
-                                                            └─ planner ─ modes, probabilities, spread, embedding, light
+    pictures ─┬─ backbone ─ maps ─ lift ─ view ─┐
+              │                   past views ─ align ─ trunk ─┬─ road, lines, direction, vehicles, people, velocity
+              └─ glance ─ light ──────────────────────────────┴─ planner ─ modes, probabilities, spread, embedding
 
 `encode` sees one frame; `decide` sees the views of the history and where the car was. Callers may keep encoded frames
 by instant: nothing else passes from one instant to the next.
@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from understudy.labelers.bev import CHANNELS, CLASSES
 from understudy.labelers.light import STATES
-from understudy.network.backbone import Backbone
+from understudy.network.backbone import Backbone, Glance
 from understudy.network.bev import Trunk, align, lift
 from understudy.network.judge import cost
-from understudy.network.plan import GLANCE, Planner, state_of
+from understudy.network.plan import Planner, state_of
 from understudy.network.scorer import SHARE, Scorer, features
 from understudy.network.sizes import Size
 
@@ -32,8 +32,8 @@ class Network(nn.Module):
         super().__init__()
         self.size = size
         self.backbone = Backbone(size)
+        self.glance = Glance(size.picture)
         # Without bias, so that a camera without a picture says nothing.
-        self.glance = nn.Conv2d(size.bev, GLANCE, 1, bias=False)
         self.heights = nn.Conv2d(size.bev, size.bev * len(size.heights), 1, bias=False)
         self.settle = nn.Sequential(nn.BatchNorm2d(size.bev), nn.ReLU())
         self.trunk = Trunk(size.bev * len(size.history_s), size.trunk, len(CHANNELS))
@@ -54,26 +54,29 @@ class Network(nn.Module):
             choice = choice + SHARE * self.scorer.log_score(features(poses, bev, grid), said["hidden"])
         return said | {"choice": choice}
 
-    def encode(self, pictures: Tensor, valid: Tensor, index: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, pictures: Tensor, valid: Tensor, index: Tensor, weight: Tensor, ahead: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """A view (B, D, X, Y) and a glance (B, G) from pictures (B, C, H, W, 3) uint8, which of them are there (B, C),
-        and the lift table of the rig, (Z * X * Y, 8) twice.
-
-        The glance is the strongest answer anywhere in any picture: it tells of lamps that lie beyond the view.
+        the lift table of the rig, (Z * X * Y, 8) twice, and how sharply each camera sees ahead (C,).
         """
-        maps = self.maps(pictures, valid)
-        return self.view(maps, index, weight), self.glanced(maps)
+        return self.view(self.maps(pictures, valid), index, weight), self.glanced(pictures, valid, ahead)
 
     def maps(self, pictures: Tensor, valid: Tensor) -> Tensor:
         """Feature maps (B, C, D, h, w), 0 where there is no picture."""
-        flat = pictures.flatten(0, 1).permute(0, 3, 1, 2).to(_precision(pictures.device)) * (1 / 128) - 1
-        maps: Tensor = self.backbone(flat)
+        maps: Tensor = self.backbone(_seen(pictures.flatten(0, 1)))
         maps = maps * valid.reshape(-1, 1, 1, 1).to(maps.dtype)
         return maps.reshape(*pictures.shape[:2], *maps.shape[1:])
 
-    def glanced(self, maps: Tensor) -> Tensor:
-        """The glance (B, G) at feature maps."""
-        glance: Tensor = self.glance(maps.flatten(0, 1)).amax(dim=(2, 3)).reshape(*maps.shape[:2], GLANCE).amax(dim=1)
-        return torch.relu(glance)
+    def glanced(self, pictures: Tensor, valid: Tensor, ahead: Tensor) -> Tensor:
+        """The glance (B, G) at the picture that shows what is ahead sharpest, of those that are there; 0 if none does.
+
+        It tells of lamps: they are small, and often lie beyond the view.
+        """
+        sharp = ahead * valid
+        best = sharp.argmax(dim=1)[:, None, None, None, None].expand(-1, 1, *pictures.shape[2:])
+        glance: Tensor = self.glance(_seen(pictures.gather(1, best)[:, 0]))
+        return glance * (sharp.amax(dim=1, keepdim=True) > 0)
 
     def view(self, maps: Tensor, index: Tensor, weight: Tensor) -> Tensor:
         """The view (B, D, X, Y) that feature maps give by a lift table."""
@@ -113,6 +116,7 @@ class Network(nn.Module):
         command: Tensor,
         index: Tensor,
         weight: Tensor,
+        ahead: Tensor,
     ) -> dict[str, Tensor]:
         """Both at once, from pictures (B, F, C, H, W, 3). The past is encoded without gradients: its weights are those
         of the newest frame, which learns them, and a third of the time is saved."""
@@ -120,11 +124,12 @@ class Network(nn.Module):
         with torch.no_grad():
             seen = [self.maps(pictures[:, frame], valid[:, frame]) for frame in range(newest)]
             past = [self.view(maps, index, weight) for maps in seen]
-        view, glance = self.encode(pictures[:, newest], valid[:, newest], index, weight)
+        view, glance = self.encode(pictures[:, newest], valid[:, newest], index, weight, ahead)
         return self.decide([*past, view], glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)
 
 
-def _precision(device: torch.device) -> torch.dtype:
-    """What convolutions will compute in."""
-    half = torch.is_autocast_enabled(device.type)
-    return torch.get_autocast_dtype(device.type) if half else torch.float32
+def _seen(pictures: Tensor) -> Tensor:
+    """Pictures (N, H, W, 3) uint8 as convolutions take them, (N, 3, H, W) from -1 to 1."""
+    half = torch.is_autocast_enabled(pictures.device.type)
+    kind = torch.get_autocast_dtype(pictures.device.type) if half else torch.float32
+    return pictures.permute(0, 3, 1, 2).to(kind) * (1 / 128) - 1

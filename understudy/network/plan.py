@@ -10,18 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from understudy.network.backbone import conv
+from understudy.network.backbone import GLANCE, conv
 from understudy.network.sizes import Size
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Command, Floats
 
 EMBEDDING = 64
 CONTROLS = 2  # steer, throttle
-GLANCE = 32
 _STATE = 2 + len(Command)
 
 
 class Planner(nn.Module):
-    """A summary of the view, a glance at the pictures and the state of the car to modes and the rest."""
+    """A summary of the view, a glance ahead and the state of the car to modes and the rest.
+
+    Our light is told from the glance alone: told from all that is known, it is learned by heart, by the place.
+    """
 
     def __init__(self, size: Size, lights: int) -> None:
         super().__init__()
@@ -39,7 +41,7 @@ class Planner(nn.Module):
         self.choice = nn.Linear(size.hidden, size.modes)
         self.spread = nn.Linear(size.hidden, 1)
         self.embedding = nn.Linear(size.hidden, EMBEDDING)
-        self.light = nn.Linear(size.hidden, lights)
+        self.light = nn.Linear(GLANCE, lights)
         self.control = nn.Linear(size.hidden, CONTROLS)
         self.anchors = nn.Buffer(torch.zeros(size.modes, PLAN_STEPS, 4))
         self.unit = nn.Buffer(torch.ones(PLAN_STEPS, 4))  # how far people's paths lie from their mode
@@ -52,7 +54,7 @@ class Planner(nn.Module):
             "choice": self.choice(hidden).float(),  # logits
             "spread": nn.functional.softplus(self.spread(hidden).float())[:, 0],
             "embedding": self.embedding(hidden).float(),
-            "light": self.light(hidden).float(),  # logits
+            "light": self.light(glance).float(),  # logits
             "control": self.control(hidden).float(),
             "hidden": hidden.float(),
         }

@@ -12,7 +12,7 @@ from safetensors.torch import load as read_tensors
 from torch import Tensor
 
 from understudy.errors import DataError, UnknownName
-from understudy.geometry import Grid, lift_table
+from understudy.geometry import Grid, lift_table, sight_ahead
 from understudy.network import views
 from understudy.network.model import Network
 from understudy.network.samples import Batch, Samples
@@ -55,7 +55,7 @@ def load(lake: Lake, name: str) -> tuple[Network, dict[str, Any]]:
 
 
 def inputs_of(batch: Batch, blind: bool = False) -> dict[str, Tensor]:
-    """What a network is given of a batch, beside the lift table."""
+    """What a network is given of a batch, beside what it must know of the rig."""
     seen = np.zeros_like(batch.picture_valid) if blind else batch.picture_valid
     state = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in batch.state.items()}
     return {
@@ -65,10 +65,12 @@ def inputs_of(batch: Batch, blind: bool = False) -> dict[str, Tensor]:
     }
 
 
-def table_of(rig: Rig, size: Size) -> tuple[Tensor, Tensor]:
-    """The lift table of a rig for a network."""
+def mounting(rig: Rig, size: Size) -> dict[str, Tensor]:
+    """What a network must know of a rig: its lift table, `index` and `weight`, and how sharply each camera sees
+    `ahead`."""
     index, weight = lift_table(rig, size.grid, np.array(size.heights), size.features)
-    return torch.from_numpy(index), torch.from_numpy(weight).float()
+    told = {"index": index, "weight": weight.astype(np.float32), "ahead": sight_ahead(rig).astype(np.float32)}
+    return {name: torch.from_numpy(value) for name, value in told.items()}
 
 
 def predict(
@@ -87,13 +89,15 @@ def predict_from(
     in the frame of the moved car. The pictures stay, so they are looked at once."""
     for rig in np.unique(samples.rig_number[indices]):
         own = indices[samples.rig_number[indices] == rig]
-        tables = [table_of(views.rig_from(samples.rigs[rig], pose), network.size) for pose in ego_T_views]
+        mounted = [mounting(views.rig_from(samples.rigs[rig], pose), network.size) for pose in ego_T_views]
+        tables, ahead = [(one["index"], one["weight"]) for one in mounted], mounted[0]["ahead"]
         for start in range(0, len(own), _BATCH):
             batch = samples.take(own[start : start + _BATCH])
             told = inputs_of(batch, blind)
             pictures, valid, past_poses = (told.pop(name) for name in ("pictures", "valid", "past_poses"))
             maps = [network.maps(pictures[:, frame], valid[:, frame]) for frame in range(pictures.shape[1])]
-            glance, state = network.glanced(maps[-1]), (told["speed"][:, -1], told["yaw_rate"][:, -1], told["command"])
+            glance = network.glanced(pictures[:, -1], valid[:, -1], ahead)
+            state = (told["speed"][:, -1], told["yaw_rate"][:, -1], told["command"])
             answers = []
             for pose, table in zip(ego_T_views, tables, strict=True):
                 past = torch.from_numpy(views.past_from(past_poses.numpy(), pose)).float()

@@ -11,7 +11,8 @@ The card says what the model wants to be fed and what it answers:
 
 Inputs bear the names of `Observation`'s fields and the shapes of its conventions; `poses` is required of the outputs,
 `probability`, `spread` and `embedding` are optional. A model for any rig names no cameras and asks for `lift_index` and
-`lift_weight`, the table of `geometry.lift_table`, made for the rig at hand as its card says:
+`lift_weight`, the table of `geometry.lift_table`, made for the rig at hand as its card says, and for `sight_ahead`,
+how sharply each camera sees ahead:
 
     {"lift": {"grid": {"x0": -16, "y0": -24, "cell": 0.75, "shape": [64, 64]}, "heights": [0, 1.5], "size": [32, 16]}}
 """
@@ -28,10 +29,11 @@ import onnxruntime
 from PIL import Image
 
 from understudy.errors import PolicyError
-from understudy.geometry import Grid, lift_table
+from understudy.geometry import Grid, lift_table, sight_ahead
 from understudy.records import PLAN_STEPS, Array, Observation, Plan, Rig
 
 FORMAT = "understudy-model/1"
+_RIG = ("lift_index", "lift_weight", "sight_ahead")
 _FED = (
     "past_poses",
     "speed",
@@ -44,10 +46,9 @@ _FED = (
     "light_distance",
     "pictures",
     "picture_valid",
-    "lift_index",
-    "lift_weight",
+    *_RIG,
 )
-_PICTURES = {"pictures", "picture_valid", "lift_index", "lift_weight"}  # what comes with the need "pictures"
+_PICTURES = {"pictures", "picture_valid", *_RIG}  # what comes with the need "pictures"
 _KINDS = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -135,8 +136,8 @@ class Onnx:
         return np.ascontiguousarray(array, dtype=kind)
 
     def _of_cameras(self, seen: Observation, name: str) -> Array:
-        """`pictures` (B, F, C, H, W, 3), `picture_valid` (B, F, C) or the lift table, of the cameras that the card
-        names (all where it names none) and in its size."""
+        """`pictures` (B, F, C, H, W, 3), `picture_valid` (B, F, C), or what is told of the rig, of the cameras that
+        the card names (all where it names none) and in its size."""
         if seen.rig is None or seen.picture_valid is None:
             raise PolicyError(f"{Path(self.path).name} wants pictures, and the observation has none")
         cameras = self.card.get("cameras", {})
@@ -148,6 +149,8 @@ class Onnx:
         chosen = [seen.rig.names.index(camera) for camera in names]
         if name == "picture_valid":
             return np.asarray(seen.picture_valid[..., chosen])
+        if name == "sight_ahead":
+            return sight_ahead(_subset(seen.rig, chosen))
         if name != "pictures":
             return self._lift(_subset(seen.rig, chosen))[name == "lift_weight"]
         stacks = [seen.pictures[c] for c in chosen]

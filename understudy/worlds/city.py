@@ -45,6 +45,7 @@ from understudy.worlds.scene import Shape, weather
 from understudy.worlds.traffic import Crowd, Traffic, demand
 from understudy.worlds.way import Way, way
 
+HERTZ = 1 / TICK_S  # instants in a second
 DEPART_S = 20.0  # the town comes to life before the ego enters it
 _STUCK_S = 150.0
 _LOST_M = 25.0
@@ -62,9 +63,11 @@ class City:
         needs: Sequence[str] = ("route", "objects", "lights"),
         history_s: Sequence[float] = (0.0,),
         rig: Rig | None = None,
+        pictures_hz: float = HERTZ,
     ) -> None:
         """`needs` and `history_s` are those of the policy that will drive; with a `rig` there are pictures."""
         self._needs, self._history = tuple(needs), tuple(history_s)
+        self._every = max(round(HERTZ / pictures_hz), 1)  # instants from picture to picture
         self._rig = rig
         self._traffic: Traffic | None = None
 
@@ -204,7 +207,8 @@ class City:
         ))  # fmt: skip
         self._crowds.append(self.crowd)
         if self._cameras is not None:
-            self._pixels.append(self._cameras.shoot(self))
+            due = (len(self._rows) - 1) % self._every == 0
+            self._pixels.append(self._cameras.shoot(self) if due else np.full(len(self.crowd.x), np.nan))
 
     def _judge(self) -> None:
         """Whether the scenario ends here, and how."""
