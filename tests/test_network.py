@@ -17,7 +17,7 @@ from understudy.metrics import SUBSCORES, combine
 from understudy.network import views
 from understudy.network.bev import align, lift
 from understudy.network.judge import cost
-from understudy.network.losses import losses, total
+from understudy.network.losses import losses, path_gradient, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
 from understudy.network.predict import mounting
@@ -360,6 +360,23 @@ def test_modes_lie_among_the_paths_that_were_driven() -> None:
     np.testing.assert_allclose(sorted(anchors[:, -1, 0]), [0, 20, 40], atol=1e-4)
     assert (unit > 0).all()
     np.testing.assert_array_equal(modes_of(paths, 3, seed=0)[0], anchors)
+
+
+def test_a_paths_pull_is_the_gradient_of_its_losses() -> None:
+    anchors, unit = torch.randn(5, PLAN_STEPS, 4), torch.rand(PLAN_STEPS, 4) + 0.5
+    path = torch.randn(3, PLAN_STEPS, 4)
+    path[1, 7] = torch.nan
+    choice, offset = torch.randn(3, 5, requires_grad=True), torch.randn(3, 5, PLAN_STEPS, 4, requires_grad=True)
+    poses = anchors + unit * offset
+    pull = path_gradient(choice.detach(), poses.detach(), path, anchors, unit)
+    assert pull.shape == (3, 5 + 4 * PLAN_STEPS) and not pull[1].any()
+    for row in (0, 2):  # the losses are means over samples: one at a time
+        said = {"choice": choice[[row]], "poses": poses[[row]], "spread": torch.ones(1)}
+        found = losses(said, {"path": path[[row]]}, anchors, unit)
+        found.pop("spread")
+        by_choice, by_offset = torch.autograd.grad(total(found), (choice, offset), retain_graph=True)
+        torch.testing.assert_close(pull[row, :5], by_choice[row])
+        torch.testing.assert_close(pull[row, 5:], by_offset[row].sum(0).flatten())
 
 
 def test_what_is_unknown_teaches_nothing() -> None:

@@ -44,6 +44,7 @@ def toy(windows: int = 60, seed: int = 0, known: int = 0) -> Pool:
         drive=np.arange(windows) // 12,
         signals={name: random.random(windows) for name in names},
         embedding=random.normal(size=(windows, 4)),
+        lesson=random.normal(size=(windows, 6)),
         triggers=fired,
         known=random.normal(size=(known, 4)),
     )
@@ -145,6 +146,23 @@ def test_ours_takes_the_most_worth_of_what_is_nearly_as_far() -> None:
     assert chosen[0] == 50 + np.argmax(worth(there)[50:])
 
 
+def test_a_lesson_is_taken_once_and_what_teaches_nothing_last() -> None:
+    """Three windows that would teach the same, one that would teach something else, and many that would nothing."""
+    lesson = np.zeros((60, 6))
+    lesson[[4, 5, 6], 0], lesson[7, 1] = 3.0, 1.0
+    there = replace(toy(60), lesson=lesson)
+    chosen = choose("lessons", there, 10.0, np.random.default_rng(0)).tolist()
+    assert chosen[0] in (4, 5, 6) and chosen[1] == 7
+
+
+def test_a_mixture_is_half_triggers_and_half_what_is_unlike_them() -> None:
+    there = toy(60, known=2)
+    chosen = choose("mixture", there, 50.0, np.random.default_rng(0)).tolist()
+    assert chosen[:5] == choose("triggers", there, 25.0, np.random.default_rng(0)).tolist()
+    known = replace(there, known=np.concatenate([there.known, there.embedding[chosen[:5]]]))
+    assert chosen[5:] == choose("core_set", known, 25.0, np.random.default_rng(0)).tolist()
+
+
 def test_half_of_a_pool_is_half_of_its_drives_and_all_that_is_known_of_them() -> None:
     there = toy(60)  # five drives of twelve windows
     half = there.half(np.random.default_rng(0))
@@ -153,6 +171,7 @@ def test_half_of_a_pool_is_half_of_its_drives_and_all_that_is_known_of_them() ->
     assert half.samples(np.array([3, 20])).tolist() == there.samples(kept[[3, 20]]).tolist()
     assert half["entropy"].tolist() == there["entropy"][kept].tolist()
     assert half.embedding.tolist() == there.embedding[kept].tolist()
+    assert half.lesson.tolist() == there.lesson[kept].tolist()
     assert half.drive.tolist() != there.half(np.random.default_rng(1)).drive.tolist()
 
 
@@ -178,7 +197,7 @@ def test_a_pool_is_read_as_it_was_written(tmp_path: Path) -> None:
     again = Pool.read(tmp_path / "pool.npz")
     assert again.window_s == there.window_s and again.signals.keys() == there.signals.keys()
     assert all(np.array_equal(again[name], there[name]) for name in there.signals)
-    for name in ("rows", "window", "embedding", "triggers", "known"):
+    for name in ("rows", "window", "embedding", "lesson", "triggers", "known"):
         assert np.array_equal(getattr(again, name), getattr(there, name), equal_nan=True)
 
 

@@ -16,6 +16,7 @@ WEIGHTS = {
     "drivable": 3.0, "line": 0.5, "vehicle": 2.0, "vulnerable": 1.0, "closed": 2.0, "direction": 0.3, "velocity": 0.05,
     "choice": 0.5, "offset": 1.0, "spread": 0.1, "light": 1.0, "control": 2.0,
 }  # fmt: skip
+_BETA = 0.5  # units up to which an offset's loss grows with its square
 _UNSURE = 0.1  # of the choice, which is given to all modes: without it the network is too sure of its own
 # Weight of a cell that holds one.
 _RARE = {"drivable": 1.0, "line": 2.0, "vehicle": 3.0, "vulnerable": 8.0, "closed": 4.0}
@@ -65,14 +66,33 @@ def _path(said: dict[str, Tensor], path: Tensor, anchors: Tensor, unit: Tensor) 
     if not len(rows):
         return {}
     poses, path = said["poses"][rows], path[rows]
-    apart = ((anchors - path[:, None]) / unit).abs().mean(dim=(2, 3))  # (b, M)
-    nearest = apart.argmin(dim=1)
+    nearest = _nearest(path, anchors, unit)
     chosen = poses[torch.arange(len(rows)), nearest]
     likeliest = poses[torch.arange(len(rows)), said["choice"][rows].argmax(dim=1)].detach()
     error = (likeliest - path)[..., :2].norm(dim=-1).mean(dim=1)
     spread = said["spread"][rows] + 1e-2
     return {
         "choice": F.cross_entropy(said["choice"][rows], nearest, label_smoothing=_UNSURE),
-        "offset": F.smooth_l1_loss((chosen - path) / unit, torch.zeros_like(path), beta=0.5),
+        "offset": F.smooth_l1_loss((chosen - path) / unit, torch.zeros_like(path), beta=_BETA),
         "spread": (spread.log() + error / spread).mean(),  # Laplace's likelihood: the spread is the expected error
     }
+
+
+def _nearest(path: Tensor, anchors: Tensor, unit: Tensor) -> Tensor:
+    """Which mode is nearest to each path (b, K, 4), (b,)."""
+    return ((anchors - path[:, None]) / unit).abs().mean(dim=(2, 3)).argmin(dim=1)
+
+
+def path_gradient(choice: Tensor, poses: Tensor, path: Tensor, anchors: Tensor, unit: Tensor) -> Tensor:
+    """How a sample's path pulls at what the planner said: the gradient of its weighted losses by the logits of the
+    modes (B, M) and by the offset of the nearest one, (B, M + K * 4); 0 where the path (B, K, 4) is unknown."""
+    known = torch.isfinite(path).all(dim=(1, 2))
+    path = torch.where(known[:, None, None], path, 0.0)
+    nearest, modes = _nearest(path, anchors, unit), choice.shape[1]
+    wanted = F.one_hot(nearest, modes) * (1 - _UNSURE) + _UNSURE / modes
+    off = (poses[torch.arange(len(path)), nearest] - path) / unit
+    pulls = [
+        WEIGHTS["choice"] * (choice.softmax(dim=1) - wanted),
+        WEIGHTS["offset"] * (off / _BETA).clamp(-1, 1).flatten(1) / off[0].numel(),
+    ]
+    return torch.cat(pulls, dim=1) * known[:, None]

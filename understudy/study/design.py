@@ -33,7 +33,7 @@ class Selection:
     rates: tuple[str, ...] = ("default", "tenth")  # of rare events in the pool
     strategies: tuple[str, ...] = (
         "uniform", "entropy", "spread", "core_set", "active_ad", "disagreement", "consequence", "explained",
-        "surprising", "triggers", "worth", "worth_first", "ours",
+        "surprising", "triggers", "worth", "worth_first", "lessons", "mixture", "ours",
     )  # fmt: skip
     multiples: tuple[int, ...] = (0, 1, 2, 4, 8)  # of the budget, that random gets; 0 is replay alone
     seeds: int = 5

@@ -13,10 +13,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.spatial import cKDTree
 
 from understudy import metrics
 from understudy.mine import find, resolve
+from understudy.network.losses import path_gradient
 from understudy.network.model import Network
 from understudy.network.predict import predict
 from understudy.network.samples import Samples
@@ -28,6 +30,7 @@ from understudy.study.rows import Rows, of_drives
 
 _NEIGHBOURS = 10  # that a situation is compared with
 _NEAR_M = 10.0  # beyond which others count as far
+_THOUGHTS = 16  # numbers of the embedding that go into a lesson
 _AGENT_CELLS = 0.05  # share of a view's cells that the uncertainty of agents looks at: the most uncertain ones
 
 
@@ -41,6 +44,7 @@ class Pool:
     drive: Ints  # (W,) which drive each window is of, by number
     signals: Mapping[str, Floats]  # each (W,)
     embedding: Array  # (W, D), in units of its own spread
+    lesson: Array  # (W, L) what each would teach the planner, see `lessons`
     triggers: Floats  # (W, n) the strongest event of each trigger that has any; nan where it found nothing
     known: Array  # (m, D) embeddings of what the champion learned from
 
@@ -66,6 +70,7 @@ class Pool:
             drive=self.drive[keep],
             signals={name: values[keep] for name, values in self.signals.items()},
             embedding=self.embedding[keep],
+            lesson=self.lesson[keep],
             triggers=self.triggers[keep],
         )
 
@@ -113,6 +118,7 @@ def joined(parts: Sequence[Looked], known: Array, window_s: float) -> Pool:
         drive=drive,
         signals={name: _in_window(name, values, starts, counts) for name, values in instant.items()},
         embedding=np.add.reduceat(own, starts) / counts[:, None] / spread,
+        lesson=np.add.reduceat(np.concatenate([part.lesson for part in parts]), starts) / counts[:, None],
         triggers=fired[:, np.isfinite(fired).any(axis=0)],
         known=known / spread,
     )
@@ -140,6 +146,7 @@ class Looked:
     windows: int
     signals: dict[str, Floats]  # each (S,)
     embedding: Array  # (S, D)
+    lesson: Array  # (S, L)
     driven: Floats  # (S, K, 4)
     fired: Floats  # (windows, n)
 
@@ -151,7 +158,7 @@ def look(lake: Lake, samples: Samples, name: str, champion: Network, window_s: f
     drive = lake.drive(name, cameras=False, truth=False)
     instants = np.searchsorted(drive.t_ns, t_ns)
     human = driven(drive, instants)
-    said = _plans(champion, samples, rows)
+    said = _plans(champion, samples, rows, human)
     signals = compared(drive, instants, said["likeliest"], human)
     signals |= {key: said[key] for key in ("entropy", "spread", "agents")}
     whole = int(drive.seconds // window_s)  # what is left over at the end is in no window
@@ -163,6 +170,7 @@ def look(lake: Lake, samples: Samples, name: str, champion: Network, window_s: f
         whole,
         {key: values[within] for key, values in signals.items()},
         said["embedding"][within],
+        said["lesson"][within],
         human[within],
         strengths(drive, window_s, whole),
     )
@@ -173,8 +181,8 @@ def embeddings(champion: Network, samples: Samples, rows: Ints) -> Array:
     return np.concatenate([said["embedding"] for _, _, said in predict(champion, samples, rows)])
 
 
-def _plans(champion: Network, samples: Samples, rows: Ints) -> dict[str, Array]:
-    """What the champion says of samples that were all seen by one rig."""
+def _plans(champion: Network, samples: Samples, rows: Ints, human: Floats) -> dict[str, Array]:
+    """What the champion says of samples that were all seen by one rig, and what the human's paths would teach it."""
     parts: dict[str, list[Array]] = {}
     for indices, _, said in predict(champion, Rows(samples, rows), np.arange(len(rows))):
         share = np.exp(said["choice"] - said["choice"].max(axis=1, keepdims=True))
@@ -187,10 +195,25 @@ def _plans(champion: Network, samples: Samples, rows: Ints) -> dict[str, Array]:
             "agents": np.partition(agents, -most, axis=1)[:, -most:].mean(axis=1),
             "spread": said["spread"],
             "embedding": said["embedding"],
+            "lesson": lessons(champion, said, human[indices]),
         }
         for name, values in found.items():
             parts.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def lessons(champion: Network, said: Mapping[str, Array], human: Floats) -> Array:
+    """What paths (S, K, 4) would teach the planner's last layers, (S, L): the gradient of its losses by their weights.
+
+    It is the outer product of what the planner thinks with and of how the path pulls at what it said; of the thoughts
+    there are a few numbers of the embedding, which is a random projection of them. What is known already teaches
+    nothing. As in BADGE (Ash et al. 2020, arXiv 1906.03671), but with what was driven in place of what is guessed: in
+    the shadow it is known. The modes are as the judge left them: what it prevents need not be learned.
+    """
+    paths, planner = torch.from_numpy(human).float(), champion.planner
+    choice, poses = (torch.from_numpy(said[name]) for name in ("choice", "poses"))
+    pull = path_gradient(choice, poses, paths, planner.anchors, planner.unit).numpy()
+    return np.asarray((said["embedding"][:, :_THOUGHTS, None] * pull[:, None]).reshape(len(pull), -1))
 
 
 def _entropy(p: Array) -> Array:

@@ -20,6 +20,8 @@ surprising    how many times that spread (and a metre) the disagreement was
 triggers      triggers take turns, the strongest first, as mining does
 worth         explained disagreement, consequence and triggers together
 worth_first   of three times as many as are wanted, those of the most worth, the ones furthest apart
+lessons       as `core_set`, by what each would teach the planner: the gradient of its losses
+mixture       as turns do: half of it triggers, the other half as `core_set`
 ours          variety first: of the windows that are nearly the furthest from all that is known, the one of the most
               worth, again and again
 """
@@ -117,6 +119,22 @@ def ours(pool: Pool, count: int, random: np.random.Generator) -> Ints:
     return furthest(pool.embedding, count, pool.known, random, worth(pool), _NEARLY)
 
 
+def lessons(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """The window that would teach what is furthest from nothing and from what the chosen ones would teach, and again.
+
+    So both count: how much is to be learned, and that it is something else.
+    """
+    return furthest(pool.lesson, count, np.zeros_like(pool.lesson[:1]), random)
+
+
+def mixture(pool: Pool, count: int, random: np.random.Generator) -> Ints:
+    """Half of them as `triggers`, and then those furthest from these and from all that is known."""
+    first = triggers(pool, count // 2, random)
+    rest = np.setdiff1d(np.arange(len(pool)), first)
+    known = np.concatenate([pool.known, pool.embedding[first]])
+    return np.concatenate([first, rest[furthest(pool.embedding[rest], count - len(first), known, random)]])
+
+
 def excess(pool: Pool) -> Floats:
     """Disagreement less what no observation explains, (W,), never below 0."""
     return np.maximum(pool["displacement"] - pool["unexplained"], 0.0)
@@ -141,6 +159,8 @@ STRATEGIES: Mapping[str, Strategy] = {
     "triggers": triggers,
     "worth": lambda pool, count, random: top(worth(pool), count, random),
     "worth_first": worth_first,
+    "lessons": lessons,
+    "mixture": mixture,
     "ours": ours,
 }
 
