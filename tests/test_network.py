@@ -17,6 +17,7 @@ from understudy.metrics import SUBSCORES, combine
 from understudy.network import views
 from understudy.network.bev import align, lift
 from understudy.network.judge import cost
+from understudy.network.lessons import lessons
 from understudy.network.losses import losses, path_gradient, total
 from understudy.network.model import Network
 from understudy.network.plan import modes_of
@@ -377,6 +378,19 @@ def test_a_paths_pull_is_the_gradient_of_its_losses() -> None:
         by_choice, by_offset = torch.autograd.grad(total(found), (choice, offset), retain_graph=True)
         torch.testing.assert_close(pull[row, :5], by_choice[row])
         torch.testing.assert_close(pull[row, 5:], by_offset[row].sum(0).flatten())
+
+
+def test_a_lesson_is_the_larger_the_further_the_plan_was_off_and_nothing_where_nobody_knows() -> None:
+    network = Network(NANO)
+    network.planner.anchors[:, :, 0] = torch.linspace(0, 40, NANO.modes)[:, None] * torch.linspace(0.125, 1, 8)
+    path = network.planner.anchors[[5, 5, 5]].numpy().copy()
+    path[2, -1] = np.nan
+    choice = np.full((3, NANO.modes), -20.0, np.float32)
+    choice[[0, 1, 2], [5, 9, 9]] = 20.0
+    said = {"choice": choice, "poses": np.repeat(network.planner.anchors[None].numpy(), 3, axis=0),
+            "embedding": np.ones((3, 64), np.float32)}  # fmt: skip
+    known, wrong, unknown = np.linalg.norm(lessons(network, said, path), axis=1)
+    assert unknown == 0 and 0 < 5 * known < wrong  # a little is left to learn of what was right: not to be so sure
 
 
 def test_what_is_unknown_teaches_nothing() -> None:

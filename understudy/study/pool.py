@@ -13,12 +13,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.spatial import cKDTree
 
 from understudy import metrics
 from understudy.mine import find, resolve
-from understudy.network.losses import path_gradient
+from understudy.network.lessons import lessons
 from understudy.network.model import Network
 from understudy.network.predict import predict
 from understudy.network.samples import Samples
@@ -30,7 +29,6 @@ from understudy.study.rows import Rows, of_drives
 
 _NEIGHBOURS = 10  # that a situation is compared with
 _NEAR_M = 10.0  # beyond which others count as far
-_THOUGHTS = 16  # numbers of the embedding that go into a lesson
 _AGENT_CELLS = 0.05  # share of a view's cells that the uncertainty of agents looks at: the most uncertain ones
 
 
@@ -44,7 +42,7 @@ class Pool:
     drive: Ints  # (W,) which drive each window is of, by number
     signals: Mapping[str, Floats]  # each (W,)
     embedding: Array  # (W, D), in units of its own spread
-    lesson: Array  # (W, L) what each would teach the planner, see `lessons`
+    lesson: Array  # (W, L) what each would teach the planner, see network.lessons
     triggers: Floats  # (W, n) the strongest event of each trigger that has any; nan where it found nothing
     known: Array  # (m, D) embeddings of what the champion learned from
 
@@ -200,20 +198,6 @@ def _plans(champion: Network, samples: Samples, rows: Ints, human: Floats) -> di
         for name, values in found.items():
             parts.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in parts.items()}
-
-
-def lessons(champion: Network, said: Mapping[str, Array], human: Floats) -> Array:
-    """What paths (S, K, 4) would teach the planner's last layers, (S, L): the gradient of its losses by their weights.
-
-    It is the outer product of what the planner thinks with and of how the path pulls at what it said; of the thoughts
-    there are a few numbers of the embedding, which is a random projection of them. What is known already teaches
-    nothing. As in BADGE (Ash et al. 2020, arXiv 1906.03671), but with what was driven in place of what is guessed: in
-    the shadow it is known. The modes are as the judge left them: what it prevents need not be learned.
-    """
-    paths, planner = torch.from_numpy(human).float(), champion.planner
-    choice, poses = (torch.from_numpy(said[name]) for name in ("choice", "poses"))
-    pull = path_gradient(choice, poses, paths, planner.anchors, planner.unit).numpy()
-    return np.asarray((said["embedding"][:, :_THOUGHTS, None] * pull[:, None]).reshape(len(pull), -1))
 
 
 def _entropy(p: Array) -> Array:
