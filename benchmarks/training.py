@@ -117,7 +117,7 @@ def speed(lake: Lake, steps: int, seed: int) -> None:
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     feed = Feed(samples, size, settings, torch.device("cpu"), 0)
     for number in range(settings.views):
-        feed.table(0, number)  # made once for a training, however long
+        feed.mounted(0, number)  # made once for a training, however long
     constant = next(iter(Feed(samples, size, replace(settings, steps=1), torch.device("cpu"), 0)))
     spent = {"dataset": 0.0, "memory": 0.0}
     began = time.monotonic()

@@ -131,9 +131,12 @@ def test_who_sees_ahead_sharpest_is_the_narrow_camera_and_of_wide_ones_the_front
     np.testing.assert_allclose(g.sight_ahead(larger), g.sight_ahead(rig), rtol=1e-6)
 
 
-def test_a_camera_of_unknown_mounting_sees_nothing_ahead() -> None:
+def test_a_camera_of_unknown_lens_or_mounting_perhaps_looks_ahead() -> None:
     rig = default_rig()
-    lost = replace(rig, ego_T_cam=np.where(np.arange(len(rig.names))[:, None, None] == 5, np.nan, rig.ego_T_cam))
-    assert g.sight_ahead(lost)[5] == 0 and g.sight_ahead(lost)[0] > 0
-    aside = replace(rig, ego_T_cam=g.rigid(np.diag([-1.0, -1.0, 1.0]), np.zeros(3)) @ rig.ego_T_cam)
-    assert not g.sight_ahead(aside)[[0, 5]].any()
+    narrow = np.arange(len(rig.names))[:, None, None] == 5
+    for lost in (replace(rig, ego_T_cam=np.where(narrow, np.nan, rig.ego_T_cam)),
+                 replace(rig, K=np.where(narrow, np.nan, rig.K))):  # fmt: skip
+        front, *aside, perhaps = g.sight_ahead(lost)
+        assert front > perhaps > 0 and not any(aside)
+    backwards = replace(rig, ego_T_cam=g.rigid(np.diag([-1.0, -1.0, 1.0]), np.zeros(3)) @ rig.ego_T_cam)
+    assert not g.sight_ahead(backwards)[[0, 5]].any()

@@ -285,6 +285,7 @@ class Grid:
 
 
 CAMERAS_A_CELL = 2
+_PERHAPS = 0.01  # of a picture's width a radian: less than any lens has
 
 
 def lift_table(rig: Rig, grid: Grid, heights: Floats, size: tuple[int, int]) -> tuple[Ints, Floats]:
@@ -330,15 +331,19 @@ def lift_table(rig: Rig, grid: Grid, heights: Floats, size: tuple[int, int]) -> 
 
 def sight_ahead(rig: Rig) -> Floats:
     """How sharply each camera sees straight ahead, (C,): the share of its picture's width that a radian takes there; 0
-    where it looks elsewhere or its mounting is unknown. Of equals the first comes first."""
+    where it looks elsewhere. Of equals the first comes first. A camera of unknown lens or mounting is taken for one
+    that looks ahead, as most do, but comes after all that are known to.
+    """
     azimuth = np.array([0.01, 0.0, -0.01])
     far = 1e4 * np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(3)], axis=-1)
     found = np.zeros(len(rig.names))
     for c in range(len(rig.names)):
-        if np.isfinite(rig.ego_T_cam[c]).all():
+        if not np.isfinite(rig.ego_T_cam[c]).all() or not np.isfinite(rig.K[c]).all():
+            found[c] = _PERHAPS
+        else:
             in_camera = transform(np.linalg.inv(rig.ego_T_cam[c]), far)
             u, v = project(in_camera, rig.K[c], rig.distortion[c], rig.coefficients[c]).T
             width, height = rig.size[c]
             if ((u > 0) & (u < width - 1) & (v > 0) & (v < height - 1)).all():
-                found[c] = (u[2] - u[0]) / (azimuth[0] - azimuth[2]) / width * (1 - 1e-6 * c)
-    return found
+                found[c] = (u[2] - u[0]) / (azimuth[0] - azimuth[2]) / width
+    return found * (1 - 1e-6 * np.arange(len(found)))
