@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -69,8 +70,18 @@ def test_cameras_may_take_fewer_pictures_than_there_are_instants(tmp_path: Path)
     counts, seen = np.diff(starts), np.isin(drive.t_ns, taken)
     assert counts[~seen].any()
     np.testing.assert_array_equal(np.isfinite(pixels), np.repeat(seen, counts))
-    with pytest.raises(UnderstudyError, match="looks 10 times a second"):
-        fleet.tours(("spider:1",), driver="lane_follow", pictures_hz=2.0)
+
+
+class _Looking(ConstantTurn):
+    """One that wants pictures."""
+
+    needs: ClassVar[tuple[str, ...]] = ("speed", "yaw_rate", "pictures")
+
+
+def test_who_drives_by_the_pictures_wants_them_all() -> None:
+    with pytest.raises(UnderstudyError, match="wants 10 a second; leave --pictures-hz out"):
+        fleet.tours(("spider:1",), driver="tests.test_fleet:_Looking", pictures_hz=2.0)
+    fleet.tours(("spider:1",), driver="lane_follow", pictures_hz=2.0)
 
 
 def test_a_drive_that_fails_is_lost_whole_and_the_fleet_goes_on(

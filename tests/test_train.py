@@ -19,7 +19,6 @@ from safetensors.torch import load_file, save_file
 from tests.learning import learn, sample_dataset, sample_lake
 from understudy import evaluate
 from understudy.errors import DataError, UnderstudyError, UnknownName
-from understudy.geometry import sight_ahead
 from understudy.metrics import SUBSCORES, combine
 from understudy.network.distil import scored as scored_modes
 from understudy.network.export import export
@@ -250,7 +249,7 @@ def test_the_halves_are_the_whole(lake: Lake, model: str, tmp_path: Path) -> Non
     policy = named(str(to)).policy
     drive = lake.drive(lake.drives()[0]["id"])
     seen = Observer(drive).observe(np.array([30]), policy.needs, policy.history_s)
-    index, weight = policy._lift(seen.rig)  # type: ignore[attr-defined]
+    mounted = policy._told_of(seen.rig)  # type: ignore[attr-defined]
     from understudy.policies.onnx import resized
 
     pictures = np.stack([resized(stack, (128, 64)) for stack in seen.pictures], axis=2)
@@ -260,9 +259,9 @@ def test_the_halves_are_the_whole(lake: Lake, model: str, tmp_path: Path) -> Non
             {
                 "pictures": pictures[:, frame],
                 "picture_valid": seen.picture_valid[:, frame],  # type: ignore[index]
-                "lift_index": index,
-                "lift_weight": weight.astype(np.float32),
-                "sight_ahead": sight_ahead(seen.rig).astype(np.float32),
+                "lift_index": mounted["lift_index"],
+                "lift_weight": mounted["lift_weight"].astype(np.float32),
+                "sight_ahead": mounted["sight_ahead"].astype(np.float32),
             },
         )
         for frame in (0, 1)

@@ -128,7 +128,7 @@ OPTIONAL_OBJECT_COLUMNS: dict[str, tuple[str, str, str]] = {
     "height": ("float64", "m", "vertical extent"),
     "confidence": ("float64", "1", "the detector's own confidence"),
     "brake_light": ("float64", "1", "1 where the brake lights are seen on"),
-    "visible_pixels": ("float64", "px", "pixels of all cameras that show it"),
+    "visible_pixels": ("float64", "px", "pixels of all cameras that show it; nan between pictures"),
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")

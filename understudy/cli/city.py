@@ -44,7 +44,7 @@ def fleet() -> None:
     type=click.FloatRange(0, 10, min_open=True),
     default=10.0,
     show_default=True,
-    help="How many a camera takes in a second; with a human at the wheel 2 are enough to learn from.",
+    help="How many a camera takes in a second, every so manyth of 10; 2 are enough to learn from a human.",
 )
 @set_option
 @processes_option

@@ -68,7 +68,7 @@ class Onnx:
     history_s: tuple[float, ...] = field(init=False, repr=False)
     card: dict[str, Any] = field(init=False, repr=False, compare=False)
     _session: Any = field(init=False, repr=False, compare=False)
-    _tables: dict[bytes, tuple[Array, Array]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _mounted: dict[bytes, dict[str, Array]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         card = read_card(Path(self.path))
@@ -149,25 +149,24 @@ class Onnx:
         chosen = [seen.rig.names.index(camera) for camera in names]
         if name == "picture_valid":
             return np.asarray(seen.picture_valid[..., chosen])
-        if name == "sight_ahead":
-            return sight_ahead(_subset(seen.rig, chosen))
-        if name != "pictures":
-            return self._lift(_subset(seen.rig, chosen))[name == "lift_weight"]
+        if name in _RIG:
+            return self._told_of(_subset(seen.rig, chosen))[name]
         stacks = [seen.pictures[c] for c in chosen]
         size = tuple(cameras["size"]) if "size" in cameras else (stacks[0].shape[3], stacks[0].shape[2])
         return np.stack([resized(stack, size) for stack in stacks], axis=2)
 
-    def _lift(self, rig: Rig) -> tuple[Array, Array]:
-        """The lift table of a rig, made once."""
+    def _told_of(self, rig: Rig) -> dict[str, Array]:
+        """What is told of a rig, by the names of the inputs; made once."""
         key = repr((rig.size.tolist(), rig.distortion, rig.coefficients)).encode()
         key += rig.K.tobytes() + rig.ego_T_cam.tobytes()
-        if key not in self._tables:
+        if key not in self._mounted:
             told = self.card.get("lift")
             if told is None:
                 raise PolicyError(f"{Path(self.path).name} wants a lift table, and its card does not say which")
             grid = Grid(**{**told["grid"], "shape": tuple(told["grid"]["shape"])})
-            self._tables[key] = lift_table(rig, grid, np.array(told["heights"]), tuple(told["size"]))
-        return self._tables[key]
+            table = lift_table(rig, grid, np.array(told["heights"]), tuple(told["size"]))
+            self._mounted[key] = dict(zip(_RIG, (*table, sight_ahead(rig)), strict=True))
+        return self._mounted[key]
 
 
 def _subset(rig: Rig, chosen: list[int]) -> Rig:
