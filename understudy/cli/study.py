@@ -1,4 +1,4 @@
-"""Experiments: what a way of choosing is worth."""
+"""Experiments: what choosing is worth, what the loop is, and what more data or a larger network would be."""
 
 from __future__ import annotations
 
@@ -133,3 +133,48 @@ def loop(
 
 def _gain(told: tuple[float, float, float]) -> str:
     return "{:+.3f} ({:+.3f} to {:+.3f})".format(*told)
+
+
+@study.command(
+    epilog="""understudy study scale --lake lake --processes 2
+    understudy study scale --lake lake --set 'sizes=["nano"]' --set 'shares=[0.25, 0.5, 1]' --set steps=1200"""
+)
+@click.option(
+    "--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where lines go [default: studies/scale.jsonl]."
+)
+@click.option("--show", is_flag=True, help="Only show what there is.")
+@set_option
+@processes_option
+@json_option
+@lake_option
+def scale(
+    journal: Path | None, show: bool, assignments: tuple[str, ...], processes: int, as_json: bool, lake: Path | None
+) -> None:
+    """Would more data help, or a larger network?
+
+    Trains every size on nested shares of the places of the lake's labelled drives, from nothing and for as many steps,
+    and judges each where nobody learned. Every training is a line of the journal, and is not done again; its network
+    stays in the lake. Needs the extra [train].
+    """
+    from understudy import settings
+    from understudy.study.journal import read
+    from understudy.study.scale import JOURNAL, SHOWN, Scale, comparable, rows, run
+
+    path = journal or JOURNAL
+    if show:
+        lines = comparable(read(path))
+    else:
+        told = settings.fill(Scale, settings.parse(assignments), prefix="scale")
+        command = shlex.join(["understudy", *sys.argv[1:]])
+        with progress("training, judging") as tell:
+            lines = run(open_lake(lake), told, path, command, processes, tell)
+    found = [
+        {
+            "id": f"{row.size} {row.instants}", "parameters": row.parameters, "places": row.places, "seeds": row.seeds,
+            **row.measured, "score": row.score, "low": row.low, "high": row.high,
+        }
+        for row in rows(lines)
+    ]  # fmt: skip
+    shown: dict[str, Callable[[Any], str]] = dict.fromkeys(("id", "parameters", "places", "seeds"), str)
+    shown |= dict.fromkeys((*SHOWN, "score", "low", "high"), number(3))
+    emit(found, shown, as_json, "no unit is done yet")

@@ -10,5 +10,7 @@ journal     one JSON line for every unit of work; what is there is not done agai
 worth       k: how many times more seconds random needs for the same score, with its interval
 selection   all of it, in order
 
-loop        the other experiment: turns beside a control arm, and an audit of their champions
+loop        another experiment: turns beside a control arm, and an audit of their champions
+scale       and another: score against data and against the size of the network
+picture     curves with their intervals, as SVG
 """

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from understudy.evidence import bootstrap
-from understudy.records import Floats
 from understudy.study.design import EVERYDAY, LOOSE
+from understudy.study.picture import Panel, Point, Series
+from understudy.study.picture import picture as drawn
 from understudy.study.worth import Worth, k_of
 
 KEPT = "kept kinds"
@@ -128,87 +129,19 @@ def table(found: Sequence[Row], measure: str = "score") -> str:
     return "\n".join(lines) + "\n"
 
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 360, 260, 54, 34, 60  # of a panel, in pixels
-_PAINT = (
-    "#d1495b",
-    "#00798c",
-    "#edae49",
-    "#66a182",
-    "#2e4057",
-    "#8d6a9f",
-    "#c97b3d",
-    "#4f6d7a",
-    "#a23b72",
-    "#3b8ea5",
-    "#777777",
-)
-
-
 def picture(found: Sequence[Row]) -> str:
     """Score against clip-seconds as SVG: a panel for each rate and group, random's curve, a point for every strategy,
     95 % intervals over seeds as bars."""
-    panels = list(dict.fromkeys((row.rate, row.group) for row in found))
-    names = list(dict.fromkeys(row.strategy for row in found if row.strategy != "random"))
-    paint = {"random": "#888888"} | {name: _PAINT[i % len(_PAINT)] for i, name in enumerate(names)}
-    width = len(panels) * (_WIDTH + _GAP) + _LEFT
-    height = _TOP + _HEIGHT + 62 + 18 * (1 + len(paint) // 6)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
-    ]
-    for number, panel in enumerate(panels):
-        own = [row for row in found if (row.rate, row.group) == panel]
-        parts.append(_panel(own, _LEFT + number * (_WIDTH + _GAP), f"{panel[1]}, events at the {panel[0]} rate", paint))
-    for i, (name, colour) in enumerate(paint.items()):
-        x, y = _LEFT + i % 6 * 130, _TOP + _HEIGHT + 60 + 18 * (i // 6)
-        parts.append(f'<circle cx="{x}" cy="{y - 4}" r="4" fill="{colour}"/><text x="{x + 9}" y="{y}">{name}</text>')
-    return "\n".join([*parts, "</svg>", ""])
-
-
-def _panel(own: Sequence[Row], left: float, title: str, paint: Mapping[str, str]) -> str:
-    ends = np.array([value for row in own for value in (row.low, row.score, row.high) if np.isfinite(value)])
-    low, high = float(ends.min()), float(ends.max())
-    margin = 0.08 * (high - low) or 0.01
-    low, high = low - margin, high + margin
-    most = max(row.seconds for row in own)
-    least = min((row.seconds for row in own if row.seconds > 0), default=1.0) / 2  # where 0 s is drawn
-
-    def x(seconds: float) -> float:
-        return left + _WIDTH * float(
-            np.log(max(seconds, least) / least) / np.log(max(most / least, 1.01)) * 0.94 + 0.03
+    series: dict[tuple[str, str], dict[str, list[Point]]] = {}
+    for row in found:
+        own = series.setdefault((row.rate, row.group), {}).setdefault(row.strategy, [])
+        own.append(Point(row.seconds, row.score, row.low, row.high))
+    panels = [
+        Panel(
+            f"{group}, events at the {rate} rate",
+            "clip-seconds",
+            tuple(Series(name, tuple(points), curve=name == "random") for name, points in own.items()),
         )
-
-    def y(value: float) -> float:
-        return _TOP + _HEIGHT * (high - value) / (high - low)
-
-    parts = [
-        f'<text x="{left}" y="{_TOP - 12}" font-weight="bold">{title}</text>',
-        f'<rect x="{left}" y="{_TOP}" width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke="#bbbbbb"/>',
-        f'<text x="{left + _WIDTH / 2}" y="{_TOP + _HEIGHT + 36}" text-anchor="middle">clip-seconds</text>',
+        for (rate, group), own in series.items()
     ]
-    for value in np.linspace(low + margin, high - margin, 4):
-        parts.append(f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3f}</text>')
-        parts.append(
-            f'<line x1="{left}" x2="{left + _WIDTH}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#eeeeee"/>'
-        )
-    for seconds in sorted({row.seconds for row in own}):
-        parts.append(f'<text x="{x(seconds):.1f}" y="{_TOP + _HEIGHT + 18}" text-anchor="middle">{seconds:.0f}</text>')
-    curve = [row for row in own if row.strategy == "random"]
-    points = " ".join(f"{x(row.seconds):.1f},{y(row.score):.1f}" for row in curve)
-    parts.append(f'<polyline points="{points}" fill="none" stroke="{paint["random"]}" stroke-width="1.5"/>')
-    for row, aside in zip(own, _aside(own), strict=True):
-        at, colour = x(row.seconds) + aside, paint[row.strategy]
-        if np.isfinite(row.low):
-            parts.append(
-                f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y(row.low):.1f}" y2="{y(row.high):.1f}" stroke="{colour}"/>'
-            )
-        parts.append(f'<circle cx="{at:.1f}" cy="{y(row.score):.1f}" r="4" fill="{colour}"/>')
-    return "\n".join(parts)
-
-
-def _aside(own: Sequence[Row]) -> Floats:
-    """How far beside its place each point is drawn, so that intervals at the same seconds do not hide each other."""
-    others = [i for i, row in enumerate(own) if row.strategy != "random"]
-    aside = np.zeros(len(own))
-    aside[others] = 7.0 * (np.arange(len(others)) + 1)
-    return aside
+    return drawn(panels, baseline="random")
