@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from understudy.errors import UnknownName
 from understudy.geometry import Grid, compose, constant_turn, inverse, lift_table, move, project, sight_ahead, transform
@@ -26,6 +28,7 @@ from understudy.network.scorer import Scorer, features, log_score
 from understudy.network.scorer import loss as worth
 from understudy.network.sizes import SIZES, Size, size_of
 from understudy.records import PLAN_STEPS, Floats, Light, Rig
+from understudy.worlds.ego import TICK_S, Ego, Follower
 from understudy.worlds.rig import default_rig
 
 NANO = size_of("nano")
@@ -145,7 +148,7 @@ def test_standing_still_changes_nothing() -> None:
 # The whole ------------------------------------------------------------------------------------------------------------
 
 
-def given(rig: Rig, batch: int = 2) -> dict[str, torch.Tensor]:
+def inputs(rig: Rig, batch: int = 2) -> dict[str, torch.Tensor]:
     random = np.random.default_rng(0)
     cameras = len(rig.names)
     index, weight = table(rig)
@@ -163,7 +166,7 @@ def given(rig: Rig, batch: int = 2) -> dict[str, torch.Tensor]:
 
 
 def test_frames_that_were_kept_give_the_same_answer_as_frames_seen_again() -> None:
-    network, seen = Network(NANO).eval(), given(some_rig())
+    network, seen = Network(NANO).eval(), inputs(some_rig())
     with torch.no_grad():
         whole = network(**seen)
         mounted = [seen[name] for name in ("index", "weight", "ahead")]
@@ -177,7 +180,7 @@ def test_frames_that_were_kept_give_the_same_answer_as_frames_seen_again() -> No
 
 def test_what_comes_out_has_the_shapes_that_are_promised() -> None:
     with torch.no_grad():
-        said = Network(NANO).eval()(**given(some_rig()))
+        said = Network(NANO).eval()(**inputs(some_rig()))
     shapes = {name: tuple(value.shape) for name, value in said.items()}
     assert shapes == {
         "bev": (2, len(CHANNELS), 64, 64), "poses": (2, 16, PLAN_STEPS, 4), "choice": (2, 16), "spread": (2,),
@@ -189,11 +192,11 @@ def test_what_comes_out_has_the_shapes_that_are_promised() -> None:
 @pytest.mark.parametrize("cameras", [(0,), (0, 2, 4), (0, 1, 2, 3, 4, 5)])
 def test_the_same_weights_run_on_any_number_of_cameras(cameras: tuple[int, ...]) -> None:
     with torch.no_grad():
-        assert torch.isfinite(Network(NANO).eval()(**given(some_rig(cameras)))["poses"]).all()
+        assert torch.isfinite(Network(NANO).eval()(**inputs(some_rig(cameras)))["poses"]).all()
 
 
 def test_a_camera_without_a_picture_is_as_a_camera_that_shows_anything_else() -> None:
-    network, seen = Network(NANO).eval(), given(some_rig())
+    network, seen = Network(NANO).eval(), inputs(some_rig())
     seen["valid"][:, :, 1] = False
     other = {**seen, "pictures": seen["pictures"].clone()}
     other["pictures"][:, :, 1] = 255
@@ -204,7 +207,7 @@ def test_a_camera_without_a_picture_is_as_a_camera_that_shows_anything_else() ->
 def test_our_light_is_told_by_the_sharpest_picture_of_what_is_ahead_and_by_nothing_else() -> None:
     network, rig = Network(NANO).eval(), default_rig()
     narrow, front = rig.names.index("narrow"), rig.names.index("front")
-    seen = given(rig)
+    seen = inputs(rig)
 
     def light(**other: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
@@ -316,7 +319,45 @@ def test_a_car_that_is_ahead_in_a_bend_stays_on_the_bend() -> None:
     ahead = constant_turn(np.array(2.0), np.array(0.2), np.array(1.0))  # 2 m on, on a circle of 10 m
     path = views.labels_from({"path": arc[None].astype(np.float32)}, ahead, NANO.grid, 10.0)["path"]
     on_road = compose(ahead, path[0, :, :3].astype(float))
-    np.testing.assert_allclose(np.hypot(on_road[:, 0], on_road[:, 1] - 10.0), 10.0, atol=0.25)
+    np.testing.assert_allclose(np.hypot(on_road[:, 0], on_road[:, 1] - 10.0), 10.0, atol=2e-3)
+
+
+@given(side=st.floats(-0.7, 0.7), turn=st.floats(-0.14, 0.14), speed=st.floats(0.5, 30.0))
+@settings(max_examples=30)
+def test_the_way_back_begins_as_the_car_stands_and_its_headings_are_its_tangents(
+    side: float, turn: float, speed: float
+) -> None:
+    """Against the cubic by its four ends: at 0 beside and turned, on the path and along it 10 m or 1.5 s on."""
+    view = np.array([0.0, side, turn])
+    path = views.labels_from({"path": straight_path(speed)}, view, NANO.grid, 10.0)["path"]
+    on_road = compose(view, path[0, :, :3].astype(float))
+    reach = max(10.0, 1.5 * speed)
+    ends = np.array([[0, 0, 0, 1], [0, 0, 1, 0], [reach**3, reach**2, reach, 1], [3 * reach**2, 2 * reach, 1, 0]])
+    cubic = np.linalg.solve(ends, [side, np.tan(turn), 0, 0])
+    x = np.minimum(straight_path(speed)[0, :, 0], reach)
+    np.testing.assert_allclose(on_road[:, 1], np.polyval(cubic, x), atol=1e-4)
+    np.testing.assert_allclose(np.tan(on_road[:, 2]), np.polyval(np.polyder(cubic), x), atol=1e-4)
+
+
+@pytest.mark.parametrize("speed", [6.0, 14.0, 25.0])
+def test_who_follows_what_is_taught_comes_back_and_forgives_a_little_error(speed: float) -> None:
+    """The loop closed: plans as they are taught, followed as cars of the city do. From 0.7 m aside it is back in 3 s; a
+    planner that is a degree wrong about its heading drives half a metre aside and no more."""
+
+    def beside(start: float, wrong: float) -> Floats:
+        ego, at = Ego(np.array([0.0, start, 0.0]), speed=speed), []
+        for _ in range(75):
+            _, y, yaw = ego.pose
+            view = np.array([0.0, y, yaw + wrong])
+            plan = views.labels_from({"path": straight_path(speed)}, view, NANO.grid, 10.0)["path"][0]
+            follower = Follower(ego.pose, ego.speed, plan.astype(float))
+            for tick in range(2):
+                ego.drive(0.0, follower.control(ego, tick * TICK_S)[1])
+            at.append(ego.pose[1])
+        return np.abs(at)
+
+    assert beside(0.7, 0.0)[15:].max() < 0.1
+    assert beside(0.0, np.radians(1.0))[-20:].max() < 0.5
 
 
 def test_the_surroundings_of_a_moved_car_are_looked_up_from_there() -> None:
@@ -395,7 +436,7 @@ def test_a_lesson_is_the_larger_the_further_the_plan_was_off_and_nothing_where_n
 
 def test_what_is_unknown_teaches_nothing() -> None:
     network = Network(NANO)
-    said = network(**given(some_rig((0,))))
+    said = network(**inputs(some_rig((0,))))
     planner = network.planner
     nothing = {
         "bev": torch.full((2, len(CHANNELS), 64, 64), UNKNOWN, dtype=torch.int8),
@@ -514,7 +555,7 @@ def test_a_head_learns_which_modes_hit_and_knows_nothing_of_what_is_unknown() ->
 def test_a_class_that_was_never_taught_holds_nobody_back() -> None:
     torch.manual_seed(3)
     network = Network(NANO).eval()
-    said = network(**given(some_rig((0,))))["bev"]
+    said = network(**inputs(some_rig((0,))))["bev"]
     assert (torch.sigmoid(said[:, 1 : len(CLASSES)]) < 0.35).all(), "below what the judge takes for somebody"
 
 

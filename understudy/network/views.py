@@ -3,7 +3,8 @@
 A network that has only seen good driving does not know how to come back to it. Here the car is moved, not the picture:
 a camera that is mounted elsewhere on a car that stands elsewhere takes the very same picture. So a view is another lift
 table, exact for turns and for shifts alike, and the labels are moved along: the surroundings are looked up from the new
-place, and the path leads back to where the human drove. A car that was moved ahead is late to brake, and brakes harder.
+place, and the path leads back to where the human drove, bending at once: what is taught beside the path and turned
+from it is all that a network learns of steering back. A car that was moved ahead is late to brake, and brakes harder.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from understudy.geometry import Grid, compose, constant_turn, inverse, move, rigid
+from understudy.geometry import Grid, compose, constant_turn, inverse, move, rigid, seen_from
 from understudy.labelers import UNKNOWN
 from understudy.labelers.bev import DIRECTION, VELOCITY
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Drive, Floats, Rig
 
-RECOVER_STEP = 3  # the pose 2 s ahead
+_BACK_STEP = 2  # the pose 1.5 s ahead, at which a car at speed is back on the path
+_LEVEL_STEP = 3  # and the pose 2 s ahead, at which it is where the human is along it
 _HURRY = 0.3  # how much faster than the human a car drives that was moved back
 
 
@@ -52,7 +54,7 @@ def past_from(past_poses: Floats, ego_T_view: Floats) -> Floats:
 def labels_from(
     labels: Mapping[str, Array], ego_T_view: Floats, grid: Grid, recover_m: float, steer_m: float = np.nan
 ) -> dict[str, Array]:
-    """The labels as they are for the moved car. The path comes back within `recover_m` or 2 s, whichever is longer.
+    """The labels as they are for the moved car. The path comes back within `recover_m` or 1.5 s, whichever is longer.
 
     `steer_m` is how much steering a curvature wants (fraction of full lock times metres): without it the steering of
     the moved car is unknown.
@@ -71,23 +73,36 @@ def labels_from(
 
 
 def _path(path: Array, ego_T_view: Floats, recover_m: float) -> Array:
-    """The offset from what was driven fades: sideways along the way, whole at its start and then gone; ahead within
-    2 s, but nobody drives backwards, and who is behind hurries no more than _HURRY. So a standing car stays."""
-    ahead, side = ego_T_view[0], np.array([0.0, *ego_T_view[1:]])
+    """The offset from what was driven fades: beside the path and turned from it by the cubic that begins as the moved
+    car stands and ends on the path; ahead within 2 s, but nobody drives backwards, and who is behind hurries no more
+    than _HURRY. So a standing car stays."""
+    ahead = ego_T_view[0]
     here = np.concatenate([np.zeros((len(path), 1, 3)), path[..., :3]], axis=1)  # (B, 1 + K, 3)
     steps = np.hypot(*np.moveaxis(np.diff(here[..., :2], axis=1), -1, 0))
     along = np.cumsum(steps, axis=1)  # (B, K)
-    left = _fading(along / np.maximum(recover_m, along[:, [RECOVER_STEP]]))
-    late = _fading(np.arange(1, PLAN_STEPS + 1) / (RECOVER_STEP + 1))
+    late = _fading(np.arange(1, PLAN_STEPS + 1) / (_LEVEL_STEP + 1))
     driven = along - np.sign(ahead) * np.minimum(abs(ahead) * (1 - late), along * (1.0 if ahead > 0 else _HURRY))
     driven = np.minimum.accumulate(driven[:, ::-1], axis=1)[:, ::-1]  # who will have to stand brakes at once
     still = ahead + driven - along  # metres that the moved car is ahead of the human, (B, K)
     bend = np.diff(np.unwrap(here[..., 2]), axis=1) / np.maximum(steps, 0.1)
-    target = compose(compose(path[..., :3], constant_turn(still, still * bend, np.array(1.0))), left[..., None] * side)
+    level = compose(path[..., :3], constant_turn(still, still * bend, np.array(1.0)))  # on the path, as far as it is
+    now = constant_turn(np.full(len(path), ahead), ahead * bend[:, 0], np.array(1.0))
+    offset = seen_from(now, ego_T_view)  # (B, 3): in a bend the path ahead lies aside, and turned
+    aside, slope = _back(offset, along, np.maximum(recover_m, along[:, [_BACK_STEP]]))
+    target = compose(level, np.stack([np.zeros_like(aside), aside, np.arctan(slope)], axis=-1))
     faster = np.diff(still, axis=1, prepend=ahead) / PLAN_STEP_S  # over the step before each pose
     faster = (faster + np.concatenate([faster[:, 1:], np.zeros((len(path), 1))], axis=1)) / 2
     speed = np.maximum(path[..., 3] + faster, 0.0)
     return np.concatenate([compose(inverse(ego_T_view), target), speed[..., None]], axis=-1).astype(np.float32)
+
+
+def _back(offset: Floats, along: Floats, within: Floats) -> tuple[Floats, Floats]:
+    """Beside the path, and the slope there, (B, K), `along` metres from where the offset is (B, 3): the cubic that
+    begins there, turned as it is, and lies on the path `within` metres (B, 1) on."""
+    side, turn = offset[:, 1:2], np.tan(offset[:, 2:3])
+    u = np.minimum(along / within, 1.0)
+    aside = side * _fading(u) + turn * along * (1 - u) ** 2
+    return aside, side * 6 * u * (u - 1) / within + turn * (1 - u) * (1 - 3 * u)
 
 
 def _fading(u: Floats) -> Floats:
@@ -97,7 +112,7 @@ def _fading(u: Floats) -> Floats:
 
 
 def _return(ego_T_view: Floats, recover_m: float) -> float:
-    """The curvature at the start of the cubic that leads back to the path within `recover_m`."""
+    """The curvature at the start of the cubic that leads back to the path within `recover_m`, see `_back`."""
     _, side, turn = ego_T_view
     return float(-6 * side / recover_m**2 - 4 * turn / recover_m)
 
