@@ -94,6 +94,41 @@ def test_a_wrong_reader_folder_or_setting_is_one_line(tmp_path: Path) -> None:
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("mine", "--set", "context_s=-4"), "mine.context_s wants seconds, 0 or more, got -4"),
+        (("mine", "--set", "context_s=nan"), "mine.context_s wants finite numbers, got nan"),
+        (("mine", "--set", "longest_s=inf"), "mine.longest_s wants finite numbers, got inf"),
+        (("mine", "--set", 'triggers=[{use="hard_brake", decel=nan}]'), "mine.triggers wants finite numbers, got"),
+        (("label", "--set", "every_s=nan"), "label.every_s wants finite numbers, got nan"),
+        (("label", "--set", "every_s=-0.5"), "label.every_s wants seconds, 0 or more, got -0.5"),
+        (("dataset", "--set", "history_s=[-inf, 0.0]"), "dataset.history_s wants finite numbers, got [-inf, 0.0]"),
+        (("extract", "csv", "x", "--to", "y", "--set", "fps=3"), "no setting named 'csv.fps'; csv has no settings"),
+    ],
+)
+def test_settings_without_sense_are_refused_by_name(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    result = understudy(*words, lake=tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"understudy: {message}") and result.stderr.count("\n") == 1, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[mien]\nbudget = 5", "no section [mien]; did you mean 'mine'?"),
+        ("budget = 5", "no section [budget]"),
+        ("mine = 5", "mine wants to be a section, [mine]"),
+        ("[mine]\nbugdet = 5", "no setting named 'mine.bugdet'; did you mean 'budget'?"),
+    ],
+)
+def test_nothing_in_the_settings_of_a_lake_is_overlooked(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "understudy.toml").write_text(text, encoding="utf-8")
+    result = understudy("mine", lake=tmp_path)
+    assert result.exit_code == 1
+    assert message in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
 def test_plugins_are_listed_with_what_they_are() -> None:
     rows = lines(understudy("plugins", "policy"))
     assert {"constant_turn", "lane_follow", "logged", "onnx"} <= {row["id"] for row in rows}

@@ -6,6 +6,7 @@ drives know their truth, `agree` tells how far labels that are made without it c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from understudy import plugins, workers
+from understudy.errors import SettingsError
 from understudy.evidence import Share
 from understudy.labelers import Label, Labeler
 from understudy.labelers.agreement import ASKED, EVERY_S, agreement
@@ -30,6 +32,10 @@ class Labels:
     labelers: tuple[str, ...] = ("path", "control", "bev", "light")
     every_s: float = 0.5  # between the instants that get labels; 0 is every instant
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of labelers, by name
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.every_s < math.inf:
+            raise SettingsError(f"label.every_s wants seconds, 0 or more, got {self.every_s:g}")
 
 
 def label(drive: Drive, labelers: Mapping[str, Labeler], every_s: float = 0.5) -> tuple[Ints, dict[str, Label]]:

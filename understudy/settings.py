@@ -1,14 +1,16 @@
 """Settings: TOML into frozen dataclasses.
 
 A stage's settings are the fields of a dataclass in that stage's file; a plug-in's settings are its own fields.
-Order: defaults < `understudy.toml` in the lake < `--set key=value` (the value in TOML's own grammar).
+Order: defaults < `understudy.toml` in the lake (for those stages that look into it) < `--set key=value` (the value in
+TOML's own grammar).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -20,12 +22,18 @@ T = TypeVar("T")
 
 
 def fill(cls: type[T], settings: Mapping[str, Any], prefix: str = "") -> T:
-    """An instance of a dataclass from settings; a wrong name or type is answered with the right one."""
+    """An instance of a dataclass from settings; a wrong name or type is answered with the right one.
+
+    Defaults may be nan or infinite, what is told may not: it would compare with nothing, or end nowhere.
+    """
     known = {field.name for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     dot = f"{prefix}." if prefix else ""
     for name in settings:
         if name not in known:
-            raise SettingsError(f"no setting named '{dot}{name}'{hint(name, known)}")
+            answer = hint(name, known) if known else f"; {prefix or cls.__name__} has no settings"
+            raise SettingsError(f"no setting named '{dot}{name}'{answer}")
+        if not _finite(settings[name]):
+            raise SettingsError(f"{dot}{name} wants finite numbers, got {settings[name]}")
     types = get_type_hints(cls)
     values = {}
     for name, value in settings.items():
@@ -42,6 +50,15 @@ def fill(cls: type[T], settings: Mapping[str, Any], prefix: str = "") -> T:
             if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         ]
         raise SettingsError(f"{prefix or cls.__name__} needs a value for {', '.join(missing) or error}") from error
+
+
+def _finite(value: Any) -> bool:
+    """Whether no number in a value, however deep, is nan or infinite."""
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def parse(assignments: Iterable[str]) -> dict[str, Any]:
@@ -65,14 +82,20 @@ def parse(assignments: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The settings file of a lake; an absent file is an empty one."""
+def read(path: Path, sections: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The sections of a lake's settings file; an absent file is an empty one. What nobody looks into is refused."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"reading settings: {error}; in {path}") from error
+    for name, section in found.items():
+        if name not in sections:
+            raise SettingsError(f"reading settings: no section [{name}]{hint(name, sections)}; in {path}")
+        if not isinstance(section, dict):
+            raise SettingsError(f"reading settings: {name} wants to be a section, [{name}]; in {path}")
+    return found
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,9 @@ def mine(
     from understudy import settings
 
     here = open_lake(lake)
-    told = settings.merge(settings.read(here.root / "understudy.toml").get("mine", {}), settings.parse(assignments))
+    told = settings.merge(
+        settings.read(here.root / "understudy.toml", ["mine"]).get("mine", {}), settings.parse(assignments)
+    )
     if budget is not None:
         told["budget"] = budget
     wanted = settings.fill(stage.Mine, told, prefix="mine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,6 +41,8 @@ class Mine:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d+|\d+(\.\d+)?s", str(self.budget)):
             raise SettingsError(f"mine.budget wants clips (20) or seconds of clips (120s), got {self.budget!r}")
+        if not 0 <= self.context_s < math.inf:
+            raise SettingsError(f"mine.context_s wants seconds, 0 or more, got {self.context_s:g}")
         if self.longest_s <= 2 * self.context_s:
             raise SettingsError(f"mine.longest_s is {self.longest_s:g}; the context alone takes {2 * self.context_s:g}")
         if not 0 <= self.variety <= 1:
