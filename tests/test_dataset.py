@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +13,24 @@ from tests.learning import sample_dataset, sample_lake
 from understudy import dataset
 from understudy.dataset import Dataset, assert_apart
 from understudy.errors import DataError, UnderstudyError, UnknownName
-from understudy.gate.run import regression_clips
 from understudy.network.samples import Samples, read_rig, write_rig
 from understudy.observe import Observer, rig_of
-from understudy.records import NS, Clip
+from understudy.records import NS, Clip, Drive
 from understudy.store import Lake
-from understudy.store.reviews import Reviews, Subject
+from understudy.store.reviews import Reviews, Subject, regression_clips
+from understudy.turn.clips import clips_of, keep_clips
 from understudy.worlds.rig import default_rig
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return sample_lake(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture(scope="module")
+def labelled(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of that lake as it is before anything was frozen or said."""
+    return shutil.copytree(lake.root, tmp_path_factory.mktemp("labelled") / "lake")
 
 
 def test_a_sample_is_what_an_observer_sees_and_what_was_labelled(lake: Lake) -> None:
@@ -80,6 +87,32 @@ def test_a_regression_clip_keeps_its_place_out_of_training(lake: Lake) -> None:
     assert place not in frozen.places and len(frozen.places) == len(lake.drives()) - 1
 
 
+@pytest.mark.parametrize("verdict", [None, "keep", "drop", "wrong_trigger", "bad_label", "regression"])
+def test_what_the_gate_asks_is_never_learned_from_whatever_was_said(
+    labelled: Path, tmp_path: Path, verdict: str | None
+) -> None:
+    lake = Lake(shutil.copytree(labelled, tmp_path / "lake"))
+    drive = lake.drive(lake.drives()[0]["id"])
+    clip = Clip("clip:r", drive.id, int(drive.t_ns[20]), int(drive.t_ns[100]), (), drive.places[0], "regression")
+    keep_clips(lake, "kept", [clip])
+    if verdict is not None:
+        with Reviews(lake.root) as reviews:
+            reviews.say(Subject(clip.id, drive.id, clip.start_ns, clip.end_ns, clip.place, "cut_in"), verdict, "ann")
+    assert [one.id for one in regression_clips(lake)] == [clip.id]
+    assert [one.id for one in clips_of(lake) if one.side == "regression"] == [clip.id]
+    assert clip.place not in dataset.run(lake, Dataset((64, 32), held_out=0.0)).places, "nobody named the clip"
+
+
+def test_a_clip_that_reaches_into_another_place_teaches_nothing_of_it(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive = lake.drive(lake.drives()[0]["id"])
+    monkeypatch.setattr(Drive, "place_at", lambda drive, instant: "here" if instant < 40 else "there")
+    clip = Clip("c", drive.id, int(drive.t_ns[20]), int(drive.t_ns[50]), (), "here")
+    frozen = dataset.run(lake, Dataset((64, 32), clips=True, held_out=0.0), [clip])
+    assert frozen.places == ("here",) and frozen.samples == 4
+
+
 def test_what_reviewers_said_is_heeded(lake: Lake, tmp_path: Path) -> None:
     one, other = (drive["id"] for drive in lake.drives()[:2])
     place = lake.drive(one).places[0]
@@ -99,7 +132,7 @@ def test_what_reviewers_said_is_heeded(lake: Lake, tmp_path: Path) -> None:
 
 def test_only_what_lies_in_clips_is_taken_where_clips_are_asked_for(lake: Lake) -> None:
     drive = lake.drive(lake.drives()[0]["id"])
-    clip = Clip("c", drive.id, int(drive.t_ns[20]), int(drive.t_ns[60]), (), "p")
+    clip = Clip("c", drive.id, int(drive.t_ns[20]), int(drive.t_ns[60]), (), drive.places[0])
     frozen = dataset.run(lake, Dataset((64, 32), clips=True, held_out=0.0), [clip])
     assert frozen.samples == 9, "every half second of four seconds, both ends"
     regression = dataset.run(lake, Dataset((64, 32), clips=True, held_out=0.0), [replace(clip, side="regression")])

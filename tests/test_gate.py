@@ -599,6 +599,12 @@ def test_a_network_that_learned_in_a_gate_town_is_refused(lake: Lake, tmp_path: 
     assert [(reason.kind, reason.about) for reason in verdict.reasons] == [("leak", town)]
 
 
+def test_a_network_that_learned_in_the_place_of_a_regression_clip_is_refused(clipped: Lake, tmp_path: Path) -> None:
+    verdict = run(clipped, "lane_follow", network(tmp_path / "small.onnx", ("p", "elsewhere")), Gate(suites=()))
+    assert verdict.outcome == "refuse" and verdict.clips == ()
+    assert [(reason.kind, reason.about) for reason in verdict.reasons] == [("leak", "p")]
+
+
 def test_the_verdict_can_be_read_by_programs(clipped: Lake) -> None:
     verdict, _ = driven(clipped, "lane_follow", "tests.test_gate:Swerving")
     told = json.loads(report.as_json(verdict))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,14 @@ def test_dropped_clips_go_and_those_sent_to_regression_change_sides(tmp_path: Pa
         "clip:0": ("train", "hill"), "clip:4": ("train", "hill"),
         "clip:3": ("regression", "hill"), "clip:gone": ("regression", "tunnel"),
     }  # fmt: skip
+
+
+def test_a_clip_of_the_regression_suite_stays_there_whatever_is_said(tmp_path: Path) -> None:
+    clips = [replace(clip(f"clip:{n}"), side="regression") for n in range(len(VERDICTS))]
+    with Reviews(tmp_path) as reviews:
+        for one, verdict in zip(clips, VERDICTS, strict=True):
+            reviews.say(subject(one.id), verdict, "ann")
+    assert sorted(heeded(clips, standing(tmp_path)), key=lambda one: one.id) == clips
 
 
 # Threads and kills ----------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Datasets: instants with their pictures and labels, frozen under a hash, split by place.
 
-What goes in: the labelled instants of all drives, or only those inside clips chosen for training. No sample is taken
-from a place that a regression clip holds. Held out is a share of the places; that no place is on both sides is
-asserted. What a drive lacks is unknown in its samples, never filled in.
+What goes in: the labelled instants of all drives, or only those inside clips chosen for training, and of these what
+lies in the place of such a clip: where one reaches into the next place, another may be kept for regression. No sample
+is taken from a place that a regression clip of the lake holds. Held out is a share of the places; that no place is on
+both sides is asserted. What a drive lacks is unknown in its samples, never filled in.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from understudy.policies.onnx import resized
 from understudy.records import NS, Array, Camera, Clip, Ints
 from understudy.store import Lake, Part, code_version
 from understudy.store.files import digest
-from understudy.store.reviews import heeded, standing
+from understudy.store.reviews import heeded, regression_clips, standing
 
 _DECODED = 16  # pictures of a camera held at full size at once
 _TURN, _CHANGE, _STANDING = 0.1, 2.0, 0.5  # rad, m/s, m/s
@@ -62,7 +63,7 @@ def run(
     processes: int = 0,
     on_drive: Callable[[workers.Outcome, int], None] | None = None,
 ) -> Frozen:
-    """Freeze a dataset from the drives of the lake that have pictures and labels; `clips` are the lake's.
+    """Freeze a dataset from the drives of the lake that have pictures and labels; `clips` are those to learn from.
 
     What reviewers said is heeded: a dropped clip is none, the place of one sent to regression is barred, and no sample
     is taken from within one whose labels are bad.
@@ -80,18 +81,19 @@ def run(
              for drive in wanted}  # fmt: skip
     struck = {drive: sorted((one.start_ns, one.end_ns) for one in said.values() if one.drive == drive
                             and one.verdict == "bad_label") for drive in wanted}  # fmt: skip
-    barred = sorted({clip.place for clip in clips if clip.side == "regression"})
+    taught = sorted({clip.place for clip in clips if clip.side == "train"})
+    barred = sorted({clip.place for clip in [*clips, *regression_clips(lake)] if clip.side == "regression"})
     name = digest(
-        [asdict(settings), sorted(wanted.items()), sorted(spans.items()), sorted(struck.items()), barred, code]
+        [asdict(settings), sorted(wanted.items()), sorted(spans.items()), sorted(struck.items()), taught, barred, code]
     )
     with lake.run(STAGE, name, asdict(settings), code) as run:
         parts = [
-            run.part(drive, [*inputs, digest([spans[drive], struck[drive], barred])])
+            run.part(drive, [*inputs, digest([spans[drive], struck[drive], taught, barred])])
             for drive, inputs in wanted.items()
         ]
         todo = [part for part in parts if not part.done]
         outcomes = workers.map_drives(
-            partial(_freeze_one, lake, settings, name, spans, struck, frozenset(barred)),
+            partial(_freeze_one, lake, settings, name, spans, struck, frozenset(taught), frozenset(barred)),
             todo,
             processes,
             on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
@@ -139,6 +141,7 @@ def _freeze_one(
     name: str,
     spans: Mapping[str, list[tuple[int, int]]],
     struck: Mapping[str, list[tuple[int, int]]],
+    taught: frozenset[str],
     barred: frozenset[str],
     part: Part,
 ) -> None:
@@ -148,7 +151,7 @@ def _freeze_one(
     places = np.array([drive.place_at(instant) for instant in instants], object)
     keep = ~np.isin(places, list(barred))
     if settings.clips:
-        keep &= _within(stamps, spans[drive.id])
+        keep &= _within(stamps, spans[drive.id]) & np.isin(places, list(taught))
     keep &= ~_within(stamps, struck[drive.id])
     keep &= np.any([one.valid for one in labels.values()], axis=0)
     instants, places = instants[keep], places[keep]

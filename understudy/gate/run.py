@@ -30,7 +30,7 @@ from understudy.gate.verdict import (
 )
 from understudy.records import Clip
 from understudy.store import Lake, Part, Run, code_version
-from understudy.store.reviews import heeded, standing
+from understudy.store.reviews import regression_clips
 from understudy.store.tables import read_part
 from understudy.worlds.boxes import Boxes
 from understudy.worlds.outcome import COLUMNS, Route
@@ -65,12 +65,13 @@ def run(
             raise UnknownName("suite", name, KNOWN)
     drives = lake.drives() if "replay" in gate.suites else []
     trained = both[1].driver.places
-    replayed = {place for drive in drives for place in drive["places"]} & set(trained)
-    if leaks := [*leaked(trained), *sorted(replayed)]:
+    asked = regression_clips(lake)
+    judging = {place for drive in drives for place in drive["places"]} | {clip.place for clip in asked}
+    if leaks := sorted({*leaked(trained), *(judging & set(trained))}):
         return _verdict(both, gate, {}, (), {}, "refuse", tuple(_leak(place) for place in leaks))
     with ExitStack() as stack:
         course = _Course(lake, both, gate, drives, processes, on_route, stack)
-        clips = course.clips(regression_clips(lake), binding)
+        clips = course.clips(asked, binding)
         pairs: dict[str, Pairs] = {}
         before = Look((), means=False, ends_block=False)  # a clip may decide by itself
         outcome, reasons = decide(gather(pairs, gate), gate, clips, before)
@@ -115,16 +116,6 @@ def _verdict(
 
 def _code(modules: Iterable[str]) -> str:
     return code_version(["understudy.store", *modules])
-
-
-def regression_clips(lake: Lake) -> list[Clip]:
-    """The clips that mining kept for the regression suite, and those that reviewers sent there."""
-    rows = lake.table("clips").to_pylist() if "clips" in lake.tables() else []
-    names = ("id", "drive", "start_ns", "end_ns", "place", "side")
-    kept = [Clip(events=(), **{name: row[name] for name in names}) for row in rows if row["side"] == "regression"]
-    known = {clip.id for clip in kept}
-    sent = [clip for clip in heeded([], standing(lake.root)) if clip.id not in known]
-    return kept + sent
 
 
 class _Course:

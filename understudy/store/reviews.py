@@ -22,6 +22,7 @@ from typing import Self
 from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.evidence import Share
 from understudy.records import Clip
+from understudy.store.lake import Lake
 
 VERDICTS = {
     "keep": "worth keeping",
@@ -269,7 +270,7 @@ def standing(root: Path) -> dict[str, Review]:
 
 def heeded(clips: Iterable[Clip], said: Mapping[str, Review]) -> list[Clip]:
     """Clips as their reviewers left them: only those kept or not spoken of yet, and all that were sent to regression,
-    on that side, though mining would choose otherwise by now."""
+    on that side, though mining would choose otherwise by now. What is in the regression suite stays there."""
     known = {clip.id: clip for clip in clips}
     sent = [
         replace(known[one.clip], side="regression")
@@ -278,5 +279,20 @@ def heeded(clips: Iterable[Clip], said: Mapping[str, Review]) -> list[Clip]:
         for one in said.values()
         if one.verdict == "regression"
     ]
-    kept = [clip for clip in known.values() if clip.id not in said or said[clip.id].verdict == "keep"]
+    moved = {clip.id for clip in sent}
+    kept = [
+        clip
+        for clip in known.values()
+        if clip.id not in said
+        or said[clip.id].verdict == "keep"
+        or (clip.side == "regression" and clip.id not in moved)
+    ]
     return kept + sent
+
+
+def regression_clips(lake: Lake) -> list[Clip]:
+    """The clips of the regression suite: those that mining kept for it, and those that reviewers sent there."""
+    rows = lake.table("clips").to_pylist() if "clips" in lake.tables() else []
+    names = ("id", "drive", "start_ns", "end_ns", "place", "side")
+    kept = [Clip(events=(), **{name: row[name] for name in names}) for row in rows if row["side"] == "regression"]
+    return heeded(kept, standing(lake.root))
