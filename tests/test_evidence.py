@@ -15,6 +15,7 @@ from understudy.evidence import (
     bootstrap,
     flip_test,
     holm,
+    mean_test,
     pairing_gain,
     per_look,
     routes_needed,
@@ -67,6 +68,42 @@ def test_a_margin_is_added_to_the_differences() -> None:
     d = np.full(20, -0.01)
     assert flip_test(d) == 1.0
     assert flip_test(d + 0.02) < 1e-3
+
+
+def test_of_pairs_that_are_all_tied_a_bet_excludes_what_the_rule_of_three_lets_it() -> None:
+    """Half of the stake is multiplied by 1 / (1 - m) at every pair; twenty times the whole are wanted."""
+    for n, least in ((8, 0.37), (24, 0.143), (48, 0.075), (192, 0.0195)):
+        assert mean_test(np.zeros(n), -least, 1.0) <= 0.05 < mean_test(np.zeros(n), -0.9 * least, 1.0)
+        assert mean_test(np.zeros(n), -2 * least, 2.0) <= 0.05, "twice as wide, twice the margin"
+    assert mean_test(np.array([]), 0.0, 1.0) == 1.0 and mean_test(np.array([np.nan]), 0.0, 1.0) == 1.0
+
+
+@pytest.mark.parametrize(("loss", "share"), [(1.0, 0.08), (0.5, 0.16), (0.2, 0.4)])
+def test_a_bet_against_a_margin_is_right_nineteen_times_in_twenty_whatever_the_skew(loss: float, share: float) -> None:
+    """Losses that come to the margin in the mean, looked at after every pair; the test of flips is fooled by them."""
+    random = np.random.default_rng(8)
+    losses = -loss * (random.random((400, 96)) < share)
+    looks = range(6, 97, 6)
+    claimed = [any(mean_test(row[:n], -0.08, 1.0) <= 0.05 for n in looks) for row in losses]
+    assert np.mean(claimed) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+    if loss == 1.0:
+        flips = [any(flip_test(row[:n] + 0.08) <= 0.05 / 4 for n in (24, 48, 72, 96)) for row in losses]
+        assert np.mean(flips) > 0.1
+
+
+@given(arrays(float, st.integers(1, 30), elements=st.floats(-1, 1)), st.floats(-0.5, 0.5), st.floats(0, 0.5))
+def test_who_does_better_on_every_pair_is_never_less_sure_to_be_good_enough(
+    d: np.ndarray, least: float, more: float
+) -> None:
+    p = mean_test(d, least, 1.0)
+    assert 0.0 <= p <= 1.0 and mean_test(d + more, least, 1.0) <= p + 1e-12
+    assert mean_test(d, least - more / 2, 1.0) <= p + 1e-9
+
+
+def test_an_advantage_is_seen_with_few_pairs() -> None:
+    random = np.random.default_rng(9)
+    proven = [mean_test(random.normal(0.1, 0.25, 48).clip(-1, 1), -0.08, 1.0) <= 0.05 for _ in range(200)]
+    assert np.mean(proven) > 0.9
 
 
 @given(arrays(float, st.integers(1, 12), elements=st.floats(-1, 1)))

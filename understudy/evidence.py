@@ -53,6 +53,7 @@ class Share:
 
 _FLIPS = 1 << 12
 _RESAMPLES = 4_000
+_BETS, _MOST_GROWN = 64, 600.0  # shares of the greatest λ; and what exp can bear
 
 
 def sign_test(wins: int, losses: int) -> float:
@@ -82,7 +83,8 @@ def flip_test(differences: Floats) -> float:
     any n and any skew where swapping the labels of a pair changes nothing. All 2^n signs are tried while they are at
     most 4,096, and else so many random ones, with one added to both counts (Phipson and Smyth 2010). nan is left out.
 
-    To test against a margin, add it: `flip_test(d + 0.02)` small means "not worse by 0.02".
+    Against a margin, `flip_test(d + 0.02)`, it holds for differences that lie evenly about it: a rare great loss leaves
+    them all above it until the first is seen. What must hold whatever the skew is asked of `mean_test`.
     """
     d = differences[np.isfinite(differences)]
     if not len(d):
@@ -90,6 +92,25 @@ def flip_test(differences: Floats) -> float:
     signs, drawn = _signs(len(d))
     as_large = int(np.sum(signs @ d >= d.sum() - 1e-9))
     return float((as_large + drawn) / (len(signs) + drawn))
+
+
+def mean_test(differences: Floats, least: float, bound: float) -> float:
+    """How likely such differences (n,) are where their mean is `least` or less, and none lies further than `bound` from
+    0: whatever their skew, and to be looked at after every pair.
+
+    Somebody bets on "more" before every pair (Waudby-Smith and Ramdas 2023, "Estimating means of bounded random
+    variables by betting"): the stake is multiplied by 1 + λ (d - least), with λ (bound + least) <= 1 so that it never
+    falls below 0. Half of the stake is bet with the greatest λ, half is spread evenly over all of them. If the mean is
+    no more than `least`, it is not multiplied by 1 / p *ever* with a probability of more than p (Ville 1939). Where
+    differences have several means, it holds for the mean of these: a geometric mean is never above the arithmetic one.
+    nan is left out.
+    """
+    d = np.clip(differences[np.isfinite(differences)], -bound, bound)
+    share = np.append((np.arange(_BETS) + 0.5) / _BETS, 1.0)
+    stake = np.append(np.full(_BETS, 0.5 / _BETS), 0.5)
+    with np.errstate(divide="ignore"):
+        grown = np.log1p(np.maximum(share[:, None] * (d - least) / (bound + least), -1.0)).sum(axis=1)
+    return min(1.0, 1.0 / float(stake @ np.exp(np.minimum(grown, _MOST_GROWN))))
 
 
 @lru_cache(maxsize=64)

@@ -1,7 +1,8 @@
 """What the pairs prove, and the verdict. Pure: routes in, verdict out; nothing is driven and nothing is read here.
 
-Promotion needs all of: something proven better, everyday driving proven not worse than a margin, distance to the lane's
-centre and speed proven within theirs, no binding clip failed, nothing proven worse. Refusal needs one thing proven.
+Promotion needs all of: something proven better, everyday driving proven not to lose more than `within`, whatever the
+skew, distance to the lane's centre and speed likewise, no binding clip failed, nothing proven worse than a margin.
+Refusal needs one thing proven.
 `docs/gate.md` has the levels and why they hold.
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from understudy import metrics
 from understudy.errors import SettingsError
-from understudy.evidence import Paired, betting_test, flip_test, holm, per_look, sign_test
+from understudy.evidence import Paired, betting_test, flip_test, holm, mean_test, per_look, sign_test
 from understudy.gate.regression import ClipResult
 from understudy.gate.suites import STANDARD, special
 from understudy.records import Array, Floats
@@ -26,6 +27,7 @@ Outcome = Literal["promote", "refuse", "undecided"]
 ALL = "all"  # suites together
 BASE = "everyday"  # the suite on which the candidate must be proven not worse
 TRUSTED = 0.95  # what the recorded drivers must score for the metrics to be believed on their logs
+LANE_M = 2.0  # who drives further from the lane's centre is in no lane: more does not count
 INFRACTIONS = ("collision", "red_light", "off_road", "intervention", "stuck", "lost")
 
 
@@ -50,10 +52,12 @@ class Gate:
     routes: int = 48  # in each suite, at most
     blocks: int = 4  # in which they are added; there is a look at the end of each
     alpha: float = 0.05  # of promoting one that is not better; and of refusing one that is not worse, for each family
-    margin: float = 0.02  # of the score that may be lost
+    margin: float = 0.02  # of the score that may be lost: who is proven to lose more is refused
     driving_margin: float = 0.05  # of CARLA's driving score
     lane_margin: float = 0.1  # m, mean distance to the lane's centre
     speed_margin: float = 0.02  # of the speed limit's sub-score
+    within: float = 0.08  # of each of these that must be proven not to be lost, to promote; 48 routes can tell 0.075
+    lane_within: float = 0.2  # m, for the distance to the lane's centre
     seconds: float = 0.0  # that a route may take at most; 0 leaves it to the suite
 
     def __post_init__(self) -> None:
@@ -141,12 +145,28 @@ class Finding:
     candidate: float
     paired: Paired
     worse: float  # p of being not worse than the margin
-    not_worse: float  # p of being worse by the margin or more
+    not_worse: float  # p of losing `within` or more: at whatever look
+    within: float = float("nan")
 
     @classmethod
     def of(
-        cls, suite: str, measure: str, margin: float, a: Floats, b: Floats, weight: Floats, sign: float = 1.0
+        cls,
+        suite: str,
+        measure: str,
+        margins: tuple[float, float],
+        pair: tuple[Floats, Floats],
+        weight: Floats,
+        sign: float = 1.0,
+        bound: float = 1.0,
     ) -> Finding:
+        """From the margin and `within`, and what each of the two came to; a pair of which one is unknown says nothing.
+
+        Differences lie within `bound`.
+        """
+        margin, within = margins
+        known = np.isfinite(pair[0]) & np.isfinite(pair[1])
+        a, b, weight = pair[0][known], pair[1][known], weight[known]
+        weight = weight / weight.mean() if len(weight) else weight
         d = sign * (b - a)
         return cls(
             suite,
@@ -156,7 +176,8 @@ class Finding:
             _mean(weight * b),
             Paired.of(weight * d, f"{suite} {measure}"),
             flip_test(weight * (-d - margin)),
-            flip_test(weight * (d + margin)),
+            mean_test(weight * d, -within, bound * float(weight.max(initial=1.0))),
+            within,
         )
 
     @property
@@ -257,16 +278,22 @@ def gather(pairs: Mapping[str, Pairs], gate: Gate) -> Evidence:
     sizes = np.array([len(one.champion) for one in apart.values()], int)
     alike = weights[ALL] = np.repeat(sizes.sum() / max(len(sizes), 1) / sizes, sizes)
     findings = tuple(
-        Finding.of(suite, measure, margin, *found.measure(measure), weights[suite])
+        Finding.of(suite, measure, (margin, gate.within), found.measure(measure), weights[suite])
         for suite, found in suites.items()
         for measure, margin in gate.margins.items()
     )
     guards = (
-        Finding.of(ALL, "lane_distance", gate.lane_margin, *every.both("lane_distance"), alike, sign=-1.0),
-        Finding.of(ALL, "speed_limit", gate.speed_margin, *every.both("speed_limit"), alike),
+        Finding.of(ALL, "lane_distance", (gate.lane_margin, gate.lane_within), _in_lane(every), alike, -1.0, LANE_M),
+        Finding.of(ALL, "speed_limit", (gate.speed_margin, gate.within), every.both("speed_limit"), alike),
     )
     infractions = tuple(Infraction.of(name, apart) for name in INFRACTIONS)
     return Evidence(findings, guards, infractions)
+
+
+def _in_lane(pairs: Pairs) -> tuple[Floats, Floats]:
+    """Mean distances to the lane's centre, of which no more than LANE_M counts."""
+    a, b = pairs.both("lane_distance")
+    return np.minimum(a, LANE_M), np.minimum(b, LANE_M)
 
 
 def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = (), means: bool = True) -> list[Reason]:
@@ -307,11 +334,13 @@ def merits(evidence: Evidence, gate: Gate) -> tuple[list[Reason], list[Reason]]:
     proven = [Reason("better", name, text, adjusted[name]) for name, text in told.items() if adjusted[name] <= level]
     wanting = [] if proven else [Reason("unproven", "better", "not proven better in any suite")]
     everyday = [one for one in evidence.findings if one.suite == BASE or BASE not in gate.suites]
+    if not everyday:
+        wanting.append(Reason("unproven", BASE, f"nothing was driven in {BASE}"))
     for one in (*everyday, *evidence.guards):
-        if one.not_worse <= level:
-            proven.append(Reason("not_worse", one.key, f"{_named(one)} not worse by {one.margin:g}", one.not_worse))
+        if one.not_worse <= gate.alpha:  # a bet: nothing is paid for looks
+            proven.append(Reason("not_worse", one.key, f"{_named(one)} not worse by {one.within:g}", one.not_worse))
         else:
-            text = f"{_named(one)} not proven to be within {one.margin:g} of the champion"
+            text = f"{_named(one)} not proven to be within {one.within:g} of the champion"
             wanting.append(Reason("unproven", one.key, text, one.not_worse))
     return proven, wanting
 
@@ -345,6 +374,5 @@ def _named(one: Finding) -> str:
     return f"{one.measure.replace('_', ' ')} on {one.suite}"
 
 
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
+def _mean(known: Floats) -> float:
     return float(known.mean()) if len(known) else float("nan")

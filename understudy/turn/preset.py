@@ -64,6 +64,8 @@ EVENING = Preset(
         margin=0.3,
         lane_margin=1.0,
         speed_margin=0.3,
+        within=0.4,  # 8 routes can tell 0.37
+        lane_within=1.0,
     ),
 )
 
@@ -82,7 +84,7 @@ STANDARD = Preset(
     bootstrap_s=480.0,
     bootstrap_steps=1000,
     steps=1000,
-    gate=Gate(suites=("everyday", "events", "weather"), routes=24),
+    gate=Gate(suites=("everyday", "events", "weather"), routes=24, within=0.15),  # 24 routes can tell 0.14
 )
 
 PRESETS = {one.name: one for one in (EVENING, STANDARD)}
