@@ -179,7 +179,7 @@ def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
 
 # The rule -------------------------------------------------------------------------------------------------------------
 
-GATE = Gate(suites=("everyday", "events"), routes=40, blocks=4)
+GATE = Gate(suites=("everyday", "events"), routes=40, blocks=4, within=0.1)
 
 
 SCENARIO = "scenario:city/grid:1/r0:250/everyday/clear/none/0"
@@ -244,6 +244,26 @@ def test_who_is_worse_on_everyday_driving_is_refused_before_the_others_are_drive
 
 def test_nobody_is_promoted_on_everyday_driving_alone_while_others_are_planned() -> None:
     assert decided(pairs_of(noisy(0.7), noisy(0.8, seed=1)))[0] == "undecided"
+
+
+def test_a_rare_great_loss_in_everyday_driving_is_no_promotion() -> None:
+    """One route in thirteen is lost whole: 40 routes cannot tell that from one in ten."""
+    hits = [replace(one, ttc=-0.8, driving_score=0.0) if i % 13 == 5 else one for i, one in enumerate(noisy(0.95))]
+    outcome, reasons = decided(pairs_of(noisy(0.95), hits), pairs_of(noisy(0.7), noisy(0.8, seed=1)))
+    assert outcome == "undecided" and "unproven everyday score" in reasons
+
+
+def test_where_everyday_driving_could_not_be_begun_nothing_is_promoted() -> None:
+    better = pairs_of(noisy(0.7), noisy(0.8, seed=1))
+    outcome, reasons = decide(gather({"events": better}, GATE), GATE, (), Look(()))
+    assert outcome == "undecided" and "unproven everyday" in [f"{one.kind} {one.about}" for one in reasons]
+
+
+def test_what_is_unknown_for_one_of_a_pair_weighs_nothing() -> None:
+    some = pairs_of(noisy(0.9, 4, lane_distance=0.2), noisy(0.9, 4, lane_distance=np.nan))
+    others = pairs_of(noisy(0.9, 20, lane_distance=0.2), noisy(0.9, 20, lane_distance=0.2))
+    lane, _ = gather({"everyday": some, "events": others}, GATE).guards
+    assert (lane.paired.n, lane.champion, lane.candidate) == (20, pytest.approx(0.2), pytest.approx(0.2))
 
 
 def test_a_little_worse_is_within_the_margin() -> None:
