@@ -1,4 +1,4 @@
-"""The study of scale: nested shares of places, rows over seeds and places, and a whole one on the sample drives."""
+"""The study of scale: nested shares of drives, rows over seeds and places, and a whole one on the sample drives."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NAMES = st.lists(st.text("abcdefgh:0123456789", min_size=1), min_size=1, unique=
 
 
 @given(NAMES, st.floats(0.01, 1), st.floats(0.01, 1), st.randoms())
-def test_a_larger_share_has_all_places_of_a_smaller_one(places: list[str], a: float, b: float, random: Any) -> None:
-    small, large = (chosen(places, share) for share in sorted((a, b)))
-    assert set(small) <= set(large) <= set(places) and small
-    assert set(chosen(places, 1.0)) == set(places)
-    again = random.sample(places, len(places))
-    assert chosen(again, a) == chosen(places, a), "their names alone decide"
+def test_a_larger_share_has_all_drives_of_a_smaller_one(drives: list[str], a: float, b: float, random: Any) -> None:
+    small, large = (chosen(drives, share) for share in sorted((a, b)))
+    assert set(small) <= set(large) <= set(drives) and small
+    assert set(chosen(drives, 1.0)) == set(drives)
+    again = random.sample(drives, len(drives))
+    assert chosen(again, a) == chosen(drives, a), "their names alone decide"
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
@@ -42,7 +42,7 @@ def test_settings_that_cannot_be_are_refused() -> None:
 def line(size: str, instants: int, seed: int, score: float, **settings: object) -> dict[str, Any]:
     """Three places judge; what is measured is the score itself, and the score of each place a tenth about it."""
     return {
-        "size": size, "instants": instants, "seed": seed, "places": instants // 100,
+        "size": size, "instants": instants, "seed": seed, "drives": instants // 100, "ground": "here",
         "parameters": {"nano": 10, "small": 70}[size],
         "measured": {**dict.fromkeys(SHOWN, score), SCORE: score},
         "scores": {"a": score - 0.1, "b": score, "c": score + 0.1},
@@ -62,13 +62,14 @@ def test_rows_go_by_parameters_and_instants_and_are_means_over_seeds() -> None:
     for row in found:
         assert row.seeds == 2 and row.score == pytest.approx(row.instants / 1000 + 0.05)
         assert row.low < row.score < row.high and row.high - row.low < 0.5
-        assert set(row.measured.values()) == {row.score}
+        assert list(row.measured.values()) == pytest.approx([row.score] * len(SHOWN))
     assert not list(rows([]))
 
 
 def test_only_what_is_trained_alike_is_compared() -> None:
     other = [line("nano", 100, 0, 0.5, steps=4)]
     assert comparable([*other, *LINES]) == LINES and comparable([*LINES, *other]) == other and comparable([]) == []
+    assert comparable([{**LINES[0], "ground": "elsewhere"}, *LINES]) == LINES
     assert len(comparable([line("nano", 100, 3, 0.5, seeds=9, shares=[0.5]), *LINES])) == len(LINES) + 1
 
 

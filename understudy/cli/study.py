@@ -152,8 +152,8 @@ def scale(
 ) -> None:
     """Would more data help, or a larger network?
 
-    Trains every size on nested shares of the places of the lake's labelled drives, from nothing and for as many steps,
-    and judges each where nobody learned. Every training is a line of the journal, and is not done again; its network
+    Trains every size on nested shares of the lake's labelled drives, from nothing and for as many steps, and judges
+    each in places where nobody learned. Every training is a line of the journal, and is not done again; its network
     stays in the lake. Needs the extra [train].
     """
     from understudy import settings
@@ -170,11 +170,11 @@ def scale(
             lines = run(open_lake(lake), told, path, command, processes, tell)
     found = [
         {
-            "id": f"{row.size} {row.instants}", "parameters": row.parameters, "places": row.places, "seeds": row.seeds,
+            "id": f"{row.size} {row.instants}", "parameters": row.parameters, "drives": row.drives, "seeds": row.seeds,
             **row.measured, "score": row.score, "low": row.low, "high": row.high,
         }
         for row in rows(lines)
     ]  # fmt: skip
-    shown: dict[str, Callable[[Any], str]] = dict.fromkeys(("id", "parameters", "places", "seeds"), str)
+    shown: dict[str, Callable[[Any], str]] = dict.fromkeys(("id", "parameters", "drives", "seeds"), str)
     shown |= dict.fromkeys((*SHOWN, "score", "low", "high"), number(3))
     emit(found, shown, as_json, "no unit is done yet")

@@ -1,7 +1,7 @@
 """Would more data help, or a larger network? Score against instants and against parameters, on a lake's own drives.
 
-Every unit trains one size on a share of the places, from nothing and for as many steps, and is judged in the places
-that the dataset holds out. Shares are nested: a larger one has all places of a smaller one. What a unit trained stays
+Every unit trains one size on a share of the drives, from nothing and for as many steps, and is judged in the places
+that the dataset holds out. Shares are nested: a larger one has all drives of a smaller one. What a unit trained stays
 in the lake as a model, and its line in the journal is not written twice.
 """
 
@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from understudy import dataset, evaluate, workers
-from understudy.dataset import Dataset
+from understudy.dataset import Dataset, Frozen
 from understudy.errors import DataError, SettingsError
 from understudy.evidence import bootstrap
-from understudy.network.samples import STAGE, Samples
+from understudy.network.samples import Samples
 from understudy.network.sizes import size_of
 from understudy.store import Lake
 from understudy.store.files import digest
@@ -50,7 +50,7 @@ class Scale:
     """Settings of `understudy study scale`."""
 
     sizes: tuple[str, ...] = ("nano", "small")
-    shares: tuple[float, ...] = (0.1, 0.3, 1.0)  # of the places to train in
+    shares: tuple[float, ...] = (0.1, 0.3, 1.0)  # of the drives to learn from
     seeds: int = 1
     steps: int = 2000
     batch: int = 32
@@ -91,14 +91,16 @@ def run(
 ) -> list[Line]:
     """Freeze a dataset for each size, do the units that the journal lacks, and give the lines of this study.
 
-    The lake has labelled drives with pictures. DataError where nothing is held out, or a share has no place.
+    The lake has labelled drives with pictures. DataError where nothing is held out.
     """
-    frozen = {name: _freeze(lake, design, name, processes) for name in design.sizes}
+    made = {name: _freeze(lake, design, name, processes) for name in design.sizes}
+    frozen = {name: one.name for name, one in made.items()}
     names = {unit: _named(design, frozen[unit.size], unit) for unit in units(design)}
     done = {line["unit"] for line in journal.read(path)}
     todo = [unit for unit, name in names.items() if name not in done]
     about = {
         "settings": asdict(design),
+        "ground": digest(sorted({(one.places, one.test_places) for one in made.values()})),
         "command": command,
         "commit": journal.commit(),
         "machine": journal.machine(),
@@ -120,12 +122,9 @@ def do(root: Path, design: Scale, frozen: Mapping[str, str], unit: Unit) -> dict
     """One unit: train, judge."""
     began, name, lake = time.process_time(), frozen[unit.size], Lake(root)
     samples = _samples(root, name)
-    places = chosen(samples.places, unit.share)
-    drives = [one.subject for one in lake.entries(stage=STAGE, key=name) if set(one.about["places"]) <= set(places)]
-    rows = of_drives(samples, [drive.id for drive in samples.drives if drive.id in drives])
+    drives = chosen([drive.id for drive in samples.drives if not drive.arrays["test"].all()], unit.share)
+    rows = of_drives(samples, drives)
     rows = rows[~samples.test[rows]]
-    if not len(rows):
-        raise DataError(f"scale: {unit.share:g} of the places hold nothing to train on")
     settings = Train(unit.size, design.steps, design.batch, design.lr, seed=unit.seed)
     model = first(lake, samples, rows, settings)
     found = evaluate.run(lake, model, name)
@@ -135,30 +134,35 @@ def do(root: Path, design: Scale, frozen: Mapping[str, str], unit: Unit) -> dict
         "dataset": name,
         "model": model,
         "parameters": next(e for e in lake.entries(stage="train") if e.part == model).about["parameters"],
-        "places": len(places),
+        "drives": len(drives),
         "instants": len(rows),
         "judged": found.samples,
         "measured": evaluate.told(found),
-        "scores": {place: one.plan["score"] for place, one in found.by["place"].items() if "score" in one.plan},
+        "scores": {
+            place: one.plan["score"]
+            for place, one in found.by["place"].items()
+            if np.isfinite(one.plan.get("score", np.nan))
+        },
         "cpu_s": round(time.process_time() - began, 1),
     }
 
 
-def chosen(places: Sequence[str], share: float) -> list[str]:
-    """So large a share of the places, one at least: the first in an order that their names alone decide."""
-    order = sorted(places, key=lambda place: hashlib.sha256(f"scale:{place}".encode()).digest())
+def chosen(drives: Sequence[str], share: float) -> list[str]:
+    """So large a share of the drives, one at least: the first in an order that their names alone decide."""
+    order = sorted(drives, key=lambda drive: hashlib.sha256(f"scale:{drive}".encode()).digest())
     return order[: max(round(share * len(order)), 1)]
 
 
-def _freeze(lake: Lake, design: Scale, name: str, processes: int) -> str:
+def _freeze(lake: Lake, design: Scale, name: str, processes: int) -> Frozen:
     size = size_of(name)
     told = Dataset(size.picture, size.history_s, dull=design.dull, held_out=design.held_out)
     frozen = dataset.run(lake, told, processes=processes)
-    if not frozen.test_places:
+    if not (frozen.places and frozen.test_places):
         raise DataError(
-            f"scale: none of {len(frozen.places)} places is held out to judge in; more places or scale.held_out help"
+            f"scale: {len(frozen.places)} places to learn in and {len(frozen.test_places)} held out to judge in, where "
+            "both want some; more places or another scale.held_out help"
         )
-    return frozen.name
+    return frozen
 
 
 def _named(design: Scale, frozen: str, unit: Unit) -> str:
@@ -176,12 +180,12 @@ def _samples(root: Path, name: str) -> Samples:
 
 @dataclass(frozen=True)
 class Row:
-    """One size on one share of the places, the mean over seeds; `low` and `high` are of the score, over the places that
-    judge."""
+    """One size on one share of the drives, the mean over seeds. The score is the mean over the places that judge, each
+    counting as much, with its interval over these."""
 
     size: str
     parameters: int
-    places: int
+    drives: int
     instants: int
     seeds: int
     measured: Mapping[str, float]
@@ -191,10 +195,11 @@ class Row:
 
 
 def comparable(lines: Sequence[Line]) -> list[Line]:
-    """Those lines whose settings, but for which units there are, are the last one's."""
+    """Those lines that learned and were judged in the last one's places, by its settings but for which units there
+    are."""
 
-    def ground(line: Line) -> dict[str, Any]:
-        return {name: value for name, value in line["settings"].items() if name not in _UNITS}
+    def ground(line: Line) -> tuple[str, dict[str, Any]]:
+        return line["ground"], {name: value for name, value in line["settings"].items() if name not in _UNITS}
 
     return [line for line in lines if ground(line) == ground(lines[-1])]
 
@@ -209,16 +214,16 @@ def rows(lines: Sequence[Line]) -> Iterator[Row]:
         by_place = np.array([np.mean([line["scores"][place] for line in own]) for place in places])
         low, high = bootstrap(by_place, f"scale {size} {instants}")
         told = {name: float(np.mean([line["measured"].get(name, np.nan) for line in own])) for name in SHOWN}
-        score = float(np.mean([line["measured"].get(SCORE, np.nan) for line in own]))
-        yield Row(size, parameters, own[0]["places"], instants, len(own), told, score, low, high)
+        score = float(by_place.mean()) if len(by_place) else np.nan
+        yield Row(size, parameters, own[0]["drives"], instants, len(own), told, score, low, high)
 
 
 def table(found: Sequence[Row]) -> str:
     """Rows as Markdown."""
-    heads = ["size", "parameters", "places", "instants", "seeds", *SHOWN.values(), SCORE]
+    heads = ["size", "parameters", "drives", "instants", "seeds", *SHOWN.values(), SCORE]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in found:
-        cells = [f"`{row.size}`", f"{row.parameters:,}", str(row.places), f"{row.instants:,}", str(row.seeds)]
+        cells = [f"`{row.size}`", f"{row.parameters:,}", str(row.drives), f"{row.instants:,}", str(row.seeds)]
         cells += [f"{value:.3f}" for value in row.measured.values()]
         lines.append(f"| {' | '.join([*cells, f'{row.score:.3f} ({row.low:.3f} to {row.high:.3f})'])} |")
     return "\n".join(lines) + "\n"
