@@ -18,6 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.learning import learn, sample_dataset, sample_lake
 from understudy import evaluate
+from understudy.dataset import Dataset
+from understudy.dataset import run as freeze
 from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.metrics import SUBSCORES, combine
 from understudy.network.distil import scored as scored_modes
@@ -26,7 +28,7 @@ from understudy.network.predict import find, load, predict
 from understudy.network.samples import Samples
 from understudy.observe import Observer
 from understudy.policies import named
-from understudy.records import PLAN_STEPS
+from understudy.records import PLAN_STEPS, Clip
 from understudy.shadow import plan_all
 from understudy.store import Lake
 from understudy.train import Train, schedule
@@ -273,6 +275,21 @@ def test_the_halves_are_the_whole(lake: Lake, model: str, tmp_path: Path) -> Non
         ["poses"], {"views": np.stack([view for view, _ in encoded], axis=1), "glance": encoded[1][1], **state}
     )[0]
     np.testing.assert_allclose(poses, policy.plan(seen).poses, atol=1e-4)
+
+
+def test_a_card_remembers_where_its_ancestors_learned_and_from_whom_it_goes_on(untaught: Path, tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(untaught, tmp_path / "lake"))
+    settings = Dataset(size=(128, 64), clips=True, held_out=0.0)
+    drives = lake.drives()[:3]
+    last = None
+    for drive in drives:  # each learns in one place, on from the one before
+        clip = Clip("c", drive["id"], 0, 2**62, (), drive["places"][0])
+        frozen = freeze(lake, settings, [clip])
+        before, last = last, learn(lake, frozen.name, 1, start=last.name if last else "")
+    assert before is not None and last is not None
+    card = json.loads(export(lake, last.name, tmp_path / "last.onnx").with_suffix(".json").read_text())
+    assert card["data"]["places"] == sorted(drive["places"][0] for drive in drives)
+    assert card["parents"] == [before.name]
 
 
 def test_a_missing_model_is_answered_with_the_known_ones(lake: Lake, model: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from understudy.mine.settings import WEIGHTS
 from understudy.records import Clip
 from understudy.registry import Registry
 from understudy.store import Lake
+from understudy.turn import learning
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
@@ -77,6 +79,26 @@ def test_a_candidates_card_says_where_it_learned_and_from_whom(turned: Lake) -> 
     done = turns(turned)[1]
     card = Registry(turned.root).model(done["export"]["candidate"]).card
     assert card["data"]["places"] == done["dataset"]["places"] and card["parents"] == [done["bootstrap"]["champion"]]
+
+
+def test_a_candidates_card_does_not_forget_where_its_champion_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(places: list[str], to: Path) -> Path:
+        to.parent.mkdir(exist_ok=True)
+        to.write_bytes(b"net")
+        to.with_suffix(".json").write_text(json.dumps({"data": {"places": places}, "made": {}, "parents": []}))
+        return to
+
+    registry = Registry(tmp_path / "lake")
+    registry.add("old", "hash-of-old", str(written(["grid:3"], tmp_path / "old.onnx")))
+    monkeypatch.setattr("understudy.network.export.export", lambda lake, model, to: written(["organic:2"], to))
+    monkeypatch.setattr(learning, "named", lambda path: SimpleNamespace(id="new", contents="hash-of-new"))
+    turn = Turn(Lake(tmp_path / "lake"), Diary(Lake(tmp_path / "lake"), 1), TINY, 0, 0)
+    frozen = {"places": ["organic:2"], "clips": 1, "seconds": 8.0, "samples": 9}
+    learning.out_of_the_house(turn, "model", frozen, "new", "hash-of-old")
+    card = registry.model("new").card
+    assert card["data"] == {**frozen, "places": ["grid:3", "organic:2"]} and card["parents"] == ["hash-of-old"]
 
 
 def test_the_same_turn_again_writes_nothing(turned: Lake) -> None:

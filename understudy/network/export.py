@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from understudy.errors import UnderstudyError
 from understudy.network.model import Network
-from understudy.network.predict import load
+from understudy.network.predict import find, load
 from understudy.network.samples import STAGE as DATASET
 from understudy.records import PLAN_STEPS
 from understudy.store import Lake
@@ -91,17 +91,25 @@ def export(lake: Lake, model: str, to: Path, halves: bool = False) -> Path:
     if "path" not in about["labels"]:
         raise UnderstudyError(f"model {model} was never shown a path and cannot plan; it learned {about['labels']}")
     to.parent.mkdir(parents=True, exist_ok=True)
-    told = card(network, about, write(network, to, halves)) | {"data": _data(lake, about["dataset"])}
+    told = card(network, about, write(network, to, halves)) | _origin(lake, about)
     to.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return to
 
 
-def _data(lake: Lake, dataset: str) -> dict[str, Any]:
-    """What was learned from; a gate refuses who has learned in its places."""
-    parts = [entry.about for entry in lake.entries(stage=DATASET, key=dataset)]
-    places = sorted({place for about in parts for place in about["places"]})
-    samples = sum(about["samples"] - about["held_out"] for about in parts)
-    return {"dataset": dataset, "places": places, "samples": samples}
+def _origin(lake: Lake, about: dict[str, Any]) -> dict[str, Any]:
+    """What was learned from, and from which model on; a gate refuses who has learned in its places, or whose ancestors
+    have. UnknownName where one of them is gone from the lake: then nobody knows."""
+    parts = [entry.about for entry in lake.entries(stage=DATASET, key=about["dataset"])]
+    places = {place for part in parts for place in part["places"]}
+    samples = sum(part["samples"] - part["held_out"] for part in parts)
+    parents = []
+    ancestor = about
+    while start := ancestor["settings"].get("start"):
+        entry = find(lake, start)
+        parents += [entry.part] if ancestor is about else []
+        ancestor = entry.about
+        places |= set(ancestor["places"])
+    return {"parents": parents, "data": {"dataset": about["dataset"], "places": sorted(places), "samples": samples}}
 
 
 def write(network: Network, to: Path, halves: bool = False) -> dict[str, list[int | str]]:

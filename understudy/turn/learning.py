@@ -152,16 +152,19 @@ def teach(turn: Turn, frozen: str, steps: int, start: str, tell: Tell) -> dict[s
 
 
 def out_of_the_house(turn: Turn, model: str, frozen: About, name: str, parent: str) -> dict[str, Any]:
-    """Export a model; its card also says where it was trained, so that a gate can refuse what learned in its towns."""
+    """Export a model; its card also says where it and those that it learned on from were trained, so that a gate can
+    refuse what learned in its towns."""
     from understudy.network.export import export
 
     with TemporaryDirectory() as folder:
         path = export(turn.lake, model, Path(folder) / f"{name}.onnx")
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         card["made"]["model"] = model
+        known = turn.registry.model(parent).card.get("data", {}) if parent else {}
+        places = sorted({*card["data"]["places"], *known.get("places", ())})
         card |= {
             "parents": [parent] if parent else [],
-            "data": {key: frozen[key] for key in ("places", "clips", "seconds", "samples")},
+            "data": {"places": places} | {key: frozen[key] for key in ("clips", "seconds", "samples")},
         }
         path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         known = named(str(path))
