@@ -18,6 +18,7 @@ from tests.small_lake import read_in
 from tests.small_logs import write_tub
 from tests.turning import TINY, end_state, killed
 from understudy.errors import DataError, SettingsError, UnderstudyError, UnknownName
+from understudy.fleet import tours
 from understudy.gate.entrants import entrant
 from understudy.ingest import ingest
 from understudy.mine.settings import WEIGHTS
@@ -26,12 +27,13 @@ from understudy.registry import Registry
 from understudy.store import Lake
 from understudy.turn import learning
 from understudy.turn.apart import Side, assert_apart
+from understudy.turn.begin import assert_nothing_leaks
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
 from understudy.turn.clips import keep_clips, used_for_training
 from understudy.turn.diary import STEPS, Diary, diary_file, times, turns
 from understudy.turn.judging import promote
-from understudy.turn.preset import EVENING, PRESETS, preset, with_budget
+from understudy.turn.preset import EVENING, PRESETS, STANDARD, Preset, preset, with_budget
 from understudy.turn.run import NothingNew, run, world_of
 from understudy.turn.share import share
 from understudy.turn.summary import Goal, line
@@ -230,10 +232,22 @@ def test_a_planted_leak_stops_the_turn_before_anything_is_driven(tmp_path: Path)
     ],
 )
 def test_sides_may_share_nothing(what: str, side: Side) -> None:
-    other = Side(frozenset({"here"}), frozenset({"a-log"}), frozenset({7}))
+    other = Side(frozenset({"here"}), frozenset({"a-log"}), frozenset({("organic:9", 7)}))
     with pytest.raises(DataError, match=f"train and gate share 1 {what}"):
         assert_apart({"train": side, "regression": Side(), "gate": other})
     assert_apart({"train": side, "regression": Side()})
+
+
+@pytest.mark.parametrize("size", [EVENING, STANDARD])
+def test_drives_of_a_fleet_of_ones_own_may_be_learned_from(tmp_path: Path, size: Preset) -> None:
+    """Its seeds begin at 0, as those of the gate do, in other towns."""
+    lake = Lake(tmp_path)
+    found = tours(cars=8, minutes=10.0)
+    sides = {tour.drive: side_of([tour.scenario.town]) for tour in found}
+    keep_clips(lake, "kept", [clip(tour.drive, tour.scenario.town, sides[tour.drive]) for tour in found])
+    turn = Turn(lake, Diary(lake, 1), size, 0, 0)
+    turn.diary.done = {"begin": {"fleet": {}, "champion": None, "world": "city"}}
+    assert_nothing_leaks(turn)
 
 
 def test_every_turn_of_every_seed_has_traffic_of_its_own() -> None:

@@ -1,4 +1,7 @@
-"""Nothing leaks: training, regression and gate share no drive, no place and no seed. Asserted, not trusted."""
+"""Nothing leaks: training, regression and gate share no drive, no place and no seed of a town. Asserted, not trusted.
+
+Equal seeds in different towns share nothing: all that chance decides follows from the whole scenario.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class Side:
 
     places: frozenset[str] = frozenset()
     drives: frozenset[str] = frozenset()
-    seeds: frozenset[int] = frozenset()
+    seeds: frozenset[tuple[str, int]] = frozenset()  # with their towns
 
     def with_scenarios(self, scenarios: Iterable[str]) -> Side:
         """With scenarios that are to be driven."""
@@ -25,7 +28,7 @@ class Side:
         return Side(
             self.places | {one.town for one in found},
             self.drives | {str(one).removeprefix("scenario:") for one in found},
-            self.seeds | {one.seed for one in found if one.world == "city"},
+            self.seeds | {(one.town, one.seed) for one in found if one.world == "city"},
         )
 
     def with_clips(self, clips: Iterable[Clip]) -> Side:
@@ -52,9 +55,10 @@ def assert_apart(sides: Mapping[str, Side]) -> None:
                 )
 
 
-def _seed(drive: str) -> int | None:
-    """The seed of a drive of the city; None of a log."""
+def _seed(drive: str) -> tuple[str, int] | None:
+    """Town and seed of a drive of the city; None of a log."""
     try:
-        return Scenario.parse(drive.partition("~")[0]).seed
+        scenario = Scenario.parse(drive.partition("~")[0])
     except UnderstudyError:
         return None
+    return scenario.town, scenario.seed

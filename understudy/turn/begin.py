@@ -40,7 +40,7 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
 
 
 def assert_nothing_leaks(turn: Turn) -> None:
-    """Raise DataError where train, regression and gate share a drive, a place or a seed."""
+    """Raise DataError where train, regression and gate share a drive, a place or a seed of a town."""
     told = turn.came_to("begin")
     clips = clips_of(turn.lake)
     of = {"train": used_for_training(clips), "regression": [clip for clip in clips if clip.side == "regression"]}
