@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
-from understudy.cli.output import emit, number, open_lake, progress, reasons, tell_failures
+from understudy.cli.output import NO_DRIVES, emit, number, open_lake, progress, reasons, short, tell_failures
 from understudy.errors import UnderstudyError
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ def shadow(
     told = settings.parse(assignments)
     if stray := sorted(set(told) - set(policies)):
         raise UnderstudyError(f"--set wants POLICY.KEY=VALUE with one of {', '.join(policies)}, got {stray[0]!r}")
+    here = open_lake(lake)
     with progress("planning") as tell:
-        reports = stage.run(open_lake(lake), policies, told, processes, tell)
+        reports = stage.run(here, policies, told, processes, tell)
     rows = [
         {"id": name, "planned": len(r.made), "kept": len(r.kept), "skipped": len(r.skipped), "failed": len(r.failures)}
         for name, r in reports.items()
@@ -58,6 +60,8 @@ def shadow(
         for count, reason in reasons(report.skipped):
             click.echo(f"{name}: {count} drives skipped, {reason}", err=True)
         tell_failures(f"shadowed by {name}", report.failures)
+    if not here.drives():
+        click.echo(NO_DRIVES, err=True)
     ctx.exit(1 if any(report.failures for report in reports.values()) else 0)
 
 
@@ -82,8 +86,8 @@ def mine(
 ) -> None:
     """Find events, and keep the clips that matter most.
 
-    Prints what each trigger brought. Triggers and their settings can be told in the lake's understudy.toml, under
-    [mine]; --set takes the same keys.
+    Prints what each trigger brought, and what drives lacked for it. Triggers and their settings can be told in the
+    lake's understudy.toml, under [mine]; --set takes the same keys.
     """
     from understudy import mine as stage
     from understudy import settings
@@ -99,13 +103,17 @@ def mine(
         mined = stage.run(here, wanted, processes, tell)
     rows = [
         {"id": one.trigger, "events": one.events, "per_hour": one.per_hour, "clips": one.clips, "drives": one.drives}
+        | {"lacking": dict(one.lacking)}
         for one in sorted(mined.yields, key=lambda one: (-one.clips, -one.events, one.trigger))
     ]
     silent = [] if as_json or not sys.stdout.isatty() else [row for row in rows if not row["events"]]
     fired = [row for row in rows if row not in silent]
     emit(fired, {"id": str, "events": str, "per_hour": number(1), "clips": str, "drives": str}, as_json, "")
+    if not here.drives():
+        click.echo(NO_DRIVES, err=True)
+        return
     if silent:
-        click.echo(f"{len(silent)} more triggers found nothing", err=True)
+        click.echo(silence(silent), err=True)
     seconds = sum(clip.seconds for clip in mined.clips)
     unlike = f", {mined.unlike} of them unlike all else" if mined.unlike else ""
     click.echo(f"{len(mined.clips)} clips kept, {seconds:.0f} s{unlike}; `understudy show` shows them", err=True)
@@ -113,6 +121,18 @@ def mine(
         click.echo("nothing is kept for variety: no model in the shadow has embeddings, or no room was left", err=True)
     tell_failures("searched", mined.report.failures)
     ctx.exit(1 if mined.report.failures else 0)
+
+
+def silence(rows: list[dict[str, Any]]) -> str:
+    """What is told of triggers without events: those that looked, and those that no drive had enough for."""
+    unasked = [row for row in rows if not row["drives"]]
+    looked = len(rows) - len(unasked)
+    told = [f"{looked} {'trigger' if looked == 1 else 'triggers'} found nothing"] if looked else []
+    if unasked:
+        needs = Counter(need for row in unasked for need in row["lacking"])
+        lacks = ", ".join(f"{count} {'lacks' if count == 1 else 'lack'} {need}" for need, count in needs.most_common())
+        told.append(f"{len(unasked)} {'was' if len(unasked) == 1 else 'were'} not asked: {lacks}")
+    return "; ".join(told)
 
 
 @main.command(
@@ -152,13 +172,7 @@ def query(sql: str, as_of: str | None, as_json: bool, lake: Path | None) -> None
     DuckDB answers. It can only read, and only the lake.
     """
     rows = open_lake(lake).at(as_of).query(sql).to_pylist()
-    names = list(rows[0]) if rows else []
-    emit(
-        rows,
-        {name: lambda value: f"{value:.6g}" if isinstance(value, float) else str(value) for name in names},
-        as_json,
-        "no rows",
-    )
+    emit(rows, dict.fromkeys(rows[0] if rows else (), short), as_json, "no rows", lists=True)
 
 
 @main.command(epilog="understudy audit")

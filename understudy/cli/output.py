@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +18,28 @@ from understudy.errors import UnderstudyError
 if TYPE_CHECKING:
     from understudy.store import Lake
 
+_ANY_WIDTH = 100_000  # of a terminal, in which nothing is broken
+_SHOWN = 4  # of a list, in a cell
+
+NO_DRIVES = "no drives yet; `understudy ingest READER FOLDER` reads some"
+
 
 def emit(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Callable[[Any], str]], as_json: bool, empty: str
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Callable[[Any], str]],
+    as_json: bool,
+    empty: str,
+    *,
+    lists: bool = False,
 ) -> None:
-    """Rows as a table for eyes, or as JSON lines for programs; `columns` say how a cell is written for eyes."""
+    """Rows as a table for eyes, or as JSON lines for programs; `columns` say how a cell is written for eyes.
+
+    With `lists` each row becomes a list of its columns where a terminal is too narrow for all of them side by side.
+    """
     if as_json or not sys.stdout.isatty():
         for row in rows:
             click.echo(
-                json.dumps({name: None if value != value else value for name, value in row.items()}, default=str)
+                json.dumps({name: None if value != value else value for name, value in row.items()}, default=_plain)
             )
         return
     if not rows:
@@ -32,15 +47,44 @@ def emit(
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
-        numeric = any(isinstance(row.get(name), int | float) for row in rows)
+        numeric = any(isinstance(row.get(name), int | float | Decimal) for row in rows)
         # Names are for copying: they are never broken.
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", no_wrap=name == "id")
-    for row in rows:
-        table.add_row(*(write(row[name]) if row.get(name) is not None else "–" for name, write in columns.items()))
-    Console().print(table)
+        table.add_column(Text(name.replace("_", " ")), justify="right" if numeric else "left", no_wrap=name == "id")
+    for row in rows:  # as Text, which takes no bracket for an instruction
+        table.add_row(*(Text(cell) for cell in _cells(row, columns)))
+    console = Console()
+    unbroken = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).minimum
+    if lists and unbroken > console.width:
+        for row in rows:
+            click.echo("\n".join(f"{name}: {cell}" for name, cell in zip(columns, _cells(row, columns), strict=True)))
+            click.echo()
+        return
+    console.print(table)
+
+
+def _cells(row: Mapping[str, Any], columns: Mapping[str, Callable[[Any], str]]) -> list[str]:
+    return [write(row[name]) if row.get(name) is not None else "–" for name, write in columns.items()]
+
+
+def _plain(value: Any) -> int | float | str:
+    """What JSON has no word for: a decimal, as DuckDB sums whole numbers, is a number; all else is text."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return int(value) if value.as_tuple().exponent == 0 else float(value)
+    return str(value)
+
+
+def short(value: Any) -> str:
+    """A value of any kind for eyes: numbers to six digits, and of a long list the beginning."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        shown = ", ".join(map(short, value[:_SHOWN]))
+        return f"[{shown}, … {len(value)} in all]" if len(value) > _SHOWN else f"[{shown}]"
+    return str(value)
 
 
 def number(digits: int) -> Callable[[Any], str]:
@@ -96,10 +140,23 @@ def tell_failures(what: str, failures: Mapping[str, str]) -> None:
         click.echo(f"understudy: {subject} not {what}: {message}", err=True)
 
 
+def make_room(path: Path) -> None:
+    """Make the folder of a file that is written in the end, before anything long is done for it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "a file is in the way" if isinstance(error, FileExistsError) else error.strerror
+        raise UnderstudyError(f"no place for {path.name}: {reason}; in {path.parent}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise UnderstudyError(f"no place for {path.name}: nothing may be written there; in {path.parent}")
+
+
 def open_lake(lake: Path | None, *, make: bool = False) -> Lake:
     from understudy.store import Lake, find_lake
 
     root = find_lake(lake)
+    if root.exists() and not root.is_dir():
+        raise UnderstudyError(f"a lake is a folder, and this is a file; {root}")
     if not make and not root.is_dir():
         raise UnderstudyError(f"there is no lake yet in {root}; `understudy ingest` makes one, or say --lake FOLDER")
     return Lake(root)

@@ -26,7 +26,10 @@ MEMORY = "2GB"  # beyond this DuckDB takes to the disk
 
 
 def query(lake: Lake, sql: str) -> pa.Table:
-    """The answer as a table. UnderstudyError, in one line, for anything but one SELECT that works."""
+    """The answer as a table, names of columns that repeat numbered.
+
+    UnderstudyError, in one line, for anything but one SELECT that works.
+    """
     tables = lake.tables()
     mentioned = [name for name in tables if name in re.findall(r"\w+", sql.lower())] or tables
     with (
@@ -37,9 +40,23 @@ def query(lake: Lake, sql: str) -> pa.Table:
         try:
             _check(connection.extract_statements(sql))
             _prepare(connection, spill, {name: [span for _, span in lake.places(name)] for name in mentioned})
-            return connection.sql(sql).to_arrow_table()
+            found = connection.sql(sql).to_arrow_table()
+            return found.rename_columns(_apart(found.column_names))
         except duckdb.Error as error:
             raise UnderstudyError(_one_line(str(error), tables)) from error
+
+
+def _apart(names: list[str]) -> list[str]:
+    """Names of columns with those numbered that repeat, so that none hides another: id, id_1."""
+    found: list[str] = []
+    for name in names:
+        own = name
+        number = 0
+        while own in found or (number and own in names):
+            number += 1
+            own = f"{name}_{number}"
+        found.append(own)
+    return found
 
 
 def _check(statements: list[Any]) -> None:
