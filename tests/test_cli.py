@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from understudy.cli import main
+from tests.conftest import steady_turn
+from tests.small_lake import read_in
+from understudy.cli import main, output
+from understudy.cli.find import silence
+from understudy.store import Lake
 
 HEAVY = (
     "numpy",
@@ -127,6 +132,159 @@ def test_nothing_in_the_settings_of_a_lake_is_overlooked(text: str, message: str
     result = understudy("mine", lake=tmp_path)
     assert result.exit_code == 1
     assert message in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
+SCENARIO = "scenario:city/grid:1/r0/everyday/clear/none/0"
+
+
+def refusal(result: Result) -> str:
+    """The one line that a command answers with."""
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("understudy: ") and result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+@pytest.fixture
+def nobody_drives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No world begins."""
+
+    def begin(*_: object, **__: object) -> None:
+        raise AssertionError("it has begun to drive")
+
+    monkeypatch.setattr("understudy.worlds.city.City.__init__", begin)
+    monkeypatch.setattr("understudy.gate.run.run", begin)
+
+
+@pytest.mark.parametrize("words", [("ingest", "mcap"), ("sample",), ("drives",), ("mine",)], ids=" ".join)
+def test_a_folder_that_cannot_be_is_one_line(
+    words: tuple[str, ...], sample_logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    if words == ("sample",):
+        assert "Not a directory; " in refusal(understudy(*words, file / "logs"))
+        return
+    more = (sample_logs,) if words[0] == "ingest" else ()
+    monkeypatch.setenv("UNDERSTUDY_LAKE", str(file))
+    assert "a lake is a folder, and this is a file" in refusal(understudy(*words, *more))
+    if more:
+        assert "Not a directory; " in refusal(understudy(*words, *more, lake=file / "lake"))
+
+
+@pytest.mark.usefixtures("nobody_drives")
+@pytest.mark.parametrize("words", [("watch", SCENARIO, "--film"), ("gate", "human", "lane_follow", "--junit")])
+def test_what_is_written_in_the_end_has_its_place_before_anything_is_driven(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_LAKE", str(tmp_path / "lake"))
+    (tmp_path / "file").write_bytes(b"")
+    assert "a file is in the way" in refusal(understudy(*words, tmp_path / "file" / "told"))
+    begun = understudy(*words, tmp_path / "new" / "folder" / "told")
+    assert isinstance(begun.exception, AssertionError) and (tmp_path / "new" / "folder").is_dir()
+
+
+@pytest.mark.usefixtures("nobody_drives")
+@pytest.mark.parametrize("words", [("watch", SCENARIO), ("fleet", "drive")], ids=" ".join)
+def test_the_human_of_the_world_can_be_told_nothing(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no setting named 'foo'; the driver human has no settings" in refusal(understudy(*words, "--set", "foo=1"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--weather", "hail"), "no weather named 'hail'"),
+        (("--traffic", "everday"), "no level of traffic named 'everday'; did you mean 'everyday'?"),
+        (("--event", "cutin"), "no event named 'cutin'; did you mean 'cut_in'?"),
+    ],
+)
+def test_a_fleet_that_nobody_can_send_is_one_line(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    assert message in refusal(understudy("fleet", "drive", *words, lake=tmp_path / "lake"))
+    assert not (tmp_path / "lake").exists()
+
+
+def test_names_that_nobody_has_are_refused_before_a_lake_is_made(tmp_path: Path) -> None:
+    for names in (("nope", "nope2"), ("lane_follow", "nope")):
+        assert "no policy named 'nope'" in refusal(understudy("gate", *names, lake=tmp_path / "lake"))
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_lake_without_what_is_wanted_says_what_makes_it(tmp_path: Path) -> None:
+    assert "`understudy mine` keeps some" in refusal(understudy("extract", "csv", "--to", "z", lake=tmp_path))
+    for words in (("mine",), ("shadow", "lane_follow")):
+        result = understudy(*words, lake=tmp_path)
+        assert result.exit_code == 0 and result.stderr == f"{output.NO_DRIVES}\n"
+
+
+def test_without_a_name_the_only_dataset_is_meant(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert "`understudy dataset` freeze one" in refusal(understudy("train", lake=tmp_path))
+    for name in ("abc", "def"):
+        with Lake(tmp_path).run("dataset", name, {}, "code") as run:
+            run.part("drive", [name]).write({}, about={"dataset": name})
+    assert "2 datasets; name one of them: abc, def" in refusal(understudy("train", lake=tmp_path))
+
+
+def test_triggers_that_could_not_be_asked_are_told_apart(tmp_path: Path) -> None:
+    read_in(Lake(tmp_path), [steady_turn()])
+    lacking = {str(row["id"]): row["lacking"] for row in lines(understudy("mine", lake=tmp_path))}
+    assert lacking["hard_brake"] == {} and lacking["light_flicker"] == {"lights": 1}
+    assert lacking["red_light"] == {"lights": 1, "map": 1}
+    able, unable = {"drives": 1, "lacking": {}}, {"drives": 0, "lacking": {"map": 2, "spedd": 2}}
+    assert silence([able]) == "1 trigger found nothing"
+    assert silence([unable]) == "1 was not asked: 1 lacks map, 1 lacks spedd"
+    seen = silence([able, able, unable, {"drives": 0, "lacking": {"map": 2}}])
+    assert seen == "2 triggers found nothing; 2 were not asked: 2 lack map, 1 lacks spedd"
+
+
+def test_an_answer_in_sql_has_every_column_and_its_numbers_are_numbers(tmp_path: Path) -> None:
+    with Lake(tmp_path).run("mine", "events", {}, "code") as run:
+        run.part("drive", []).write({"events": pa.table({"id": ["a", "b"], "n": [1, 2]})})
+
+    def answer(sql: str) -> list[dict[str, object]]:
+        return lines(understudy("query", sql, lake=tmp_path))
+
+    assert answer("SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a") == [{"a": 1, "a_2": 2, "a_1": 3, "a_3": 4}]
+    (both,) = answer("SELECT * FROM events e JOIN events c ON e.n < c.n")
+    assert both == {"id": "a", "n": 1, "id_1": "b", "n_1": 2}
+    assert answer("SELECT sum(n) AS n, [sum(n)] AS all, 1.50 AS x FROM events") == [{"n": 3, "all": [3], "x": 1.5}]
+
+
+def test_columns_that_do_not_fit_side_by_side_are_told_one_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+
+    def told(rows: list[dict[str, object]]) -> str:
+        command = click.Command("told", callback=lambda: _to_a_terminal(rows))
+        return CliRunner().invoke(command).stdout
+
+    narrow: dict[str, object] = {"id": "[red]a", "score": 0.123456789, "poses": [1.5] * 32, "none": None}
+    assert [line.split() for line in told([narrow]).splitlines()] == [
+        ["id", "score", "poses", "none"],
+        ["[red]a", "0.123457", "[1.5,", "1.5,", "1.5,", "1.5,", "…", "32", "in", "all]", "–"],
+    ]
+    wide: dict[str, object] = narrow | {f"column_{number}": number for number in range(9)}
+    assert told([wide, wide]).splitlines() == 2 * [
+        "id: [red]a",
+        "score: 0.123457",
+        "poses: [1.5, 1.5, 1.5, 1.5, … 32 in all]",
+        "none: –",
+        *(f"column_{number}: {number}" for number in range(9)),
+        "",
+    ]
+
+
+def _to_a_terminal(rows: list[dict[str, object]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        patch.setenv("TERM", "dumb")
+        output.emit(rows, dict.fromkeys(rows[0], output.short), False, "no rows", lists=True)
+
+
+def test_plugins_are_told_in_whole_sentences() -> None:
+    for row in lines(understudy("plugins")):
+        assert str(row["about"]).rstrip(")").endswith("."), row
 
 
 def test_plugins_are_listed_with_what_they_are() -> None:

@@ -3,11 +3,12 @@
 UnderstudyError            the user's matter: one line on stderr, exit code 1
 ├── DataError              a log, a drive or a file of the lake is not as it should be
 │   └── ShapeError         columns of a record disagree in length or shape
-├── SettingsError          a setting that does not exist or has the wrong type
+├── SettingsError          a setting that does not exist, has the wrong type, or a value that makes no sense
 ├── UnknownName            no drive, plug-in or identifier of that name; offers the nearest
 └── PolicyError            a policy returned something that is not a plan
 
-Anything else that escapes is a bug of ours, and shows as a traceback.
+A file that the disk refuses (an OSError that names it) is one line at the command line, too. Anything else that
+escapes is a bug of ours, and shows as a traceback.
 A message says what was being done, what was found, and what would help; paths come last.
 """
 
@@ -30,7 +31,7 @@ class ShapeError(DataError):
 
 
 class SettingsError(UnderstudyError):
-    """A setting that does not exist, or a value of the wrong type."""
+    """A setting that does not exist, or a value of the wrong type or without sense."""
 
 
 class UnknownName(UnderstudyError):

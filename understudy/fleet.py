@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from understudy import workers
-from understudy.errors import UnderstudyError
+from understudy.errors import UnderstudyError, UnknownName
 from understudy.ingest import ingest
 from understudy.policies import named
 from understudy.recorder import write
@@ -25,9 +25,12 @@ from understudy.records import Drive, Driver, Plan, Policy
 from understudy.store import Lake
 from understudy.worlds import towns
 from understudy.worlds.city import HERTZ, City
+from understudy.worlds.events import KINDS
 from understudy.worlds.events.stage import open_road
 from understudy.worlds.rig import default_rig
 from understudy.worlds.scenario import Scenario
+from understudy.worlds.scene import weather as weather_of
+from understudy.worlds.traffic import LEVELS
 
 FOLDER = "recordings"  # of the lake
 PICTURES = (128, 64)  # W, H of a camera's pictures: those that `nano` wants
@@ -82,8 +85,13 @@ def tours(
     """What each car will do. Without towns they are chosen: train towns of every kind, and every fifth for regression.
 
     A town that belongs to the gate is refused: what the gate judges on must not be seen before. So are fewer pictures
-    than instants where they are looked at to drive.
+    than instants where they are looked at to drive, and weather, traffic and events that nobody knows.
     """
+    weather_of(weather)
+    if traffic not in LEVELS:
+        raise UnknownName("level of traffic", traffic, LEVELS)
+    if event not in (events := ("none", "tail", *KINDS)):
+        raise UnknownName("event", event, events)
     if driver != "human" and pictures_hz < HERTZ and "pictures" in named(driver, settings).policy.needs:
         raise UnderstudyError(f"{driver} drives by pictures and wants {HERTZ:.0f} a second; leave --pictures-hz out")
     for name in town_names:

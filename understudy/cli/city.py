@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
-from understudy.cli.output import emit, number, open_lake, progress, tell_failures
+from understudy.cli.output import emit, make_room, number, open_lake, progress, tell_failures
+from understudy.errors import SettingsError
 
 
 @main.group()
@@ -75,11 +77,10 @@ def drive(
     safety driver takes over when it gets dangerous. A car that is lost (SUMO crashed, the disk is full) is told, and
     the others go on.
     """
-    from understudy import settings
     from understudy.fleet import fleet_drive, tours
 
     taken = pictures if cameras else None
-    own = settings.parse(assignments)
+    own = _settings(driver, assignments)
     plan = tours(towns, cars, minutes, driver, own, taken, traffic, weather, event, seed, pictures_hz)
     with progress("driving") as tell:
         report = fleet_drive(open_lake(lake, make=True), plan, processes, lambda outcome: tell(outcome, len(plan)))
@@ -104,7 +105,6 @@ def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, .
 
     The film (MP4) shows the cameras and the scene from above.
     """
-    from understudy import settings
     from understudy.policies import named
     from understudy.worlds.city import City
     from understudy.worlds.film import film
@@ -113,10 +113,11 @@ def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, .
     from understudy.worlds.scenario import Scenario
     from understudy.worlds.world import drive_with
 
-    wanted = Scenario.parse(scenario)
+    wanted, told = Scenario.parse(scenario), _settings(spec, assignments)
     path = path or Path(
         f"{wanted.town.replace(':', '-')}-{wanted.route.replace(':', '-')}-{wanted.event}-{spec.rpartition('/')[2]}.mp4"
     )
+    make_room(path)
     if spec == "human":
         with City((), (0.0,), default_rig()) as world:
             world.begin(wanted)
@@ -124,7 +125,7 @@ def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, .
                 world.advance(world.expert.plan())
             driven = world.drive()
     else:
-        policy = named(spec, settings.parse(assignments)).policy
+        policy = named(spec, told).policy
         with City(policy.needs, policy.history_s, default_rig()) as world:
             drive_with(world, policy.plan, world.reset(wanted))
             driven = world.drive()
@@ -142,3 +143,13 @@ def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, .
     emit([row], shown, as_json, "")
     if not as_json:
         click.echo(str(path), err=True)
+
+
+def _settings(driver: str, assignments: tuple[str, ...]) -> dict[str, Any]:
+    """What --set says to a driver; the world's own human can be told nothing."""
+    from understudy import settings
+
+    told = settings.parse(assignments)
+    if driver == "human" and told:
+        raise SettingsError(f"no setting named '{next(iter(told))}'; the driver human has no settings")
+    return told

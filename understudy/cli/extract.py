@@ -8,6 +8,7 @@ import click
 
 from understudy.cli.group import json_option, lake_option, main, set_option
 from understudy.cli.output import emit, open_lake, progress, reasons
+from understudy.errors import UnderstudyError
 
 
 @main.command(
@@ -43,6 +44,8 @@ def extract(
     here = open_lake(lake)
     if not moments:
         moments = tuple(clip.id for clip in read_clips(here) if clip.side == "train")
+        if not moments:
+            raise UnderstudyError("no clips are kept for training yet; `understudy mine` keeps some, or name a moment")
     with progress("writing") as tell:
         report = write(kind, here, moments, folder, settings.parse(assignments), tell)
     row = {"id": kind, "written": len(report.made), "kept": len(report.kept), "skipped": len(report.skipped)}

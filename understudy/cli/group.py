@@ -53,6 +53,11 @@ class _Group(click.Group):
         except UnderstudyError as error:
             click.echo(f"understudy: {error}", err=True)
             ctx.exit(1)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            click.echo(f"understudy: {error.strerror}; {error.filename}", err=True)
+            ctx.exit(1)
         except ModuleNotFoundError as error:
             extra = _EXTRAS.get((error.name or "").partition(".")[0])
             if extra is None:

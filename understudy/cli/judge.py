@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
-from understudy.cli.output import emit, number, open_lake, progress, yes
+from understudy.cli.output import emit, make_room, number, open_lake, progress, yes
 
 OUTCOMES = {"promote": 0, "refuse": 3, "undecided": 4}
 
@@ -46,6 +46,7 @@ def gate(
     """
     from understudy import settings
     from understudy.gate import report
+    from understudy.gate.entrants import entrant
     from understudy.gate.run import run
     from understudy.gate.verdict import Gate
     from understudy.registry import Registry
@@ -56,11 +57,16 @@ def gate(
     specs = registry.spec(champion), registry.spec(candidate)
     told = settings.parse(assignments)
     by_policy = {name: told.pop(name) for name in specs if name in told}
+    rules = settings.fill(Gate, told, prefix="gate")
+    for spec in specs:
+        entrant(spec, by_policy.get(spec))  # a name that nobody has is refused before anything is made
+    if junit_path is not None:
+        make_room(junit_path)
     with progress("driving") as tell:
         verdict = run(
             here,
             *specs,
-            settings.fill(Gate, told, prefix="gate"),
+            rules,
             settings=by_policy,
             binding=registry.binding(),
             processes=processes,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
 from understudy.cli.output import emit, number, open_lake, progress, reasons, tell_failures
+from understudy.errors import UnderstudyError
+
+if TYPE_CHECKING:
+    from understudy.store import Lake
 
 
 @main.command(
@@ -115,6 +120,9 @@ def train(dataset: str, assignments: tuple[str, ...], as_json: bool, lake: Path 
     from understudy.workers import Outcome
 
     told = settings.fill(stage.Train, settings.parse(assignments), prefix="train")
+    here = open_lake(lake)
+    if not dataset:
+        dataset = _only_dataset(here)
     with progress("training") as tell:
 
         def log(values: Mapping[str, float]) -> None:
@@ -124,9 +132,19 @@ def train(dataset: str, assignments: tuple[str, ...], as_json: bool, lake: Path 
         def scored(drive: int, of: int) -> None:
             tell(Outcome(f"scoring modes, drive {drive}"), told.steps + of)
 
-        trained = stage.run(open_lake(lake), dataset, told, log, scored)
+        trained = stage.run(here, dataset, told, log, scored)
     row = {"id": trained.name, "steps": trained.steps, "new": trained.new, "instants_per_s": trained.instants_per_s}
     emit([row], {"id": str, "steps": str, "new": str, "instants_per_s": number(0)}, as_json, "")
+
+
+def _only_dataset(lake: Lake) -> str:
+    """The dataset that is meant where none is named."""
+    names: list[str] = sorted({entry.about["dataset"] for entry in lake.entries(stage="dataset")})
+    if not names:
+        raise UnderstudyError("no dataset yet; `understudy label` and then `understudy dataset` freeze one")
+    if len(names) > 1:
+        raise UnderstudyError(f"there are {len(names)} datasets; name one of them: {', '.join(names)}")
+    return names[0]
 
 
 @main.command(epilog="understudy export 9c41 pilot.onnx")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
-from understudy.cli.output import emit, number, open_lake, progress, tell_failures, yes
+from understudy.cli.output import NO_DRIVES, emit, number, open_lake, progress, tell_failures, yes
 
 
 @main.command(epilog="understudy sample sample && understudy ingest mcap sample")
@@ -55,8 +55,10 @@ def ingest(
     from understudy import settings
     from understudy.ingest import ingest as run
 
+    here = open_lake(lake, make=True)
+    here.root.mkdir(parents=True, exist_ok=True)  # or no drive need be read
     with progress("reading") as tell:
-        report = run(open_lake(lake, make=True), reader, folder, settings.parse(assignments), processes, tell)
+        report = run(here, reader, folder, settings.parse(assignments), processes, tell)
     total = len(report.made) + len(report.kept) + len(report.failures)
     row = {
         "id": f"ingest:{reader}",
@@ -97,5 +99,5 @@ def drives(as_of: str | None, as_json: bool, lake: Path | None) -> None:
             "gaps": str,
         },
         as_json,
-        "no drives yet; `understudy ingest READER FOLDER` reads some",
+        NO_DRIVES,
     )

@@ -29,8 +29,8 @@ def plugins(kind: str | None, as_json: bool) -> None:
     rows = []
     for one in [kind] if kind else kinds:
         for name in found.names(one):
-            doc = (found.load(one, name).__doc__ or "").strip().splitlines()
-            rows.append({"id": name, "kind": one, "about": doc[0] if doc else ""})
+            about, _, _ = (found.load(one, name).__doc__ or "").strip().partition("\n\n")
+            rows.append({"id": name, "kind": one, "about": " ".join(about.split())})
     emit(rows, dict.fromkeys(("kind", "id", "about"), str), as_json, "none")
 
 
