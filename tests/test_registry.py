@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,52 @@ def test_clips_that_a_champion_passed_reliably_bind_for_ever(registry: Registry)
     registry.record(verdict("a", "c", "refuse", passed), SPECS)
     registry.record(verdict("a", "c", "refuse", [{**passed[0], "champion": 0}]), SPECS)
     assert registry.binding() == {"clip:1"}
+
+
+def test_who_never_was_champion_here_binds_nothing(registry: Registry) -> None:
+    """A look at how the city's driver compares with a rule is no promise of anybody's."""
+    passed = [{"clip": "clip:1", "champion": 5, "candidate": 5}]
+    registry.record(verdict("human", "c", "refuse", passed), {**SPECS, "human": "human"})
+    assert registry.binding() == frozenset()
+    registry.promote("b")
+    registry.record(verdict("a", "c", "refuse", passed), SPECS)
+    assert registry.binding() == {"clip:1"}, "`a` was champion"
+
+
+def test_who_is_rolled_back_twice_goes_back_twice(registry: Registry) -> None:
+    registry.promote("b")
+    registry.add("c", "hash-of-c", "c")
+    registry.promote("c", why="third")
+    assert [registry.rollback().model for _ in range(2)] == ["hash-of-b", "hash-of-a"]
+    with pytest.raises(UnderstudyError, match="no earlier champion"):
+        registry.rollback()
+
+
+def test_of_two_who_won_against_the_same_champion_one_is_promoted(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While `b` is being crowned, somebody asks for `c`."""
+    registry.record(verdict("a", "c", "promote"), SPECS)
+    refused: list[str] = []
+
+    def other() -> None:
+        try:
+            registry.promote("c")
+        except UnderstudyError as error:
+            refused.append(str(error))
+
+    def now() -> str:
+        monkeypatch.undo()
+        rival.start()
+        rival.join(0.5)
+        return "2026-11-29"
+
+    rival = threading.Thread(target=other)
+    monkeypatch.setattr("understudy.registry._now", now)
+    registry.promote("b")
+    rival.join()
+    assert [one.model for one in registry.reigns()] == ["hash-of-a", "hash-of-b"]
+    assert len(refused) == 1 and "no verdict" in refused[0]
 
 
 def test_a_model_file_is_kept_by_its_contents(registry: Registry, tmp_path: Path) -> None:

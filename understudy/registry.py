@@ -54,7 +54,8 @@ class Reign:
 
 
 class Registry:
-    """The registry of a lake. Every method is one transaction; a lake without one is a registry with nothing in it."""
+    """The registry of a lake. Whoever becomes champion does so in one transaction, with the reasons for it; a lake
+    without a registry is one with nothing in it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -110,7 +111,8 @@ class Registry:
 
     def record(self, verdict: bytes, specs: Mapping[str, str]) -> str:
         """Keep a verdict (as `gate.report.as_json` writes it) and both models, and bind the clips that its champion
-        has passed reliably; its identifier. `specs` say how to have each of the two drive, by name."""
+        has passed reliably, if it is or was champion here; its identifier. `specs` say how to have each of the two
+        drive, by name."""
         told = json.loads(verdict)
         for side in ("champion", "candidate"):
             self.add(told[side], told[f"{side}_hash"], specs[told[side]])
@@ -119,10 +121,11 @@ class Registry:
         reliable = [clip["clip"] for clip in told["clips"] if clip["champion"] == 5]
         with self._open() as db:
             db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
-            db.executemany(
-                "INSERT OR IGNORE INTO binding VALUES (?, ?, ?)",
-                [(clip, told["champion_hash"], _now()) for clip in reliable],
-            )
+            if any(one.model == told["champion_hash"] for one in _reigns(db)):
+                db.executemany(
+                    "INSERT OR IGNORE INTO binding VALUES (?, ?, ?)",
+                    [(clip, told["champion_hash"], _now()) for clip in reliable],
+                )
         return id
 
     def verdicts(self, hash: str) -> list[dict[str, Any]]:
@@ -143,38 +146,42 @@ class Registry:
     def reigns(self) -> list[Reign]:
         """All champions, the present one last."""
         with self._open() as db:
-            return [Reign(*row) for row in db.execute("SELECT * FROM reigns ORDER BY seq")]
+            return _reigns(db)
 
     def promote(self, wanted: str, why: str = "") -> Reign:
         """Make a model champion. It takes a verdict `promote` against the present one, or a reason why not."""
-        model, reigns = self.model(wanted), self.reigns()
-        present = reigns[-1].model if reigns else None
-        if model.hash == present:
-            raise UnderstudyError(f"{model.name} is the champion already")
-        won = [
-            one["id"]
-            for one in self.verdicts(model.hash)
-            if one["outcome"] == "promote" and (one["champion_hash"], one["candidate_hash"]) == (present, model.hash)
-        ]
-        if not won and not why:
-            raise UnderstudyError(
-                f"{model.name} has no verdict `promote` against the champion: run `understudy gate champion {wanted}`, "
-                "or say why with --why"
-            )
-        return self._crown(model.hash, won[-1] if won else None, why or "by verdict")
+        model = self.model(wanted)
+        with self._crowning() as (db, reigns):
+            present = reigns[-1].model if reigns else None
+            if model.hash == present:
+                raise UnderstudyError(f"{model.name} is the champion already")
+            won = db.execute(
+                "SELECT id FROM verdicts WHERE outcome = 'promote' AND champion = ? AND candidate = ? "
+                "ORDER BY at DESC, id DESC LIMIT 1",
+                (present, model.hash),
+            ).fetchone()
+            if not won and not why:
+                raise UnderstudyError(
+                    f"{model.name} has no verdict `promote` against the champion: run `understudy gate champion "
+                    f"{wanted}`, or say why with --why"
+                )
+            return _crown(db, model.hash, won[0] if won else None, why or "by verdict")
 
     def rollback(self, why: str = "rolled back") -> Reign:
-        """Make the champion before the present one champion again."""
-        reigns = self.reigns()
-        before = [one for one in reigns if one.model != reigns[-1].model]
-        if not before:
-            raise UnderstudyError("there is no earlier champion to go back to")
-        return self._crown(before[-1].model, None, why)
+        """Make the champion before the present one champion again: who reigned last before it first did."""
+        with self._crowning() as (db, reigns):
+            models = [one.model for one in reigns]
+            before = models[: models.index(models[-1])] if models else []
+            if not before:
+                raise UnderstudyError("there is no earlier champion to go back to")
+            return _crown(db, before[-1], None, why)
 
-    def _crown(self, hash: str, verdict: str | None, why: str) -> Reign:
+    @contextmanager
+    def _crowning(self) -> Iterator[tuple[sqlite3.Connection, list[Reign]]]:
+        """A transaction in which nobody else becomes champion, and the champions so far."""
         with self._open() as db:
-            db.execute("INSERT INTO reigns (model, verdict, why, at) VALUES (?, ?, ?, ?)", (hash, verdict, why, _now()))
-        return self.reigns()[-1]
+            db.execute("BEGIN IMMEDIATE")
+            yield db, _reigns(db)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -192,6 +199,15 @@ class Registry:
             raise DataError(f"reading the registry: {error}; {path}") from error
         finally:
             db.close()
+
+
+def _reigns(db: sqlite3.Connection) -> list[Reign]:
+    return [Reign(*row) for row in db.execute("SELECT * FROM reigns ORDER BY seq")]
+
+
+def _crown(db: sqlite3.Connection, hash: str, verdict: str | None, why: str) -> Reign:
+    db.execute("INSERT INTO reigns (model, verdict, why, at) VALUES (?, ?, ?, ?)", (hash, verdict, why, _now()))
+    return _reigns(db)[-1]
 
 
 def _now() -> str:
