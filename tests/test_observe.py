@@ -72,6 +72,19 @@ def test_a_picture_is_the_newest_at_the_time_and_decoded_once(straight: Drive) -
     assert len(pictures.decoded) == len(set(pictures.decoded)) == 50
 
 
+def test_a_camera_that_died_shows_nothing_rather_than_its_last_picture(straight: Drive) -> None:
+    drive, _ = filmed(straight, first_s=0.0)
+    (camera,) = drive.cameras
+    dies = replace(camera, t_ns=camera.t_ns[:21], pictures=Numbered(21))
+    period, last = int(camera.t_ns[1] - camera.t_ns[0]), int(dies.t_ns[-1])
+    at = np.array([last, last + period * 3 // 2, last + period * 3 // 2 + 1, last + 10 * period])
+    assert dies.fresh(at).tolist() == [20, 20, -1, -1] and dies.latest(at).tolist() == [20] * 4
+    assert dies.fresh(np.array([dies.t_ns[0] - 1])).tolist() == [-1]
+    seen = Observer(replace(drive, cameras=(dies,))).observe(np.array([5, 150]), ("pictures",), (0.5, 0.0))
+    assert seen.picture_valid is not None and seen.picture_valid[:, -1, 0].tolist() == [True, False]
+    assert not seen.pictures[0][1].any()
+
+
 def test_frames_of_a_shorter_history_are_those_of_the_longer(straight: Drive) -> None:
     drive, _ = filmed(straight)
     observer = Observer(drive)

@@ -213,7 +213,7 @@ def _frames(cameras: tuple[Camera, ...], now: Ints, settings: Dataset) -> tuple[
     """The frames that samples at stamps `now` (S,) and their histories show, each once: pictures (N, C, H, W, 3), the
     frame of each sample and age (S, F), and which pictures are there (N, C)."""
     at = now[:, None] - np.round(np.array(settings.history_s) * NS).astype(np.int64)  # (S, F)
-    shown = np.stack([camera.latest(at) for camera in cameras], axis=-1)  # (S, F, C)
+    shown = np.stack([camera.fresh(at) for camera in cameras], axis=-1)  # (S, F, C)
     frames, frame = np.unique(shown.reshape(-1, len(cameras)), axis=0, return_inverse=True)
     width, height = settings.size
     pictures = np.zeros((*frames.shape, height, width, 3), np.uint8)

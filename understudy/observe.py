@@ -94,7 +94,7 @@ class Observer:
         """Pictures per camera (B, F, H, W, 3), and which are there (B, F, C). Each picture is decoded once."""
         stacks, valid = [], []
         for camera in self.drive.cameras:
-            index = camera.latest(at)  # (B, F)
+            index = camera.fresh(at)  # (B, F)
             known = index >= 0
             wanted = np.unique(index[known])
             kept = self._decoded.get(camera.name, {})

@@ -319,6 +319,14 @@ class Camera:
         """Index of the newest picture at or before each stamp, -1 where there is none yet."""
         return np.searchsorted(self.t_ns, at_ns, side="right") - 1
 
+    def fresh(self, at_ns: Ints) -> Ints:
+        """As `latest`, and -1 where that picture is old: by more than half, beyond the usual time between two."""
+        index = self.latest(at_ns)
+        if len(self.t_ns) < 2:
+            return index
+        old = at_ns - self.t_ns[index] > 1.5 * np.median(np.diff(self.t_ns))
+        return np.where(old, -1, index)
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:

@@ -106,9 +106,11 @@ def _at(values: Floats, along: Floats) -> Floats:
 def _bend_speed(route: Floats) -> Floats:
     """The speed (B, G) at which each point of the route costs _BEND_ACCEL sideways, with time left to slow down."""
     step = np.diff(route, axis=1)
-    heading = np.unwrap(np.arctan2(step[..., 1], step[..., 0]), axis=1)
-    # A held end of the route has no direction; a turn over five points (10 m) is a bend, over one it is noise.
-    heading = np.where(np.hypot(step[..., 0], step[..., 1]) > 0.1, heading, heading[:, :1])
+    # A held end of the route has no direction, and goes on in the last; a turn over five points (10 m) is a bend, over
+    # one it is noise.
+    goes = np.hypot(step[..., 0], step[..., 1]) > 0.1
+    last = np.maximum.accumulate(np.where(goes, np.arange(goes.shape[1]), 0), axis=1)
+    heading = np.unwrap(np.take_along_axis(np.arctan2(step[..., 1], step[..., 0]), last, axis=1), axis=1)
     bend = np.zeros(route.shape[:2])
     reach = 5
     bend[:, reach // 2 + 1 : reach // 2 + 1 + heading.shape[1] - reach] = np.abs(
