@@ -140,10 +140,10 @@ def test_batches_do_not_change_a_plan() -> None:
 
 def test_lane_follow_does_not_brake_for_the_known_end_of_a_road_that_had_turned() -> None:
     """A quarter of a circle, then straight on, then unknown: held in place, or going on, it is as fast."""
-    seen = on_a_road(speed=10.0)
-    turned = 0.5 * np.pi * np.clip((2.0 * np.arange(61) - 4) / 30, 0, 1)
+    seen = on_a_road(speed=4.0)
+    turned = 0.5 * np.pi * np.clip((2.0 * np.arange(61) - 2) / 12, 0, 1)
     goes_on = np.cumsum(np.stack([2 * np.cos(turned), 2 * np.sin(turned)], -1), axis=0)
-    ends = np.concatenate([goes_on[:35], np.repeat(goes_on[34:35], 26, axis=0)])
+    ends = np.concatenate([goes_on[:10], np.repeat(goes_on[9:10], 51, axis=0)])
     speeds = [LaneFollow().plan(replace(seen, route=one[None])).poses[0, :, 3] for one in (goes_on, ends)]
     np.testing.assert_allclose(*speeds)
 
