@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.turning import TINY
+from understudy.errors import DataError
 from understudy.gate.suites import suite
 from understudy.store import Lake
-from understudy.study.loop import CHANCE, FIRST, TRIGGERS, Loop, audit, rows, run
+from understudy.study import loop
+from understudy.study.loop import CHANCE, FIRST, TRIGGERS, Loop, arms, audit, comparable, rows, run
 from understudy.turn.diary import turns
 from understudy.worlds import towns
 from understudy.worlds.scenario import Scenario
@@ -50,12 +53,44 @@ def test_gains_are_of_the_same_routes_and_a_seed_that_lacks_a_driver_does_not_co
     assert not list(rows(lines[:1])), "one driver alone says nothing"
 
 
+def test_arms_of_other_designs_are_other_lakes(tmp_path: Path) -> None:
+    design = Loop(preset="tiny", turns=2)
+    here = arms(tmp_path, design, TINY)
+    assert arms(tmp_path, replace(design, seeds=9, routes=1, route_s=1.0), TINY) == here, "another audit of the same"
+    others = [arms(tmp_path, replace(design, turns=4), TINY), arms(tmp_path, design, replace(TINY, steps=3))]
+    assert len({here, *others}) == 3
+
+
+def test_lines_of_a_preset_with_other_numbers_are_not_compared() -> None:
+    old, new = ({**line(FIRST, 0, [0.1] * 4), "preset": {"steps": steps}} for steps in (2, 3))
+    assert comparable([old, new]) == [new] and comparable([new, line(FIRST, 0, [0.1] * 4), old]) == [old]
+
+
+def test_an_arm_that_is_taken_up_again_must_have_begun_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each arm has a first champion of its own here; the first time, the second arm is not reached."""
+
+    def reigning(root: Path) -> SimpleNamespace:
+        reigns = [SimpleNamespace(model=f"{root.name} {which}") for which in ("first", "last")]
+        return SimpleNamespace(reigns=lambda: reigns, model=lambda name: SimpleNamespace(spec=name))
+
+    monkeypatch.setattr(loop, "go_round", lambda *args, **more: [{"outcome": "promote"}])
+    monkeypatch.setattr(loop, "Registry", reigning)
+    monkeypatch.setattr(loop, "entrant", lambda spec: spec)
+    monkeypatch.setattr(loop, "_audited", lambda *args: [])
+    for _ in range(2):
+        with pytest.raises(DataError, match="did not begin with the same champion"):
+            run(tmp_path / "arms", Loop(preset="tiny", seeds=1), TINY, tmp_path / "loop.jsonl")
+    told = (tmp_path / "loop.jsonl").read_bytes().splitlines()
+    assert [json.loads(one)["driver"] for one in told] == [FIRST, TRIGGERS]
+    assert json.loads(told[0])["preset"]["steps"] == TINY.steps
+
+
 def test_both_arms_go_round_and_are_audited_once(tmp_path: Path) -> None:
     journal, design = tmp_path / "loop.jsonl", Loop(preset="tiny", seeds=1, turns=1, routes=2, route_s=2.0)
     lines = run(tmp_path / "arms", design, TINY, journal)
     assert [one["driver"] for one in lines] == [FIRST, TRIGGERS, CHANCE]
     assert all(len(one["routes"]["metres"]) == 2 for one in lines)
-    chosen = {arm: turns(Lake(tmp_path / "arms" / "seed-0" / arm))[1] for arm in (TRIGGERS, CHANCE)}
+    chosen = {arm: turns(Lake(arms(tmp_path / "arms", design, TINY) / "seed-0" / arm))[1] for arm in (TRIGGERS, CHANCE)}
     assert chosen[CHANCE]["begin"]["preset"]["chosen"] == "chance"
     assert chosen[CHANCE]["bootstrap"] == chosen[TRIGGERS]["bootstrap"], "they begin alike"
     assert chosen[CHANCE]["campaign"]["words"] == ["A control arm asks for nothing."]

@@ -89,15 +89,16 @@ def run(
 ) -> list[Line]:
     """Go round in every arm of every seed, then audit; each driver is a line of the journal at `path`.
 
-    The lakes of the arms lie under `root`. `on_line` hears the diaries of turns, `tell` each route of an audit and how
-    many there are.
+    The lakes of the arms lie under `root`, those of other presets and numbers of turns beside them. `on_line` hears the
+    diaries of turns, `tell` each route of an audit and how many there are.
     """
     for seed in range(design.seeds):
-        first: dict[str, str] = {}
+        begins = _named(design, preset, seed, FIRST)
+        first = {line["driver"]: line["model"] for line in read(path) if line["unit"] == begins}  # by who tells of it
         for arm, one in ((TRIGGERS, preset), (CHANCE, replace(preset, chosen="chance"))):
             if all(_named(design, preset, seed, who) in _done(path) for who in (FIRST, arm)):
                 continue
-            lake = Lake(root / f"seed-{seed}" / arm)
+            lake = Lake(arms(root, design, preset) / f"seed-{seed}" / arm)
             reports = go_round(lake, design.turns, one, seed=seed, world="city", processes=processes, on_line=on_line)
             registry = Registry(lake.root)
             reigns = registry.reigns()
@@ -120,6 +121,7 @@ def run(
                         "model": reign.model,
                         "outcomes": [report["outcome"] for report in reports] if who == arm else [],
                         "settings": asdict(design),
+                        "preset": asdict(preset),
                         "routes": {key: [_told(getattr(one, key)) for one in routes] for key in _KEPT_OF_ROUTES},
                         "command": command,
                         "commit": commit(),
@@ -127,6 +129,12 @@ def run(
                     },
                 )
     return comparable(read(path))
+
+
+def arms(root: Path, design: Loop, preset: Preset) -> Path:
+    """The folder of the arms of a design, named by all that makes their turns what they are."""
+    made_by = digest([asdict(replace(design, seeds=0, routes=0, route_s=0.0)), asdict(preset)])
+    return root / f"{design.preset}-{made_by[:8]}"
 
 
 def _named(design: Loop, preset: Preset, seed: int, who: str) -> str:
@@ -184,10 +192,10 @@ class Row:
 
 
 def comparable(lines: Sequence[Line]) -> list[Line]:
-    """Those lines whose settings, but for the number of seeds, are the last one's."""
+    """Those lines whose settings, but for the number of seeds, and whose preset's numbers are the last one's."""
 
-    def ground(line: Line) -> dict[str, Any]:
-        return {**line["settings"], "seeds": 0}
+    def ground(line: Line) -> Line:
+        return {**line["settings"], "seeds": 0, "numbers": line.get("preset")}
 
     return [line for line in lines if ground(line) == ground(lines[-1])]
 
