@@ -157,6 +157,9 @@ def test_a_planted_leak_raises() -> None:
     assert suites.leaked([town, "boston:3:4", "just-a-drive"]) == ()
     gate_town = towns.towns_of("gate", count=1)[0]
     assert suites.leaked([town, gate_town]) == (gate_town,)
+    maps = [f"osm:{number:016x}" for number in range(20)]  # as a card names them: no file of that name is here
+    assert suites.leaked(maps) == tuple(one for one in maps if towns.side_of(one) == "gate")
+    assert 0 < len(suites.leaked(maps)) < 20
 
 
 def test_every_weather_and_every_event_gets_its_turn() -> None:
@@ -504,6 +507,14 @@ def test_who_swerves_off_the_road_is_refused_and_the_gate_drives_nothing_twice(l
     ]
     assert "off_road" in [reason.about for reason in verdicts[0].reasons if reason.kind == "infraction"]
     assert len(names) == 20 and report.as_json(verdicts[0]) == report.as_json(verdicts[1])
+
+
+def test_a_log_that_was_corrected_is_driven_anew_and_the_others_are_not(lake: Lake) -> None:
+    driven(lake, "lane_follow", "constant_turn")
+    read_in(lake, [log("first", ahead=40.0)], settings="corrected")
+    verdict, names = driven(lake, "lane_follow", "constant_turn")
+    assert len(names) == 4 and all("/first/" in name for name in names), "two starts, by both"
+    assert all(route.collision_vehicle for route in verdict.pairs["replay"].candidate if "/first/" in route.scenario)
 
 
 def test_a_binding_clip_that_is_failed_decides_before_a_route_is_driven(clipped: Lake) -> None:

@@ -46,6 +46,7 @@ def test_a_town_is_on_one_side_whatever_else_is_asked(kind: str, number: int) ->
     side = towns.side(f"{kind}:{number}")
     assert side in towns.SIDES
     assert towns.side(f"{kind}:{number:012}") == side  # another spelling of the same town
+    assert towns.side_of(towns.identity(f"{kind}:{number}")) == side
 
 
 def test_train_regression_and_gate_share_no_town() -> None:

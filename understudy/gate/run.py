@@ -154,7 +154,8 @@ class _Course:
                 for who in dict.fromkeys(self.both):
                     if (who.id, scenario) in self.driven or scenario in self.void:
                         continue
-                    part = self.runs[who.id].part(scenario.removeprefix("scenario:"), [who.hash, f"{one.seconds:g} s"])
+                    inputs = [who.hash, f"{one.seconds:g} s", *self._log(scenario)]
+                    part = self.runs[who.id].part(scenario.removeprefix("scenario:"), inputs)
                     if (found := read_route(self.lake, part)) is not None:
                         self.driven[who.id, scenario] = found
                     else:
@@ -170,6 +171,11 @@ class _Course:
                 self.runs[who.id].fail(part.subject, self.void[scenario])
             else:
                 self.driven[who.id, scenario] = found
+
+    def _log(self, scenario: str) -> list[str]:
+        """What a scenario replays, by its contents; nothing where it is made from its name alone."""
+        told = Scenario.parse(scenario)
+        return [drive["part"] for drive in self.drives if told.world == "replay" and drive["id"] == told.town]
 
     def _work(self, act: Callable[[Lake, T], Any], todo: Sequence[T]) -> list[tuple[T, workers.Outcome]]:
         """What is to be done, and what came of it."""

@@ -148,11 +148,12 @@ def assert_side(scenarios: Iterable[str], side: str) -> None:
 
 
 def leaked(places: Iterable[str]) -> tuple[str, ...]:
-    """Those of the places of a training that are towns of the gate."""
+    """Those of the places of a training that are towns of the gate; one from a map is known by its contents alone."""
     found = []
     for place in places:
         kind, colon, _ = place.partition(":")
-        if colon and kind in (*TOWN_KINDS, "osm") and towns.side(place) == SIDE:
+        known = towns.identity(place) if colon and kind in TOWN_KINDS else place if colon and kind == "osm" else ""
+        if known and towns.side_of(known) == SIDE:
             found.append(place)
     return tuple(sorted(found))
 

@@ -50,7 +50,12 @@ def identity(town: str) -> str:
 
 def side(town: str) -> str:
     """`train`, `regression` or `gate`: three, one and one towns in five."""
-    return _SIDE_OF[hashlib.sha256(f"side of {identity(town)}".encode()).digest()[0] % 5]
+    return side_of(identity(town))
+
+
+def side_of(identity: str) -> str:
+    """The side of what a town is, as `identity` tells it and drives name their places: its map need not be here."""
+    return _SIDE_OF[hashlib.sha256(f"side of {identity}".encode()).digest()[0] % 5]
 
 
 def towns_of(side_wanted: str, kinds: tuple[str, ...] = tuple(KINDS), count: int = 5) -> list[str]:
