@@ -312,7 +312,11 @@ def test_a_campaign_sends_cars_after_what_was_lost_and_hears_those_who_catch_it(
 def test_a_campaign_never_says_where() -> None:
     found = campaign({"cut_in": 1.0}, [], {}, [])
     assert "scenario" not in " ".join(found.words) and found.weights == FIRST.weights
-    assert all(value <= 4 * WEIGHTS.get(name, 1.0) for name, value in found.weights.items())
+
+
+def test_a_trigger_gets_at_most_twice_its_share() -> None:
+    found = campaign({"cut_in": 1.0}, [Brought(name, 1, 1.0, 1) for name in WEIGHTS], {"cut_in": list(WEIGHTS)}, [])
+    assert found.weights == FIRST.weights | {name: 2 * weight for name, weight in WEIGHTS.items()}
 
 
 @pytest.mark.parametrize(("text", "value", "reached"), [("score>=0.9", 0.9, True), ("score > 0.9", 0.9, False)])
@@ -334,6 +338,18 @@ def test_presets_are_known_by_name_and_take_another_budget() -> None:
         with_budget(EVENING, "90")
     with pytest.raises(UnknownName, match="did you mean 'evening'"):
         preset("evning")
+
+
+def test_half_a_line_of_a_diary_is_cut_off_and_not_read(tmp_path: Path) -> None:
+    diary, path = Diary(Lake(tmp_path), 1), diary_file(tmp_path, 1)
+    diary.tell("fleet", "done", seconds=1.0)
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"at": "2026-11-23T22:10:04", "step": "wheel", "state": "working", "losses": {"path": 1.0}')
+    assert times(tmp_path, 1) == {"fleet": 1.0}
+    diary.tell("wheel", "begun")
+    diary.tell("wheel", "done", seconds=2.0)
+    assert times(tmp_path, 1) == {"fleet": 1.0, "wheel": 2.0}
+    assert [json.loads(line)["state"] for line in path.read_text().splitlines()] == ["done", "begun", "done"]
 
 
 def test_a_step_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:

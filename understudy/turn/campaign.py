@@ -14,7 +14,6 @@ from understudy.mine.settings import WEIGHTS
 LOST = 0.2  # of the driving score: from here on a kind is worth being sent after
 SENT_AFTER = 2  # kinds, at most
 NOISY = 120.0  # events an hour: a trigger that fires more often tells of itself rather than of the road
-_MOST = 4.0  # times its own weight that a trigger may come to
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ def campaign(
     `lost` is the share of the driving score that the champion lost in each kind of event (0 lost nothing, 1 all);
     `catches` names the triggers that should catch a kind; `kept` are the kinds that are not looked at.
 
-    A trigger's weight is that of mining, times (1 + loss) for the worst kind that it should catch; times NOISY / rate
-    where it fires more often than that; at most 4 times its own.
+    A trigger's weight is that of mining, times (1 + loss) for the worst kind that it should catch, so at most twice its
+    own; times NOISY / rate where it fires more often than that.
     """
     seen = {kind: loss for kind, loss in lost.items() if kind not in kept}
     worst = sorted((kind for kind in seen if seen[kind] >= LOST), key=lambda kind: (-seen[kind], kind))
@@ -67,8 +66,7 @@ def campaign(
             continue
         own = WEIGHTS.get(one.trigger, 1.0)
         needed = max((seen[kind] for kind in worst if one.trigger in catches.get(kind, ())), default=0.0)
-        weight = own * (1 + needed) * min(1.0, NOISY / max(one.per_hour, 1e-9))
-        weight = round(min(weight, _MOST * own), 3)
+        weight = round(own * (1 + needed) * min(1.0, NOISY / max(one.per_hour, 1e-9)), 3)
         if weight != own:
             weights[one.trigger] = weight
     for kind in worst[:SENT_AFTER]:

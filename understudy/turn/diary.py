@@ -58,11 +58,14 @@ def diary_file(root: Path, number: int) -> Path:
 
 def times(root: Path, number: int) -> dict[str, float]:
     """The seconds that each step took when it was done; a step that was killed counts from its last beginning."""
-    path = diary_file(root, number)
-    if not path.is_file():
-        return {}
-    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}"))
+    lines = (json.loads(line) for line in _whole(diary_file(root, number)).splitlines())
     return {line["step"]: line["seconds"] for line in lines if line["state"] == "done"}
+
+
+def _whole(path: Path) -> bytes:
+    """A diary's file up to the end of its last whole line: whoever is killed while writing leaves half of one."""
+    data = path.read_bytes() if path.is_file() else b""
+    return data[: data.rfind(b"\n") + 1]
 
 
 @dataclass
@@ -114,12 +117,14 @@ class Diary:
         self.tell(step, state, seconds=round(time.monotonic() - began, 1), **said)
 
     def tell(self, step: str, state: str, **more: Any) -> None:
-        """Append a line, and hand it on."""
+        """Append a line, half of one being cut off first, and hand it on."""
         line = {"at": datetime.now(UTC).isoformat(), "turn": self.number, "step": step, "state": state, **more}
         path = diary_file(self.lake.root, self.number)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        whole = len(_whole(path))
+        with path.open("ab") as file:
+            file.truncate(whole)
+            file.write(json.dumps(line).encode() + b"\n")
         if self.on_line is not None:
             self.on_line(line)
 
