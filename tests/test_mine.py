@@ -322,6 +322,12 @@ def test_the_furthest_from_what_is_kept_comes_first() -> None:
     assert spans(vary(there, shown, Mine(budget="14s"))) == [("a", 25, 30), ("a", 20, 25)]
 
 
+def test_what_is_like_something_kept_before_comes_last() -> None:
+    there = line(0.0, 10.0, 20.0)
+    before = [replace(window, drive="b") for window in line(19.0, 0.5)]
+    assert spans(vary(there, [], Mine(budget=3), before)) == [("a", 5, 10), ("a", 10, 15), ("a", 0, 5)]
+
+
 def test_variety_spends_what_triggers_leave_and_shows_nothing_twice() -> None:
     there = line(*np.linspace(0, 1, 20))
     shown = choose([sighting("one", 22, 24)], LONG, Mine())
@@ -398,6 +404,26 @@ def test_a_share_of_the_budget_goes_to_what_a_model_finds_unlike_the_rest(lake: 
     assert mined.unlike == 4 and mine.run(lake, replace(TWO, budget="40s", variety=0.5)).clips == mined.clips
     with pytest.raises(SettingsError, match="variety"):
         Mine(variety=1.5)
+
+
+def test_what_the_same_model_saw_in_clips_kept_before_is_known(lake: Lake) -> None:
+    """Windows of drive1 lie on a line; its last are like what was kept of drive0."""
+    with lake.run("shadow", "one", {}, "newer") as run:
+        for drive, (first, last) in zip(list(_drives())[:2], ((50.0, 50.0), (0.0, 60.0)), strict=True):
+            drive = seen(drive, np.linspace(first, last, len(drive))[:, None])
+            lake.put_shadow(run.part(drive.id), drive, drive.shadows["one"])
+    mine.run(lake, replace(TWO, variety=1.0))
+    kept = Clip("clip:b", "drive0", 0, 5 * NS, (), "place0")
+
+    class Half(Lake):
+        def drives(self) -> list[dict[str, Any]]:
+            return [drive for drive in super().drives() if drive["id"] == "drive1"]
+
+    settings = replace(TWO, budget="5s", variety=1.0)
+    (alone,), (known,) = (mine.run(Half(lake.root), settings, key="x", kept=one).clips[-1:] for one in ((), [kept]))
+    assert known.start_ns == 0 != alone.start_ns, "furthest from 50; without that, chance"
+    again = mine.run(Half(lake.root), settings, key="x", kept=[replace(kept, drive="drive2")]).clips
+    assert again == (alone,), "nobody planned there"
 
 
 def test_what_was_searched_is_not_searched_again(lake: Lake) -> None:

@@ -30,7 +30,7 @@ from understudy.turn.apart import Side, assert_apart
 from understudy.turn.begin import assert_nothing_leaks
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
-from understudy.turn.clips import keep_clips, used_for_training
+from understudy.turn.clips import keep_clips, kept_before, used_for_training
 from understudy.turn.diary import STEPS, Diary, diary_file, times, turns
 from understudy.turn.judging import promote
 from understudy.turn.preset import EVENING, PRESETS, STANDARD, Preset, preset, with_budget
@@ -277,6 +277,21 @@ def test_the_side_of_a_drive_is_that_of_its_town() -> None:
 def test_a_drive_that_regression_has_a_clip_of_is_not_learned_from() -> None:
     clips = [clip("a", "x"), clip("b", "y"), clip("b", "z", "regression")]
     assert [one.drive for one in used_for_training(clips)] == ["a"]
+
+
+def test_what_is_learned_from_already_is_of_earlier_turns_or_was_given_to_the_first_champion(
+    tmp_path: Path,
+) -> None:
+    turn = Turn(Lake(tmp_path), Diary(Lake(tmp_path), 2), TINY, 0, 0)
+    turn.diary.done = {"fleet": {"drives": ["new", "other"]}, "wheel": {"drives": ["wheel"]}}
+    kept = {
+        "turn-001 train": [clip("old", "x"), clip("asked", "y", "regression")],
+        "turn-002 bootstrap": [clip("new", "x"), clip("other", "z")],
+        "turn-002 train": [replace(clip("new", "x"), id="clip:mined"), clip("wheel", "x")],
+    }
+    for key, clips in kept.items():
+        keep_clips(turn.lake, key, clips)
+    assert {one.id for one in kept_before(turn, ["new"])} == {"clip:new", "clip:old"}
 
 
 # Chance, campaigns, goals ---------------------------------------------------------------------------------------------

@@ -49,15 +49,17 @@ def windows(drive: Drive) -> Iterator[Window]:
                 yield Window(policy, drive.id, start, start + length, place, mean.astype(np.float32))
 
 
-def vary(found: Sequence[Window], clips: list[Clip], settings: Mine) -> list[Clip]:
-    """Clips of windows unlike those that `clips` show and unlike each other, as long as the budget lasts.
+def vary(found: Sequence[Window], clips: list[Clip], settings: Mine, known: Sequence[Window] = ()) -> list[Clip]:
+    """Clips of windows unlike those that `clips` show, unlike those `known` from before and unlike each other, as long
+    as the budget lasts.
 
-    `found` are of one policy.
+    `found` and `known` are of one policy.
     """
     if not found:
         return []
-    space = np.stack([window.embedding for window in found]).astype(np.float64)
-    space /= np.maximum(space.std(axis=0), 1e-6)
+    embedded = np.stack([window.embedding for window in [*found, *known]]).astype(np.float64)
+    embedded /= np.maximum(embedded[: len(found)].std(axis=0), 1e-6)
+    space, before = embedded[: len(found)], embedded[len(found) :]
     kept = defaultdict(list)
     for clip in clips:
         kept[clip.drive].append(clip)
@@ -66,7 +68,8 @@ def vary(found: Sequence[Window], clips: list[Clip], settings: Mine) -> list[Cli
     left = min(settings.clips - len(clips), (settings.seconds - sum(clip.seconds for clip in clips)) / WINDOW_S)
     count = int(np.clip(left + 1e-9, 0, len(free)))
     random = np.random.default_rng(settings.seed)
-    return [_clip(found[i], settings) for i in free[furthest(space[free], count, space[shown], random)]]
+    far = furthest(space[free], count, np.concatenate([space[shown], before]), random)
+    return [_clip(found[i], settings) for i in free[far]]
 
 
 def _clip(window: Window, settings: Mine) -> Clip:

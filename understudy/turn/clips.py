@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -68,7 +68,8 @@ def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
             chosen = by_chance(here, preset.budget_s, f"{key} {turn.seed}", sides)
             keep_clips(turn.lake, key, chosen)
         else:
-            mined = mine.run(here, settings, turn.processes, progress(tell), key)
+            known = kept_before(turn, drives) if variety else []
+            mined = mine.run(here, settings, turn.processes, progress(tell), key, known)
             chosen = list(mined.clips)
             unlike += mined.unlike
             failures |= mined.report.failures
@@ -95,6 +96,23 @@ def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         "triggers": yields,
         "failures": failures,
     }
+
+
+def kept_before(turn: Turn, drives: Collection[str]) -> list[Clip]:
+    """The clips that are learned from already when some drives of a turn are mined: those of the turns before, and of
+    these drives what the first champion was given. What else this turn has kept is no part of it, so that a turn that
+    was killed comes to the same."""
+    first = {
+        clip.id
+        for entry in turn.lake.entries(stage="mine", key=f"{name_of(turn.number)} bootstrap")
+        for clip in mine.read_clips(turn.lake, entry.part)
+    }
+    own = set(turn.drives("fleet", "wheel"))
+    return [
+        clip
+        for clip in clips_of(turn.lake)
+        if clip.side == "train" and (clip.drive not in own or (clip.drive in drives and clip.id in first))
+    ]
 
 
 def keep_clips(lake: Lake, key: str, clips: list[Clip]) -> None:
