@@ -21,6 +21,7 @@ from tests.test_readers import NAMES, SETTINGS, WRITERS, drives
 from understudy import plugins
 from understudy.errors import DataError
 from understudy.readers import restricted_pickle
+from understudy.readers.tub import Tub
 from understudy.records import Drive
 
 
@@ -247,7 +248,7 @@ def test_stamps_of_a_conversion_are_refused_with_what_to_type(tmp_path: Path) ->
 def test_a_rate_that_is_none_is_refused(rate: float, tmp_path: Path) -> None:
     small_logs.write_tub(tmp_path)
     with pytest.raises(DataError, match="is no rate"):
-        plugins.make("reader", "tub", {"rate_hz": rate}).read(tmp_path, "data")
+        Tub(rate_hz=rate).read(tmp_path, "data")
 
 
 def test_a_broken_tub_does_not_keep_others_from_being_found(tmp_path: Path) -> None:
