@@ -18,7 +18,7 @@ from understudy.labelers.bev import CHANNELS, CLASSES, CLOSED, DIRECTION, DRIVAB
 from understudy.metrics import SUBSCORES, combine
 from understudy.network import views
 from understudy.network.bev import align, lift
-from understudy.network.judge import cost
+from understudy.network.judge import cost, with_stop
 from understudy.network.lessons import lessons
 from understudy.network.losses import losses, path_gradient, total
 from understudy.network.model import Network
@@ -563,6 +563,37 @@ def test_a_network_that_learned_no_view_is_not_judged_by_it() -> None:
     network = Network(NANO).eval()
     said = {"poses": driving((8.0, 0.0), (0.0, 0.0)), "choice": torch.zeros(1, 2), "bev": seen((10.0, 0.0, 0.0))}
     said["light"] = GREEN
-    assert network.judged(said)["choice"].abs().max() == 0
+    assert network.judged(said, torch.tensor([8.0]))["choice"].abs().max() == 0
     network.sees = True
-    assert network.judged(said)["choice"][0, 0] < network.judged(said)["choice"][0, 1]
+    judged = network.judged(said, torch.tensor([8.0]))
+    assert judged["choice"][0, 0] < judged["choice"][0, 1]
+    assert judged["poses"].shape == (1, 3, PLAN_STEPS, 4) and network.modes == NANO.modes + 1
+
+
+def test_a_stop_brakes_along_the_likeliest_way_until_it_stands() -> None:
+    t = torch.arange(1, 9) / 2
+    choice = torch.tensor([[0.0, 3.0]])
+    poses, logits = with_stop(driving((8.0, 3.5), (8.0, 0.0)), choice, torch.tensor([8.0]))
+    braked = torch.clamp(t, max=2.0)
+    np.testing.assert_allclose(poses[0, 2, :, 0], 8 * braked - 2 * braked**2, atol=1e-5)  # 4 m/s²: 8 m in 2 s
+    np.testing.assert_allclose(poses[0, 2, :, 3], 8 - 4 * braked, atol=1e-5)
+    assert logits.tolist() == [[0.0, 3.0, -1.0]]
+
+    arc = np.concatenate([constant_turn(np.full(8, 8.0), np.full(8, 0.4), t.numpy()), np.full((8, 1), 8.0)], axis=1)
+    bent = with_stop(torch.from_numpy(arc).float()[None, None], torch.zeros(1, 1), torch.tensor([8.0]))[0][0, 1].numpy()
+    np.testing.assert_allclose(np.hypot(bent[:, 0], bent[:, 1] - 20.0), 20.0, atol=0.15)  # chords of 4 m
+    assert bent[-1, 2] == pytest.approx(0.4, abs=0.02), "8 m on, on a circle of 20 m"
+
+    stands = with_stop(driving((0.0, 0.0)), torch.zeros(1, 1), torch.tensor([0.0]))[0][0, 1]
+    assert stands.abs().max() == 0
+    short = driving((8.0, 0.0)) * torch.tensor([0.1, 1.0, 1.0, 1.0])  # a way of 3.2 m
+    assert with_stop(short, torch.zeros(1, 1), torch.tensor([8.0]))[0][0, 1, -1, 0] == pytest.approx(3.2)
+
+
+@pytest.mark.parametrize(("ahead", "stops"), [(9.0, True), (30.0, False)])
+def test_who_sees_all_modes_hit_somebody_stops_and_nobody_else_does(ahead: float, stops: bool) -> None:
+    network = Network(NANO).eval()
+    network.sees = True
+    said = {"poses": driving((2.0, 0.0), (6.0, 0.0)), "choice": torch.tensor([[1.0, 0.0]]), "light": GREEN}
+    judged = network.judged(said | {"bev": seen((ahead, 0.0, 0.0))}, torch.tensor([1.0]))
+    assert (judged["choice"].argmax().item() == 2) == stops

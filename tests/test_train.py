@@ -240,7 +240,7 @@ def test_a_model_plans_a_whole_drive_in_the_shadow(lake: Lake, model: str, tmp_p
     policy = named(str(export(lake, model, tmp_path / "nano.onnx"))).policy
     drive = lake.drive(lake.drives()[0]["id"]).slice(0, 20)
     plan = plan_all(drive, {"nano": policy})["nano"]
-    assert plan.poses.shape == (20, 16, PLAN_STEPS, 4) and np.isfinite(plan.poses).all()
+    assert plan.poses.shape == (20, 17, PLAN_STEPS, 4) and np.isfinite(plan.poses).all()
 
 
 def test_the_halves_are_the_whole(lake: Lake, model: str, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class _Whole(nn.Module):
     ) -> tuple[Tensor, ...]:
         state = (past_poses, speed, yaw_rate, command)
         said = self.network(pictures, picture_valid, *state, lift_index, lift_weight, sight_ahead)
-        return _answers(self.network.judged(said))
+        return _answers(self.network.judged(said, speed[:, -1]))
 
 
 class _Encode(nn.Module):
@@ -72,7 +72,7 @@ class _Decide(nn.Module):
     ) -> tuple[Tensor, ...]:
         frames = [views[:, frame] for frame in range(len(self.network.size.history_s))]
         said = self.network.decide(frames, glance, past_poses, speed[:, -1], yaw_rate[:, -1], command)
-        return _answers(self.network.judged(said))
+        return _answers(self.network.judged(said, speed[:, -1]))
 
 
 def _answers(said: dict[str, Tensor]) -> tuple[Tensor, ...]:
@@ -143,7 +143,7 @@ def card(network: Network, about: dict[str, Any], inputs: dict[str, list[int | s
             "size": list(size.features),
         },
         "inputs": inputs,
-        "outputs": {"poses": ["B", size.modes, PLAN_STEPS, 4], "probability": ["B", size.modes]},
+        "outputs": {"poses": ["B", network.modes, PLAN_STEPS, 4], "probability": ["B", network.modes]},
         "data": {"places": about.get("places", [])},
         "made": {name: about[name] for name in ("dataset", "split", "labels", "parameters", "settings")},
     }

@@ -4,6 +4,7 @@ becomes less likely.
 A planner that has learned from people chooses what they did in such a view, and people are never about to hit anybody.
 What the view shows is known at that moment; so is, by its velocity, where it will be. This is no part of training: the
 choice is learned as before, and judged when it is asked for. `scorer` learns what follows from the same foresight.
+To the modes that were learned comes one more, a stop: where all of them are bad, and only there, it is the best.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _OFF_S = 2.6  # and beyond this a plan may still be bent back onto the road
 _AHEAD, _ASIDE = 0.5, 0.1  # m kept from the others
 _NEAR_S = 1.0  # and the time that is kept to who is ahead
 _ITSELF = 0.2  # m around the car: what the view shows there is the car itself
+_UNLIKELY = 4.0  # by how much a stop's logit lies below the likeliest mode's: it is for where that costs as much
+_BRAKE = 4.0  # m/s² of a stop
 _BEHIND = -2.0  # m: who is farther behind keeps off the car, not the other way round
 _BODY = Vehicle()
 
@@ -68,6 +71,25 @@ def foreseen(poses: Tensor, bev: Tensor, grid: Grid) -> Foreseen:
     closed, before = under(path, path.new_tensor([[front, 0.0]]), torch.sigmoid(bev[:, CLOSED]), grid)
     off, run = ((1 - road) * inside).amax(dim=3), (closed * before).amax(dim=3)
     return Foreseen(*_others(path, poses[..., 3], bev, grid), off, run)
+
+
+def with_stop(poses: Tensor, choice: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
+    """Modes (B, M, K, 4) and their logits (B, M), and one more of each: the way of the likeliest one, on which the car
+    brakes from its speed (B,) until it stands."""
+    likeliest = choice.argmax(dim=1)[:, None, None, None].expand(-1, 1, PLAN_STEPS, 3)
+    way = poses[..., :3].gather(1, likeliest)[:, 0]
+    way = torch.cat([torch.zeros_like(way[:, :1]), way], dim=1)  # (B, 1 + K, 3)
+    along = torch.cumsum((way[:, 1:, :2] - way[:, :-1, :2]).norm(dim=2), dim=1)  # (B, K)
+    begins = torch.cat([torch.zeros_like(along[:, :1]), along[:, :-1]], dim=1)
+    speed = speed.clamp(min=0)[:, None]
+    t = torch.minimum(PLAN_STEP_S * torch.arange(1, PLAN_STEPS + 1, device=poses.device), speed / _BRAKE)
+    gone = torch.minimum(speed * t - _BRAKE / 2 * t**2, along[:, -1:])  # a way does not go on beyond its end
+    piece = (gone[:, :, None] > along[:, None]).sum(dim=2).clamp(max=PLAN_STEPS - 1)
+    share = ((gone - begins.gather(1, piece)) / (along - begins).gather(1, piece).clamp(min=1e-3)).clamp(0, 1)
+    first, last = (way[:, i : i + PLAN_STEPS].gather(1, piece[..., None].expand(-1, -1, 3)) for i in (0, 1))
+    stop = torch.cat([first + share[..., None] * (last - first), (speed - _BRAKE * t)[..., None]], dim=2)
+    unlikely = choice.amax(dim=1, keepdim=True) - _UNLIKELY
+    return torch.cat([poses, stop[:, None]], dim=1), torch.cat([choice, unlikely], dim=1)
 
 
 def _others(path: Tensor, speed: Tensor, bev: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:

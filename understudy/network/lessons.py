@@ -22,9 +22,9 @@ _THOUGHTS = 16  # numbers of the embedding, a random projection of the thoughts,
 def lessons(network: Network, said: Mapping[str, Array], paths: Floats) -> Array:
     """What paths (S, K, 4) would teach the network that said so of S samples, (S, L); 0 where a path is unknown.
 
-    The modes are as the judge left them: what it prevents need not be learned.
+    The modes are as the judge left them, without its stop: what it prevents need not be learned.
     """
-    choice, poses = (torch.from_numpy(said[name]) for name in ("choice", "poses"))
     planner = network.planner
+    choice, poses = (torch.from_numpy(said[name][:, : planner.modes]) for name in ("choice", "poses"))
     pull = path_gradient(choice, poses, torch.from_numpy(paths).float(), planner.anchors, planner.unit).numpy()
     return np.asarray((said["embedding"][:, :_THOUGHTS, None] * pull[:, None]).reshape(len(pull), -1))

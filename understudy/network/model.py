@@ -19,7 +19,7 @@ from understudy.labelers.bev import CHANNELS, CLASSES
 from understudy.labelers.light import STATES
 from understudy.network.backbone import Backbone, Glance
 from understudy.network.bev import Trunk, align, lift
-from understudy.network.judge import cost
+from understudy.network.judge import cost, with_stop
 from understudy.network.plan import Planner, state_of
 from understudy.network.scorer import SHARE, Scorer, features
 from understudy.network.sizes import Size
@@ -43,16 +43,22 @@ class Network(nn.Module):
         self.sees = False  # whether its view was taught, so that modes can be held against it
         self.scorer: Scorer | None = None  # where the worth of modes was taught, too
 
-    def judged(self, said: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Answers whose `choice` heeds what the view shows, see `judge`, and what each mode would be worth, see
-        `scorer`; as they are where no view was learned."""
+    @property
+    def modes(self) -> int:
+        """How many modes its judged answers have: a stop is one more than were learned."""
+        return self.size.modes + self.sees
+
+    def judged(self, said: dict[str, Tensor], speed: Tensor) -> dict[str, Tensor]:
+        """Answers with a stop among the modes, from the car's speed (B,), whose `choice` heeds what the view shows, see
+        `judge`, and what each mode would be worth, see `scorer`; as they are where no view was learned."""
         if not self.sees:
             return said
-        poses, bev, grid = said["poses"], said["bev"], self.size.grid
-        choice = said["choice"] - cost(poses, bev, said["light"], grid)
+        poses, choice = with_stop(said["poses"], said["choice"], speed)
+        bev, grid = said["bev"], self.size.grid
+        choice = choice - cost(poses, bev, said["light"], grid)
         if self.scorer is not None:
             choice = choice + SHARE * self.scorer.log_score(features(poses, bev, grid), said["hidden"])
-        return said | {"choice": choice}
+        return said | {"poses": poses, "choice": choice}
 
     def encode(
         self, pictures: Tensor, valid: Tensor, index: Tensor, weight: Tensor, ahead: Tensor

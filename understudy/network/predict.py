@@ -102,5 +102,5 @@ def predict_from(
             for pose, table in zip(ego_T_views, tables, strict=True):
                 past = torch.from_numpy(views.past_from(past_poses.numpy(), pose)).float()
                 said = network.decide([network.view(one, *table) for one in maps], glance, past, *state)
-                answers.append({name: value.numpy() for name, value in network.judged(said).items()})
+                answers.append({name: value.numpy() for name, value in network.judged(said, state[0]).items()})
             yield own[start : start + _BATCH], batch, answers
