@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.conftest import steady_turn
 from understudy import sample
-from understudy.ingest import complete
+from understudy.errors import UnknownName
+from understudy.ingest import complete, ingest
 from understudy.records import Command, Drive
+from understudy.store import Lake
 
 
 def test_a_steady_turn_to_the_left_is_commanded_left_until_its_end_is_near(arc: Drive) -> None:
@@ -58,3 +62,9 @@ def test_going_on_through_a_junction_is_straight() -> None:
 def test_a_drive_without_poses_keeps_what_it_has() -> None:
     bare = Drive("tub", np.arange(5), {"steer": np.zeros(5)})
     assert set(complete(bare).columns) == {"steer", "place"}
+
+
+def test_a_reader_that_is_none_leaves_no_lake_behind(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="did you mean 'mcap'"):
+        ingest(Lake(tmp_path / "lake"), "mcpa", tmp_path)
+    assert not (tmp_path / "lake").exists()

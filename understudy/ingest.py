@@ -43,6 +43,7 @@ def ingest(
     reader = plugins.make("reader", reader_name, settings)
     code = code_version(["understudy.ingest", "understudy.store", type(reader).__module__])
     keys = list(reader.scan(root))
+    lake.root.mkdir(parents=True, exist_ok=True)  # where it cannot be made, no drive need be read
     with lake.run("ingest", reader_name, settings, code, replaces="drive") as run:
         todo, kept = [], []
         for key in keys:

@@ -56,7 +56,6 @@ def ingest(
     from understudy.ingest import ingest as run
 
     here = open_lake(lake, make=True)
-    here.root.mkdir(parents=True, exist_ok=True)  # or no drive need be read
     with progress("reading") as tell:
         report = run(here, reader, folder, settings.parse(assignments), processes, tell)
     total = len(report.made) + len(report.kept) + len(report.failures)
