@@ -256,6 +256,12 @@ def test_a_rare_great_loss_in_everyday_driving_is_no_promotion() -> None:
     assert outcome == "undecided" and "unproven everyday score" in reasons
 
 
+@pytest.mark.parametrize("told", [{"within": 1.0}, {"within": 0.0}, {"lane_within": 2.0}, {"lane_within": -1.0}])
+def test_a_loss_that_cannot_be_excluded_is_no_setting(told: dict[str, float]) -> None:
+    with pytest.raises(SettingsError, match=f"gate.{next(iter(told))} wants more than 0 and less than"):
+        Gate(**told)  # type: ignore[arg-type]
+
+
 def test_where_everyday_driving_could_not_be_begun_nothing_is_promoted() -> None:
     better = pairs_of(noisy(0.7), noisy(0.8, seed=1))
     outcome, reasons = decide(gather({"events": better}, GATE), GATE, (), Look(()))

@@ -93,7 +93,8 @@ def test_every_share_is_trained_and_judged_once_where_nobody_learned(tmp_path: P
     assert whole["instants"] == int((~samples.test).sum()) and whole["judged"] == int(samples.test.sum())
     assert not set(whole["scores"]) & set(samples.places)
     assert all(0 <= score <= 1 for score in whole["scores"].values())
-    assert load(lake, half["model"])[0].size.name == "nano", "its network stays in the lake"
+    network, about = load(lake, half["model"])
+    assert network.size.name == "nano" and about["places"] == samples.places, "its network stays in the lake"
 
     before = journal.read_bytes()
     assert run(lake, TINY, journal, "again") == [half, whole] and journal.read_bytes() == before

@@ -7,7 +7,6 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -83,24 +82,18 @@ def test_a_candidates_card_says_where_it_learned_and_from_whom(turned: Lake) -> 
     assert card["data"]["places"] == done["dataset"]["places"] and card["parents"] == [done["bootstrap"]["champion"]]
 
 
-def test_a_candidates_card_does_not_forget_where_its_champion_learned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def written(places: list[str], to: Path) -> Path:
-        to.parent.mkdir(exist_ok=True)
-        to.write_bytes(b"net")
-        to.with_suffix(".json").write_text(json.dumps({"data": {"places": places}, "made": {}, "parents": []}))
-        return to
-
-    registry = Registry(tmp_path / "lake")
-    registry.add("old", "hash-of-old", str(written(["grid:3"], tmp_path / "old.onnx")))
-    monkeypatch.setattr("understudy.network.export.export", lambda lake, model, to: written(["organic:2"], to))
-    monkeypatch.setattr(learning, "named", lambda path: SimpleNamespace(id="new", contents="hash-of-new"))
-    turn = Turn(Lake(tmp_path / "lake"), Diary(Lake(tmp_path / "lake"), 1), TINY, 0, 0)
-    frozen = {"places": ["organic:2"], "clips": 1, "seconds": 8.0, "samples": 9}
-    learning.out_of_the_house(turn, "model", frozen, "new", "hash-of-old")
-    card = registry.model("new").card
-    assert card["data"] == {**frozen, "places": ["grid:3", "organic:2"]} and card["parents"] == ["hash-of-old"]
+def test_a_candidates_card_does_not_forget_where_its_champion_learned(turned: Lake, tmp_path: Path) -> None:
+    lake, old = Lake(Path(shutil.copytree(turned.root, tmp_path / "lake"))), tmp_path / "old.onnx"
+    old.write_bytes(b"net")
+    old.with_suffix(".json").write_text(json.dumps({"data": {"places": ["grid:3"]}, "made": {}, "parents": []}))
+    turn = Turn(lake, Diary(lake, 1), TINY, 0, 0)
+    turn.registry.add("old", "hash-of-old", str(old))
+    trained, frozen = turn.came_to("train")["model"], turn.came_to("dataset")
+    made = learning.out_of_the_house(turn, trained, frozen, "new", "hash-of-old")
+    card = turn.registry.model(made["candidate"]).card
+    kept = {name: frozen[name] for name in ("clips", "seconds", "samples")}
+    assert card["data"] == {**kept, "places": sorted({"grid:3", *frozen["places"]})}
+    assert card["parents"] == ["hash-of-old"]
 
 
 def test_the_same_turn_again_writes_nothing(turned: Lake) -> None:

@@ -19,16 +19,20 @@ def study() -> None:
     """Experiments on the whole, unit by unit, with a journal."""
 
 
+def _journal(name: str) -> Callable[[Any], Any]:
+    where = f"Where lines go [default: studies/{name}.jsonl]."
+    return click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help=where)
+
+
+_show = click.option("--show", is_flag=True, help="Only show what there is.")
+
+
 @study.command(
     epilog="""understudy study selection --lake study --processes 2
     understudy study selection --lake study --set seeds=2 --set 'strategies=["ours", "core_set"]'"""
 )
 @click.option("--start", default="", help="A model of the lake to start from [default: one is trained].")
-@click.option(
-    "--journal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where lines go [default: studies/selection.jsonl].",
-)
+@_journal("selection")
 @click.option("--most", type=click.IntRange(0), help="Do so many units at most; 0 only shows what there is.")
 @set_option
 @processes_option
@@ -89,10 +93,8 @@ def _audited(outcome: Any, of: int) -> None:
     epilog="""understudy study loop --lake arms --processes 2
     understudy study loop --lake arms --set preset=evening --set seeds=1 --set turns=2"""
 )
-@click.option(
-    "--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where lines go [default: studies/loop.jsonl]."
-)
-@click.option("--show", is_flag=True, help="Only show what there is.")
+@_journal("loop")
+@_show
 @set_option
 @processes_option
 @json_option
@@ -139,10 +141,8 @@ def _gain(told: tuple[float, float, float]) -> str:
     epilog="""understudy study scale --lake lake --processes 2
     understudy study scale --lake lake --set 'sizes=["nano"]' --set 'shares=[0.25, 0.5, 1]' --set steps=1200"""
 )
-@click.option(
-    "--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where lines go [default: studies/scale.jsonl]."
-)
-@click.option("--show", is_flag=True, help="Only show what there is.")
+@_journal("scale")
+@_show
 @set_option
 @processes_option
 @json_option

@@ -65,6 +65,9 @@ class Gate:
             raise SettingsError(
                 f"gate wants a block, and a route for each block; got {self.blocks} blocks, {self.routes} routes"
             )
+        for name, most in (("within", 1.0), ("lane_within", LANE_M)):
+            if not 0 < (told := getattr(self, name)) < most:
+                raise SettingsError(f"gate.{name} wants more than 0 and less than {most:g}, got {told:g}")
 
     @property
     def looks(self) -> list[Look]:
@@ -334,7 +337,7 @@ def merits(evidence: Evidence, gate: Gate) -> tuple[list[Reason], list[Reason]]:
     proven = [Reason("better", name, text, adjusted[name]) for name, text in told.items() if adjusted[name] <= level]
     wanting = [] if proven else [Reason("unproven", "better", "not proven better in any suite")]
     everyday = [one for one in evidence.findings if one.suite == BASE or BASE not in gate.suites]
-    if not everyday:
+    if BASE in gate.suites and not everyday:
         wanting.append(Reason("unproven", BASE, f"nothing was driven in {BASE}"))
     for one in (*everyday, *evidence.guards):
         if one.not_worse <= gate.alpha:  # a bet: nothing is paid for looks

@@ -70,6 +70,24 @@ def write_whole(path: Path, content: bytes | Callable[[Path], None]) -> None:
     _sync(path.parent)
 
 
+def whole_lines(path: Path) -> bytes:
+    """A file of lines up to the end of the last whole one; nothing where there is no file."""
+    data = path.read_bytes() if path.is_file() else b""
+    return data[: data.rfind(b"\n") + 1]
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line to a file of lines, on the disk when this returns. Whoever was killed while writing left half of one,
+    which is cut off first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = len(whole_lines(path))
+    with path.open("ab") as file:
+        file.truncate(whole)
+        file.write(line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to write in, which takes its name, synced to the disk, when the block is left well, and vanishes when it

@@ -10,18 +10,21 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from understudy import workers
 from understudy.errors import DataError
-from understudy.store.files import to_json
+from understudy.store.files import append_line, to_json, whole_lines
+
+Unit = TypeVar("Unit")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The lines of a journal; none where there is no file. DataError for a whole line that is no JSON object."""
     found = []
-    for number, line in enumerate(_whole(path).splitlines(), start=1):
+    for number, line in enumerate(whole_lines(path).splitlines(), start=1):
         try:
             value = json.loads(line)
         except ValueError:
@@ -34,20 +37,36 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
     """Add a line, on the disk when this returns; nan is written as null."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = len(_whole(path))
-    data = to_json(line) + b"\n"
-    with path.open("ab") as file:
-        file.truncate(whole)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    append_line(path, to_json(line))
 
 
-def _whole(path: Path) -> bytes:
-    """The file up to the end of its last whole line."""
-    data = path.read_bytes() if path.is_file() else b""
-    return data[: data.rfind(b"\n") + 1]
+def carry_out(
+    path: Path,
+    units: Mapping[str, Unit],
+    do: Callable[[Unit], Mapping[str, Any]],
+    about: Mapping[str, Any],
+    processes: int = 0,
+    tell: Callable[[workers.Outcome, int], None] | None = None,
+    most: int | None = None,
+) -> list[dict[str, Any]]:
+    """Do those units of work, by name, that the journal has no line of (`most` of them); all of its lines.
+
+    A line is what `do` gives of a unit, and `about`. DataError when all were tried and some have failed.
+    """
+    done = {line["unit"] for line in read(path)}
+    todo = [unit for name, unit in units.items() if name not in done][:most]
+    where = {"commit": commit(), "machine": machine()}
+
+    def finished(outcome: workers.Outcome) -> None:
+        if not outcome.error:
+            append(path, {**outcome.value, **about, **where})
+        if tell is not None:
+            tell(outcome, len(todo))
+
+    outcomes = workers.map_drives(do, todo, processes, finished, describe=str)
+    if errors := [outcome.error for outcome in outcomes if outcome.error]:
+        raise DataError(f"{len(errors)} of {len(todo)} units failed, the first: {errors[0]}")
+    return read(path)
 
 
 # What a line says of where it was made --------------------------------------------------------------------------------

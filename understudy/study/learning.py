@@ -39,7 +39,8 @@ def first(lake: Lake, samples: Samples, base: Ints, settings: Train) -> str:
             network = train(Rows(samples, base), size, settings, folder, Network(size).planner.anchors.device)[0]
             part.write({}, {"model.safetensors": weights(network)}, about={
                 "network": asdict(size), "settings": {**asdict(settings), "steer_m": None}, "dataset": samples.name,
-                "split": "by place", "labels": sorted({name for drive in samples.drives for name in drive.labels}),
+                "places": samples.places, "split": "by place",
+                "labels": sorted({name for drive in samples.drives for name in drive.labels}),
                 "parameters": sum(one.numel() for one in network.parameters()),
             })  # fmt: skip
     return part.hash

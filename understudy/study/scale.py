@@ -95,27 +95,10 @@ def run(
     """
     made = {name: _freeze(lake, design, name, processes) for name in design.sizes}
     frozen = {name: one.name for name, one in made.items()}
-    names = {unit: _named(design, frozen[unit.size], unit) for unit in units(design)}
-    done = {line["unit"] for line in journal.read(path)}
-    todo = [unit for unit, name in names.items() if name not in done]
-    about = {
-        "settings": asdict(design),
-        "ground": digest(sorted({(one.places, one.test_places) for one in made.values()})),
-        "command": command,
-        "commit": journal.commit(),
-        "machine": journal.machine(),
-    }
-
-    def finished(outcome: workers.Outcome) -> None:
-        if not outcome.error:
-            journal.append(path, outcome.value | about)
-        if tell is not None:
-            tell(outcome, len(todo))
-
-    outcomes = workers.map_drives(partial(do, lake.root, design, frozen), todo, processes, finished, describe=str)
-    if errors := [outcome.error for outcome in outcomes if outcome.error]:
-        raise DataError(f"{len(errors)} of {len(todo)} units failed, the first: {errors[0]}")
-    return comparable(journal.read(path))
+    ground = digest(sorted({(one.places, one.test_places) for one in made.values()}))
+    todo = {_named(design, frozen[unit.size], unit): unit for unit in units(design)}
+    told = {"command": command, "settings": asdict(design), "ground": ground}
+    return comparable(journal.carry_out(path, todo, partial(do, lake.root, design, frozen), told, processes, tell))
 
 
 def do(root: Path, design: Scale, frozen: Mapping[str, str], unit: Unit) -> dict[str, Any]:

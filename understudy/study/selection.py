@@ -104,27 +104,9 @@ def run(
     most: int | None = None,
 ) -> list[dict[str, Any]]:
     """Do the units that the journal lacks (`most` of them), and give all of its lines. The pools were looked at."""
-    done = {line["unit"] for line in journal.read(path)}
-    todo = [unit for unit in plan.units(ground.design) if ground.identity(unit) not in done][:most]
-    about = {
-        "command": command,
-        "commit": journal.commit(),
-        "machine": journal.machine(),
-        "settings": asdict(ground.design),
-        "dataset": ground.dataset,
-        "start": ground.start,
-    }
-
-    def finished(outcome: workers.Outcome) -> None:
-        if not outcome.error:
-            journal.append(path, outcome.value | about)
-        if tell is not None:
-            tell(outcome, len(todo))
-
-    outcomes = workers.map_drives(partial(do, ground), todo, processes, finished, describe=str)
-    if errors := [outcome.error for outcome in outcomes if outcome.error]:
-        raise DataError(f"{len(errors)} of {len(todo)} units failed, the first: {errors[0]}")
-    return journal.read(path)
+    units = {ground.identity(unit): unit for unit in plan.units(ground.design)}
+    told = {"command": command, "settings": asdict(ground.design), "dataset": ground.dataset, "start": ground.start}
+    return journal.carry_out(path, units, partial(do, ground), told, processes, tell, most)
 
 
 # One unit -------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import msgspec
 
 from understudy import workers
 from understudy.store import Lake
+from understudy.store.files import append_line, whole_lines
 
 STAGE = "turn"
 STEPS = (
@@ -58,14 +59,8 @@ def diary_file(root: Path, number: int) -> Path:
 
 def times(root: Path, number: int) -> dict[str, float]:
     """The seconds that each step took when it was done; a step that was killed counts from its last beginning."""
-    lines = (json.loads(line) for line in _whole(diary_file(root, number)).splitlines())
+    lines = (json.loads(line) for line in whole_lines(diary_file(root, number)).splitlines())
     return {line["step"]: line["seconds"] for line in lines if line["state"] == "done"}
-
-
-def _whole(path: Path) -> bytes:
-    """A diary's file up to the end of its last whole line: whoever is killed while writing leaves half of one."""
-    data = path.read_bytes() if path.is_file() else b""
-    return data[: data.rfind(b"\n") + 1]
 
 
 @dataclass
@@ -117,14 +112,9 @@ class Diary:
         self.tell(step, state, seconds=round(time.monotonic() - began, 1), **said)
 
     def tell(self, step: str, state: str, **more: Any) -> None:
-        """Append a line, half of one being cut off first, and hand it on."""
+        """Append a line, and hand it on."""
         line = {"at": datetime.now(UTC).isoformat(), "turn": self.number, "step": step, "state": state, **more}
-        path = diary_file(self.lake.root, self.number)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole = len(_whole(path))
-        with path.open("ab") as file:
-            file.truncate(whole)
-            file.write(json.dumps(line).encode() + b"\n")
+        append_line(diary_file(self.lake.root, self.number), json.dumps(line).encode())
         if self.on_line is not None:
             self.on_line(line)
 

@@ -160,11 +160,13 @@ def out_of_the_house(turn: Turn, model: str, frozen: About, name: str, parent: s
         path = export(turn.lake, model, Path(folder) / f"{name}.onnx")
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         card["made"]["model"] = model
-        known = turn.registry.model(parent).card.get("data", {}) if parent else {}
-        places = sorted({*card["data"]["places"], *known.get("places", ())})
+        champions = turn.registry.model(parent).card.get("data", {}).get("places", ()) if parent else ()
         card |= {
             "parents": [parent] if parent else [],
-            "data": {"places": places} | {key: frozen[key] for key in ("clips", "seconds", "samples")},
+            "data": {
+                "places": sorted({*card["data"]["places"], *champions}),
+                **{key: frozen[key] for key in ("clips", "seconds", "samples")},
+            },
         }
         path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         known = named(str(path))
