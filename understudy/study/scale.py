@@ -61,8 +61,9 @@ class Scale:
     def __post_init__(self) -> None:
         for name in self.sizes:
             size_of(name)
-        if not all(0 < share <= 1 for share in self.shares):
-            raise SettingsError(f"scale.shares: {self.shares} are not all above 0 and at most 1")
+        for share in self.shares:
+            if not 0 < share <= 1:
+                raise SettingsError(f"scale.shares wants shares of the drives, above 0 and at most 1, got {share:g}")
 
 
 @dataclass(frozen=True)
