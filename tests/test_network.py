@@ -17,6 +17,7 @@ from understudy.labelers import UNKNOWN
 from understudy.labelers.bev import CHANNELS, CLASSES, CLOSED, DIRECTION, DRIVABLE, OTHERS, VELOCITY
 from understudy.metrics import SUBSCORES, combine
 from understudy.network import views
+from understudy.network.backbone import Backbone
 from understudy.network.bev import align, lift
 from understudy.network.judge import cost, with_stop
 from understudy.network.lessons import lessons
@@ -91,6 +92,24 @@ def test_lifting_a_picture_of_the_ground_gives_back_the_ground() -> None:
         seen = (weight.sum(1) > 0).reshape(64, 64) & near
         assert seen.mean() > 0.1
         assert np.abs(view - centres[..., axis])[seen].max() < NANO.grid.cell / 2
+
+
+@pytest.mark.parametrize("name", ["nano", "small"])
+def test_features_lie_in_the_middle_of_their_pixels_where_the_lift_looks_for_them(name: str) -> None:
+    size = size_of(name)
+    backbone = Backbone(size).eval()
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.Conv2d):  # all alike, so that what a feature saw most of is where it lies
+            torch.nn.init.constant_(module.weight, 1e-2)
+    pictures = torch.ones(1, 3, 256, 256, requires_grad=True)
+    deepest = 2 ** len(size.stages) // size.stride  # features a side that share one of the deepest level
+    first = 128 // size.stride
+    backbone(pictures)[0, 0, first : first + deepest, first : first + deepest].sum().backward()
+    assert pictures.grad is not None
+    for axis in (0, 1):
+        seen = pictures.grad[0].sum(dim=0).sum(dim=axis)
+        middle = float(seen @ torch.arange(256, dtype=torch.float32) / seen.sum())
+        assert middle + 0.5 == pytest.approx(128 + deepest * size.stride / 2, abs=1e-2)
 
 
 def test_a_cell_that_no_camera_sees_is_empty() -> None:

@@ -3,7 +3,9 @@
 `nano` and `small` have a few plain convolutions of their own, which two cores can train. From `base` on the stages are
 those of ConvNeXt (Liu et al. 2022): a depthwise 7 x 7 convolution, a norm, and two 1 x 1 convolutions around a GELU,
 with a learned scale on the residual. The deeper stages are brought back to the stride that is lifted and added, as in
-feature pyramids (Lin et al. 2017). A glance at the picture that shows best what is ahead has weights of its own.
+feature pyramids (Lin et al. 2017). What halves a map has an even kernel: so a feature lies in the middle of the pixels
+that it stands for, where the lift looks for it. A glance at the picture that shows best what is ahead has weights of
+its own.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ _LEFT = 16  # places across the picture, in which a glance tells one from anothe
 def conv(wide_in: int, wide_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, batch norm, ReLU: what everything small here is made of."""
     return nn.Sequential(
-        nn.Conv2d(wide_in, wide_out, kernel, stride, kernel // 2, bias=False),
+        nn.Conv2d(wide_in, wide_out, kernel, stride, (kernel - 1) // 2, bias=False),
         nn.BatchNorm2d(wide_out),
         nn.ReLU(inplace=True),
     )
@@ -56,7 +58,7 @@ class Backbone(nn.Module):
                 body = [ConvNeXtBlock(width) for _ in range(blocks)]
                 self.stages.append(nn.Sequential(nn.Conv2d(width_in, width, 2, 2), nn.GroupNorm(1, width), *body))
             else:
-                first = conv(width_in, width, 5 if depth == 0 else 3, stride=2)
+                first = conv(width_in, width, kernel=4, stride=2)
                 self.stages.append(nn.Sequential(first, *(conv(width, width) for _ in range(blocks))))
             if 2 ** (depth + 1) >= size.stride:
                 self.sides.append(nn.Conv2d(width, size.bev, 1))
