@@ -36,6 +36,7 @@ from understudy.geometry import constant_turn
 from understudy.policies.lane_follow import LaneFollow
 from understudy.records import NS, PLAN_STEP_S, PLAN_STEPS, Drive, Kind, Objects, Observation, Plan
 from understudy.store import Lake
+from understudy.store.reviews import regression_clips
 from understudy.web import verdict as page
 from understudy.worlds import towns
 from understudy.worlds.city import City
@@ -640,6 +641,14 @@ def test_a_network_that_learned_in_the_place_of_a_regression_clip_is_refused(cli
     verdict = run(clipped, "lane_follow", network(tmp_path / "small.onnx", ("p", "elsewhere")), Gate(suites=()))
     assert verdict.outcome == "refuse" and verdict.clips == ()
     assert [(reason.kind, reason.about) for reason in verdict.reasons] == [("leak", "p")]
+
+
+def test_a_clip_in_whose_place_the_champion_has_learned_is_not_asked(clipped: Lake, tmp_path: Path) -> None:
+    learned = network(tmp_path / "small.onnx", ("p", "elsewhere"))
+    verdict = run(clipped, learned, "lane_follow", Gate(suites=()))
+    assert verdict.outcome == "undecided" and verdict.clips == ()
+    assert verdict.void.keys() == {clip.id for clip in regression_clips(clipped)}
+    assert all("has learned in p" in why for why in verdict.void.values())
 
 
 def test_the_verdict_can_be_read_by_programs(clipped: Lake) -> None:

@@ -24,19 +24,20 @@ from understudy.mine.settings import WEIGHTS
 from understudy.records import Clip
 from understudy.registry import Registry
 from understudy.store import Lake
+from understudy.store.reviews import Reviews, Subject
 from understudy.turn import learning
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.begin import assert_nothing_leaks
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
-from understudy.turn.clips import keep_clips, kept_before, used_for_training
+from understudy.turn.clips import clips_of, keep_clips, kept_before, used_for_training
 from understudy.turn.diary import STEPS, Diary, diary_file, times, turns
 from understudy.turn.judging import promote
 from understudy.turn.preset import EVENING, PRESETS, STANDARD, Preset, preset, with_budget
 from understudy.turn.run import NothingNew, run, world_of
 from understudy.turn.share import share
 from understudy.turn.summary import Goal, line
-from understudy.turn.towns import fleet_of, side_of
+from understudy.turn.towns import fleet_of, side_of, told
 from understudy.turn.under_way import Turn
 from understudy.web import turn as page
 from understudy.worlds import towns
@@ -241,6 +242,23 @@ def test_drives_of_a_fleet_of_ones_own_may_be_learned_from(tmp_path: Path, size:
     turn = Turn(lake, Diary(lake, 1), size, 0, 0)
     turn.diary.done = {"begin": {"fleet": {}, "champion": None, "world": "city"}}
     assert_nothing_leaks(turn)
+
+
+def test_a_clip_that_a_reviewer_sends_to_regression_does_not_stop_turns(tmp_path: Path) -> None:
+    """Not where the fleet trains, nor where the champion has learned; and nothing more is learned in its place."""
+    lake = Lake(tmp_path)
+    turn = Turn(lake, Diary(lake, 2), EVENING, 0, 0)
+    tour, other = fleet_of("train", EVENING, 2, 0)[:2]
+    one, beside, apart = (clip(f"{n}", town) for n, town in enumerate([tour.scenario.town] * 2 + [other.scenario.town]))
+    keep_clips(lake, "kept", [one, beside, apart])
+    (tmp_path / "model.json").write_text(json.dumps({"data": {"places": [tour.scenario.town]}}))
+    (tmp_path / "model.onnx").touch()
+    champion = turn.registry.add("model", "0" * 20, str(tmp_path / "model.onnx")).hash
+    turn.diary.done = {"begin": {"fleet": {"train": [told(tour)]}, "champion": champion, "world": "city"}}
+    with Reviews(lake.root) as reviews:
+        reviews.say(Subject(one.id, one.drive, one.start_ns, one.end_ns, one.place, "cut_in"), "regression", "ann")
+    assert_nothing_leaks(turn)
+    assert used_for_training(clips_of(lake)) == [apart]
 
 
 def test_every_turn_of_every_seed_has_traffic_of_its_own() -> None:

@@ -53,7 +53,8 @@ def run(
 ) -> Verdict:
     """Whether `candidate` may take the place of `champion`; both are names, `module:Class`, model files, or `human`.
 
-    `binding` are the clips that an earlier champion has passed reliably. `settings` are by policy. What
+    `binding` are the clips that an earlier champion has passed reliably; a clip in whose place the champion has learned
+    tells nothing of it, and is not asked. `settings` are by policy. What
     either has driven before, as the same code and model, is in the lake and is not driven again; so a gate that was
     interrupted goes on where it was, and comes to the same verdict.
     """
@@ -64,11 +65,13 @@ def run(
         if name not in KNOWN:
             raise UnknownName("suite", name, KNOWN)
     drives = lake.drives() if "replay" in gate.suites else []
-    trained = both[1].driver.places
-    asked = regression_clips(lake)
+    learned, trained = (set(one.driver.places) for one in both)
+    kept = regression_clips(lake)
+    asked = [clip for clip in kept if clip.place not in learned]
+    idle = {clip.id: f"{both[0].id} has learned in {clip.place}, where it lies" for clip in kept if clip not in asked}
     judging = {place for drive in drives for place in drive["places"]} | {clip.place for clip in asked}
-    if leaks := sorted({*leaked(trained), *(judging & set(trained))}):
-        return _verdict(both, gate, {}, (), {}, "refuse", tuple(_leak(place) for place in leaks))
+    if leaks := sorted({*leaked(trained), *(judging & trained)}):
+        return _verdict(both, gate, {}, (), idle, "refuse", tuple(_leak(place) for place in leaks))
     with ExitStack() as stack:
         course = _Course(lake, both, gate, drives, processes, on_route, stack)
         clips = course.clips(asked, binding)
@@ -81,7 +84,7 @@ def run(
             course.drive(look.suites, block)
             pairs = course.pairs()
             outcome, reasons = decide(gather(pairs, gate), gate, clips, look)
-        found = _verdict(both, gate, pairs, clips, course.void, outcome, reasons)
+        found = _verdict(both, gate, pairs, clips, course.void | idle, outcome, reasons)
         return replace(found, human=course.human())
 
 

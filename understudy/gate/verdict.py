@@ -247,7 +247,7 @@ class Verdict:
     evidence: Evidence
     pairs: Mapping[str, Pairs]
     clips: tuple[ClipResult, ...] = ()
-    void: Mapping[str, str] = field(default_factory=dict)  # scenarios that could not begin, and why
+    void: Mapping[str, str] = field(default_factory=dict)  # scenarios that could not begin, clips that could not be asked, and why
     human: float = float("nan")  # mean score of the recorded drivers of the replayed logs: the metrics' self-check
     settings: Gate = Gate()
     code: str = ""

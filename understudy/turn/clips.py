@@ -138,7 +138,8 @@ def clips_of(lake: Lake) -> list[Clip]:
 
 
 def used_for_training(clips: Iterable[Clip]) -> list[Clip]:
-    """Clips chosen for training, but those of drives that the regression suite also has a clip of."""
+    """Clips chosen for training, but those of drives and places that the regression suite also has a clip of."""
     clips = list(clips)
-    barred = {clip.drive for clip in clips if clip.side == "regression"}
-    return [clip for clip in clips if clip.side == "train" and clip.drive not in barred]
+    asked = [clip for clip in clips if clip.side == "regression"]
+    drives, places = {clip.drive for clip in asked}, {clip.place for clip in asked}
+    return [clip for clip in clips if clip.side == "train" and clip.drive not in drives and clip.place not in places]
