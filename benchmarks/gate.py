@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.evidence import Paired, Share, flip_test, holm, pairing_gain, per_look, routes_needed, sign_test
+from understudy.evidence import Paired, Share, flip_test, pairing_gain, per_look, routes_needed, sign_test
 from understudy.gate.driving import world_of
 from understudy.gate.entrants import entrant
 from understudy.gate.run import run
 from understudy.gate.suites import STANDARD, suite
-from understudy.gate.verdict import INFRACTIONS, Gate, Verdict, merits
+from understudy.gate.verdict import ALL, INFRACTIONS, Gate, Verdict, disjoint, merits, shared_out
 from understudy.records import Array, Floats
 from understudy.store import Lake
 from understudy.worlds.cameras import Cameras
@@ -99,34 +99,35 @@ def swaps(lake: Lake, champion: str, candidate: str, gate: Gate, processes: int)
 
 def _swapped(verdict: Verdict, gate: Gate) -> Share:
     """How often a driver is *claimed better* at any look; what a promotion needs beside that makes it rarer still."""
-    suites = []
-    for one in verdict.pairs.values():
+    suites = {}
+    for name, one in disjoint(verdict.pairs).items():
         columns = {m: np.subtract(*reversed(one.measure(m))) for m in gate.margins}
-        for name in INFRACTIONS:
-            a, b = one.infraction(name)
-            columns[name] = a.astype(float) - b.astype(float)  # above 0 is better here, too
-        suites.append(columns)
+        for infraction in INFRACTIONS:
+            a, b = one.infraction(infraction)
+            columns[infraction] = a.astype(float) - b.astype(float)  # above 0 is better here, too
+        suites[name] = columns
     random = np.random.default_rng(0)
     hits = 0
     for _ in range(REPEATS):
-        flipped = []
-        for columns in suites:
+        flipped = {}
+        for name, columns in suites.items():
             flips = random.choice([-1.0, 1.0], len(columns["score"]))
-            flipped.append({name: d * flips for name, d in columns.items()})
+            flipped[name] = {measure: d * flips for measure, d in columns.items()}
         hits += any(_claimed(flipped, look / gate.blocks, gate) for look in range(1, gate.blocks + 1))
     return Share(hits, REPEATS)
 
 
-def _claimed(suites: list[dict[str, Floats]], share: float, gate: Gate) -> bool:
+def _claimed(suites: dict[str, dict[str, Floats]], share: float, gate: Gate) -> bool:
     """Whether anything is proven better from this share of the routes of every suite."""
-    seen = [{name: d[: round(share * len(d))] for name, d in one.items()} for one in suites]
-    every = {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
-    alike = {m: np.concatenate([one[m] / len(one[m]) for one in seen]) for m in gate.margins}
-    p = {f"{i} {m}": flip_test(one[m]) for i, one in enumerate([*seen, alike]) for m in gate.margins}
-    won = {f"{i} {m} won": Paired.of(one[m], "") for i, one in enumerate(seen) for m in gate.margins}
+    seen = {name: {m: d[: round(share * len(d))] for m, d in one.items()} for name, one in suites.items()}
+    every = {name: np.concatenate([one[name] for one in seen.values()]) for name in INFRACTIONS}
+    alike = {m: np.concatenate([one[m] / len(one[m]) for one in seen.values()]) for m in gate.margins}
+    means = {**seen, ALL: alike} if len(seen) > 1 else seen
+    p = {f"{name} {m}": flip_test(one[m]) for name, one in means.items() for m in gate.margins}
+    won = {f"{name} {m} won": Paired.of(one[m], "") for name, one in seen.items() for m in gate.margins}
     p |= {name: sign_test(one.wins, one.losses) for name, one in won.items()}
     p |= {name: sign_test(int((every[name] > 0).sum()), int((every[name] < 0).sum())) for name in INFRACTIONS}
-    return min(holm(p).values()) <= per_look(gate.alpha, gate.blocks)
+    return min(shared_out(p, gate).values()) <= per_look(gate.alpha, gate.blocks)
 
 
 def speed(lake: Lake, processes: int) -> None:

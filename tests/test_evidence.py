@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -129,6 +131,27 @@ def test_holm_asks_the_smallest_of_all_and_the_next_of_the_rest() -> None:
     assert adjusted == pytest.approx({"a": 0.03, "b": 0.04, "c": 0.5})
     assert holm({"a": 0.04, "b": 0.001}) == pytest.approx({"a": 0.04, "b": 0.002})
     assert holm({"a": 0.02, "b": 0.021})["b"] == 0.04, "never below a smaller one's"
+
+
+def test_weights_share_a_level_out() -> None:
+    """Half of it to a, and a quarter to each other; what has been won is shared out again."""
+    weights = {"a": 2.0, "b": 1.0, "c": 1.0}
+    assert holm({"a": 0.02, "b": 0.5, "c": 0.5}, weights)["a"] == pytest.approx(0.04)
+    assert holm({"a": 0.02, "b": 0.02, "c": 0.9}, weights) == pytest.approx({"a": 0.04, "b": 0.04, "c": 0.9})
+    assert holm({"a": 0.9, "b": 0.01, "c": 0.9}, weights)["b"] == pytest.approx(0.04)
+
+
+@given(st.dictionaries(st.text(), st.tuples(st.floats(0, 1), st.floats(0.1, 10)), min_size=1, max_size=6))
+def test_weights_reject_what_closed_testing_does(told: dict[str, tuple[float, float]]) -> None:
+    """Holm is the closed test of all Bonferroni tests of subsets, with their weights brought to 1."""
+    p, weights = ({name: one[k] for name, one in told.items()} for k in (0, 1))
+    for name, adjusted in holm(p, weights).items():
+        with_it = [s for n in range(len(p)) for s in combinations(p.keys() - {name}, n)]
+        worst = max(
+            min(min(1.0, p[one] * sum(weights[other] for other in (*s, name)) / weights[one]) for one in (*s, name))
+            for s in with_it
+        )
+        assert adjusted == pytest.approx(worst)
 
 
 def test_shares_of_the_level_add_up() -> None:

@@ -31,7 +31,7 @@ from understudy.gate.entrants import entrant
 from understudy.gate.faults import FAULTS, Unseen, paced
 from understudy.gate.regression import ClipResult
 from understudy.gate.run import lost, run
-from understudy.gate.verdict import Gate, Look, Pairs, Verdict, decide, gather
+from understudy.gate.verdict import Gate, Look, Pairs, Verdict, decide, gather, merits
 from understudy.geometry import constant_turn
 from understudy.policies.lane_follow import LaneFollow
 from understudy.records import NS, PLAN_STEP_S, PLAN_STEPS, Drive, Kind, Objects, Observation, Plan
@@ -229,6 +229,21 @@ def test_who_is_a_little_better_on_most_routes_and_much_worse_on_one_is_promoted
     outcome, reasons = decided(SAME, pairs_of(before, after))
     assert outcome == "promote"
     assert "better events score won" in reasons and "better events score" not in reasons
+
+
+def test_the_score_over_all_suites_needs_fewer_routes_than_any_other_claim() -> None:
+    """Nine routes won for one lost, p = 11 / 1024: proof of the score of them all, and of no other measure."""
+    few = Gate(suites=("everyday", "events"), routes=8, blocks=1)
+    changes = {"everyday": [-0.1, *[0.1] * 4, 0.0, 0.0, 0.0], "events": [*[0.1] * 5, 0.0, 0.0, 0.0]}
+    for measure, proven in (("ttc", ["all score"]), ("driving_score", [])):
+        pairs = {}
+        for suite, change in changes.items():
+            before = noisy(0.8, 8)
+            after = [
+                replace(one, **{measure: getattr(one, measure) + d}) for one, d in zip(before, change, strict=True)
+            ]
+            pairs[suite] = pairs_of(before, after)
+        assert [one.about for one in merits(gather(pairs, few), few)[0] if one.kind == "better"] == proven
 
 
 def test_who_collides_on_fewer_routes_is_promoted() -> None:

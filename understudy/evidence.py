@@ -174,14 +174,16 @@ class Paired:
         return cls(len(d), mean, low, high, wins, losses, len(d) - wins - losses, flip_test(d), flip_test(-d))
 
 
-def holm(p: Mapping[str, float]) -> dict[str, float]:
+def holm(p: Mapping[str, float], weights: Mapping[str, float] | None = None) -> dict[str, float]:
     """p-values of several hypotheses, adjusted by Holm (1979): those at or below alpha are wrong with at most alpha in
-    all, however they depend on each other."""
+    all, however they depend on each other. `weights` above 0 share the level out; without them all have the same."""
+    weights = weights or dict.fromkeys(p, 1.0)
     adjusted: dict[str, float] = {}
-    most = 0.0
-    for rank, name in enumerate(sorted(p, key=lambda name: p[name])):
-        most = max(most, min(1.0, (len(p) - rank) * p[name]))
+    most, left = 0.0, sum(weights[name] for name in p)
+    for name in sorted(p, key=lambda name: p[name] / weights[name]):
+        most = max(most, min(1.0, left * p[name] / weights[name]))
         adjusted[name] = most
+        left -= weights[name]
     return adjusted
 
 

@@ -27,6 +27,7 @@ Outcome = Literal["promote", "refuse", "undecided"]
 ALL = "all"  # suites together
 BASE = "everyday"  # the suite on which the candidate must be proven not worse
 TRUSTED = 0.95  # what the recorded drivers must score for the metrics to be believed on their logs
+MAIN = 0.5  # of the level of all claims to be better, for the score over all suites
 LANE_M = 2.0  # who drives further from the lane's centre is in no lane: more does not count
 INFRACTIONS = ("collision", "red_light", "off_road", "intervention", "stuck", "lost")
 
@@ -247,7 +248,7 @@ class Verdict:
     evidence: Evidence
     pairs: Mapping[str, Pairs]
     clips: tuple[ClipResult, ...] = ()
-    void: Mapping[str, str] = field(default_factory=dict)  # scenarios that could not begin, clips that could not be asked, and why
+    void: Mapping[str, str] = field(default_factory=dict)  # scenarios and clips that were left out, and why
     human: float = float("nan")  # mean score of the recorded drivers of the replayed logs: the metrics' self-check
     settings: Gate = Gate()
     code: str = ""
@@ -321,6 +322,14 @@ def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = (), mea
     return reasons
 
 
+def shared_out(p: Mapping[str, float], gate: Gate) -> dict[str, float]:
+    """p-values of all claims to be better, adjusted: the score over all suites, which is what a candidate is made for,
+    has a share `MAIN` of the level; the others have the rest, alike."""
+    main = f"{ALL if len(gate.suites) > 1 else ''.join(gate.suites)} score"
+    rest = (1 - MAIN) / max(len(p) - 1, 1)
+    return holm(p, {name: MAIN if name == main else rest for name in p})
+
+
 def merits(evidence: Evidence, gate: Gate) -> tuple[list[Reason], list[Reason]]:
     """What is proven for the candidate at the end of a block, and what is wanting for a promotion."""
     level = per_look(gate.alpha, gate.blocks)
@@ -330,7 +339,7 @@ def merits(evidence: Evidence, gate: Gate) -> tuple[list[Reason], list[Reason]]:
     p = {key: one.paired.better for key, one in means.items()}
     p |= {key: sign_test(one.paired.wins, one.paired.losses) for key, one in signs.items()}
     p |= {f"unasked {n}": 1.0 for n in range(planned - len(p))}
-    adjusted = holm(p | {one.name: one.better for one in evidence.infractions})
+    adjusted = shared_out(p | {one.name: one.better for one in evidence.infractions}, gate)
     told = {key: f"{_named(one)} better by {one.paired.mean:.3f}" for key, one in means.items()}
     told |= {key: f"{_named(one)} won {one.paired.wins}, lost {one.paired.losses}" for key, one in signs.items()}
     told |= {one.name: _counted(one) for one in evidence.infractions}

@@ -43,8 +43,8 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
 def assert_nothing_leaks(turn: Turn) -> None:
     """Raise DataError where train, regression and gate share a drive, a place or a seed of a town.
 
-    A reviewer may send a clip to regression from where the fleet trains. From then on nothing is learned there, whatever
-    the fleet drives; and where the champion has learned there before, the gate does not ask it.
+    A reviewer may send a clip to regression from where the fleet trains. From then on nothing is learned there,
+    whatever the fleet drives; and where the champion has learned there before, the gate does not ask it.
     """
     told = turn.came_to("begin")
     card = turn.registry.model(told["champion"]).card if told["champion"] else {}
@@ -53,7 +53,8 @@ def assert_nothing_leaks(turn: Turn) -> None:
     regression = [clip for clip in clips if clip.side == "regression"]
     barred = {clip.place for clip in regression}
     tours = {kind: [tour["scenario"] for tour in fleet] for kind, fleet in told["fleet"].items()}
-    driven = [one for kind in ("train", "wheel") for one in tours.get(kind, ()) if Scenario.parse(one).town not in barred]
+    learning = [*tours.get("train", ()), *tours.get("wheel", ())]
+    driven = [scenario for scenario in learning if Scenario.parse(scenario).town not in barred]
     sides = {
         "train": Side().with_clips(used_for_training(clips)).with_scenarios(driven).with_places(learned),
         "regression": Side()
