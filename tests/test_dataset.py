@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from tests.learning import sample_dataset, sample_lake
-from understudy import dataset
+from understudy import dataset, label
 from understudy.dataset import Dataset, assert_apart
 from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.ingest import ingest
 from understudy.network.samples import Samples, read_rig, write_rig
 from understudy.observe import Observer, rig_of
-from understudy.records import NS, Clip, Drive
+from understudy.recorder import write
+from understudy.records import NS, Clip
 from understudy.store import Lake
 from understudy.store.reviews import Reviews, Subject, regression_clips
 from understudy.turn.clips import clips_of, keep_clips
@@ -103,13 +105,17 @@ def test_what_the_gate_asks_is_never_learned_from_whatever_was_said(
     assert clip.place not in dataset.run(lake, Dataset((64, 32), held_out=0.0)).places, "nobody named the clip"
 
 
-def test_a_clip_that_reaches_into_another_place_teaches_nothing_of_it(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drive = lake.drive(lake.drives()[0]["id"])
-    monkeypatch.setattr(Drive, "place_at", lambda drive, instant: "here" if instant < 40 else "there")
+def test_a_clip_that_reaches_into_another_place_teaches_nothing_of_it(lake: Lake, tmp_path: Path) -> None:
+    whole = lake.drive(lake.drives()[0]["id"])
+    place = (np.arange(len(whole)) >= 40).astype(np.int32)
+    drive = replace(whole, columns={**whole.columns, "place": place}, places=("here", "there"))
+    (tmp_path / "logs").mkdir()
+    write(drive, tmp_path / "logs" / "drive.mcap")
+    own = Lake(tmp_path / "lake")
+    ingest(own, "mcap", tmp_path / "logs")
+    label.run(own)
     clip = Clip("c", drive.id, int(drive.t_ns[20]), int(drive.t_ns[50]), (), "here")
-    frozen = dataset.run(lake, Dataset((64, 32), clips=True, held_out=0.0), [clip])
+    frozen = dataset.run(own, Dataset((64, 32), clips=True, held_out=0.0), [clip])
     assert frozen.places == ("here",) and frozen.samples == 4
 
 
