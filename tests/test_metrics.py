@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.towns import WIDTH, crossing, two_way_road
+from tests.towns import WIDTH, crossing, lane, two_way_road
 from understudy import metrics
 from understudy.errors import UnknownName
 from understudy.geometry import compose, constant_turn, move
-from understudy.metrics.contacts import Contacts, _Pairs
+from understudy.maps import Roads
+from understudy.metrics.contacts import Contacts, _Pairs, astride
 from understudy.metrics.motion import Motion
 from understudy.metrics.motion import T as SAMPLES
 from understudy.metrics.tracks import Tracks
@@ -137,6 +138,19 @@ def test_beyond_the_recording_and_beyond_the_map_nothing_is_known() -> None:
 # Others ---------------------------------------------------------------------------------------------------------------
 
 
+def test_across_a_pause_of_the_recording_nothing_is_known() -> None:
+    whole = drive(seconds=20.0)
+    kept = np.flatnonzero((whole.t_s <= 8.01) | (whole.t_s >= 10.0))  # it pauses after instant 80
+    columns = {name: values[kept] for name, values in whole.columns.items()}
+    nobody = Objects(np.zeros(len(kept) + 1, np.int64), whole.objects.columns) if whole.objects else None
+    paused = replace(whole, t_ns=whole.t_ns[kept], columns=columns, objects=nobody)
+    at = np.array([35, 40, 41, 80, 81])
+    found = metrics.score(metrics.Scene.of(paused), at, np.repeat(path(), len(at), axis=0))
+    for name in ("no_collision", "ttc", "progress"):
+        assert np.isfinite(found[name]).tolist() == [True, True, False, False, True], name
+    assert np.isfinite(driven(paused, at)).all(axis=(1, 2)).tolist() == [True, True, False, False, True]
+
+
 def test_nobody_near_and_nobody_at_all_are_no_collision() -> None:
     assert judged(drive(others=[]), path())["no_collision"] == 1
     assert judged(drive(others=[other(100, 0), other(40, WIDTH)]), path())["no_collision"] == 1
@@ -175,6 +189,21 @@ def test_touching_sideways_is_at_fault_only_across_lanes() -> None:
     assert judged(ours, drifting)["no_collision"] == 0
     theirs = drive(others=[other(20 + CAR.centre_x, WIDTH, yaw=-0.06, speed=10.0)])
     assert judged(theirs, path())["no_collision"] == 1
+
+
+def test_a_lane_and_the_one_that_follows_it_are_one_lane() -> None:
+    """Who drifts into our side is to blame at the joint of two lanes as well; not so beyond what the map knows."""
+    whole = two_way_road()
+    near = lane("near", np.array([[0.0, 0.0], [25.0, 0.0]]), successors=("far",))
+    far = lane("far", np.array([[25.0, 0.0], [200.0, 0.0]]))
+    parted = replace(whole, lanes=(near, far, *whole.lanes[1:]))
+    poses = np.array([[x, 0.0, 0.0] for x in np.arange(15.0, 35.0, 0.5)])
+    assert not astride(Roads(whole), CAR, poses).any() and not astride(Roads(parted), CAR, poses).any()
+    between = poses + np.array([0.0, WIDTH / 2, 0.0])
+    assert astride(Roads(whole), CAR, between).all() and astride(Roads(parted), CAR, between).all()
+    small = replace(whole, extent=np.array([[0.0, -50.0], [20.0, -50.0], [20.0, 50.0], [0.0, 50.0]]))
+    beyond = np.array([[10.0, 30.0, 0.0], [60.0, 30.0, 0.0]])
+    assert astride(Roads(small), CAR, beyond).tolist() == [True, False]
 
 
 def test_time_to_collision_looks_nine_tenths_of_a_second_ahead() -> None:
@@ -300,6 +329,24 @@ def test_who_stands_behind_who_stands_makes_all_the_progress_there_is() -> None:
     queue = drive(speed=0.0, others=[other(20 + FRONT + 2.0 + 2.3)])
     assert judged(queue, path(speed=0.0))["progress"] == 1
     assert judged(drive(speed=0.0, others=[]), path(speed=0.0))["progress"] == 0
+
+
+def test_who_crawls_beside_a_later_part_of_the_route_has_not_come_there() -> None:
+    """A hairpin: 20 m there, a turn of 3 m radius, and back on the lane beside."""
+    turn = np.linspace(-np.pi / 2, np.pi / 2, 25)
+    bend = np.stack([60 + 3 * np.cos(turn), 3 + 3 * np.sin(turn)], axis=-1)
+    line = np.concatenate([[[0.0, 0.0]], bend, [[-300.0, 6.0]]])
+    one = replace(two_way_road(), lanes=(Lane("hairpin", line, np.zeros((0, 2)), speed_limit=10.0),), drivable=())
+    crawls = path(1.5)
+    crawls[..., 1] += 3.5 * np.linspace(0.2, 1.0, 8)  # towards the way back
+    found = judged(replace(drive(5.0, map=one), route=("hairpin",)), crawls)
+    assert found["progress"] < 0.5
+
+
+def test_whether_one_may_pass_a_light_of_unknown_state_is_unknown() -> None:
+    for state, known in ((Light.UNKNOWN, False), (Light.GREEN, True), (Light.RED, True)):
+        scene = metrics.Scene.of(drive(start=(200 - FRONT - 25, 0, 0), lights=red(state)))
+        assert np.isfinite(scene.reference(START))[0] == known, state
 
 
 def test_the_reference_keeps_its_distance_and_stops_for_red() -> None:

@@ -132,7 +132,7 @@ def test_an_event_that_a_clip_shows_already_takes_no_other() -> None:
 def test_a_clip_that_grows_over_another_swallows_it() -> None:
     found = [sighting("one", 50, 50, 3.0), sighting("one", 59.5, 59.5, 2.0), sighting("one", 55, 55, 1.0)]
     clips = choose(found, LONG, Mine(context_s=4.0, longest_s=16.0))
-    assert spans(clips) == [("a", 46, 59), ("a", 55.5, 63.5)]
+    assert spans(clips) == [("a", 46, 55.5), ("a", 55.5, 63.5)], "and is cut where the next begins"
     assert spans(choose(found, LONG, Mine(context_s=4.0, longest_s=20.0))) == [("a", 46, 63.5)]
 
 

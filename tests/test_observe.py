@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import steady_turn
+from tests.towns import lane
 from understudy import sample
 from understudy.errors import DataError
 from understudy.geometry import compose
 from understudy.ingest import complete
+from understudy.maps import Roads
 from understudy.observe import Observer, driven, leader_on, place_on, select_frames
-from understudy.records import NS, Camera, Drive, Light, Objects
+from understudy.records import NS, Camera, Drive, Light, Map, Objects
 
 
 class Numbered:
@@ -176,6 +178,33 @@ def _moved(drive: Drive, by: np.ndarray) -> Drive:
         ),
         map=None,
     )
+
+
+def test_a_road_driven_twice_is_told_apart_whichever_instants_are_asked_for() -> None:
+    turn = np.linspace(-np.pi / 2, np.pi / 2, 30)
+    there = np.array([[0.0, 0.0], [60.0, 0.0]])
+    bend = np.stack([60 + 20 * np.cos(turn), 20 + 20 * np.sin(turn)], axis=-1)
+    back = np.concatenate([bend, -bend + [60.0, 40.0]])
+    town = Map((lane("there", there, successors=("back",)), lane("back", back, successors=("there",))))
+    line = Roads(town).line(("there", "back", "there"))
+    poses = line.at(np.arange(0.0, line.s[-1], 1.0))
+    columns = dict(zip(("x", "y", "yaw"), poses.T, strict=True))
+    twice = Drive("twice", np.arange(len(poses)) * NS // 10, columns, map=town, route=("there", "back", "there"))
+    every = np.arange(len(twice))
+    whole = Observer(twice).observe(every, ("route",), (0.0,)).route
+    alone = [Observer(twice).observe(every[[k]], ("route",), (0.0,)).route for k in every]
+    np.testing.assert_array_equal(whole, np.concatenate(alone))
+    assert np.isfinite(whole[30, -1, 0]) and not np.allclose(whole[30], whole[-31], equal_nan=True)
+
+
+def test_a_policy_is_told_nothing_of_a_pause() -> None:
+    drive = steady_turn(seconds=10)
+    kept = np.flatnonzero((drive.t_s < 4.0) | (drive.t_s > 6.0))
+    paused = replace(drive, t_ns=drive.t_ns[kept], columns={name: drive[name][kept] for name in drive.columns})
+    resumed = int(np.flatnonzero(paused.t_s > 6.0)[3])
+    seen = Observer(paused).observe(np.array([resumed]), ("pose",), (1.0, 0.2, 0.0))
+    assert np.isfinite(seen.speed[0]).tolist() == [False, True, True]
+    assert np.isfinite(seen.past_poses[0]).all(axis=1).tolist() == [False, True, True]
 
 
 def test_a_path_that_crosses_itself_is_followed_in_its_own_order() -> None:

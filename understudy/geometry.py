@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy.errors import DataError
-from understudy.records import Array, Floats, Ints, Rig
+from understudy.records import PAUSE_S, Array, Floats, Ints, Rig
 
 
 def wrap(angle: Floats) -> Floats:
@@ -54,7 +54,8 @@ def move(a_T_b: Floats, points: Floats) -> Floats:
 
 
 def interpolate(t_ns: Ints, poses: Floats, at_ns: Ints) -> Floats:
-    """Poses (..., 3) at other stamps, linear in position and along the shorter turn; nan outside the recording."""
+    """Poses (..., 3) at other stamps, linear in position and along the shorter turn; nan outside the recording and
+    where it pauses."""
     at = (np.asarray(at_ns) - t_ns[0]) / 1e9
     t = (t_ns - t_ns[0]) / 1e9
     yaw = poses[:, 2].copy()
@@ -62,7 +63,14 @@ def interpolate(t_ns: Ints, poses: Floats, at_ns: Ints) -> Floats:
     yaw[known] = np.unwrap(yaw[known])
     columns = [np.interp(at, t, column, left=np.nan, right=np.nan) for column in (poses[:, 0], poses[:, 1], yaw)]
     columns[2] = wrap(columns[2])
-    return np.stack(columns, axis=-1)
+    return np.where(paused(t_ns, at_ns)[..., None], np.nan, np.stack(columns, axis=-1))
+
+
+def paused(t_ns: Ints, at_ns: Ints) -> Array:
+    """Whether stamps (...,) lie where a recording with instants at `t_ns` (T,) pauses."""
+    after = np.clip(np.searchsorted(t_ns, at_ns), 1, max(len(t_ns) - 1, 1))
+    pauses = np.append(np.diff(t_ns) > PAUSE_S * 1e9, False)  # after each instant
+    return np.asarray(pauses[after - 1] & (at_ns > t_ns[after - 1]) & (at_ns < t_ns[np.minimum(after, len(t_ns) - 1)]))
 
 
 def constant_turn(speed: Floats, yaw_rate: Floats, t_s: Floats) -> Floats:

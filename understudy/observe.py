@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from understudy.errors import DataError
-from understudy.geometry import first_pass, frenet, interpolate, inverse, move, seen_from, wrap
+from understudy.geometry import first_pass, frenet, interpolate, inverse, move, paused, seen_from, wrap
 from understudy.maps import Roads, RouteLine
 from understudy.records import (
     NS,
@@ -78,11 +78,12 @@ class Observer:
         return seen
 
     def _past(self, column: str, at: Ints) -> Floats:
-        """A column at earlier stamps (B, F); nan before the drive began and where the log lacks it."""
+        """A column at earlier stamps (B, F); nan before the drive began, where it pauses and where the log lacks it."""
         if column not in self.drive:
             return np.full(at.shape, np.nan)
-        t0 = self.drive.t_ns[0]
-        return np.asarray(np.interp((at - t0) / NS, self.drive.t_s, self.drive[column], left=np.nan))
+        t_ns = self.drive.t_ns
+        found = np.interp((at - t_ns[0]) / NS, self.drive.t_s, self.drive[column], left=np.nan)
+        return np.where(paused(t_ns, at), np.nan, found)
 
     def _past_poses(self, instants: Ints, at: Ints) -> Floats:
         if not self.drive.has("pose"):
@@ -131,10 +132,17 @@ class Observer:
         found = [(s, k) for lane, s in self.line.ends for k, governed in enumerate(lights) if governed == lane]
         return np.array([s for s, _ in found]), np.array([k for _, k in found], dtype=np.int64)
 
+    @cached_property
+    def _along(self) -> Floats:
+        """Where on the route the ego is at every instant, (T,): found in order, so that a road which is driven twice is
+        told apart whichever instants are asked for."""
+        return place_on(self.line.points, self.drive.poses[:, :2])
+
     def _route(self, instants: Ints) -> tuple[Floats, Array, Floats]:
         """The route ahead (B, G, 2) in the ego frame, the next light on it (B,), the way to its stop line (B,)."""
         poses = self.drive.poses[instants]
-        s = place_on(self.line.points, poses[:, :2])
+        # A world's line is but the stretch around the car.
+        s = self._along[instants] if self._given_line is None else place_on(self.line.points, poses[:, :2])
         wanted = s[:, None] + Observation.ROUTE_STEP * np.arange(ROUTE_POINTS)
         points = np.stack(
             [np.interp(wanted, self.line.s, self.line.points[:, axis], right=np.nan) for axis in (0, 1)], -1
@@ -198,14 +206,14 @@ def select_frames(seen: Observation, history_s: tuple[float, ...]) -> Observatio
 
 
 def driven(drive: Drive, instants: Ints) -> Floats:
-    """What was driven after each instant (B, K, 4): x, y, yaw in its ego frame, speed; nan beyond the end."""
+    """What was driven after each instant (B, K, 4): x, y, yaw in its ego frame, speed; nan where none was recorded."""
     ahead = drive.t_ns[instants][:, None] + (np.arange(1, PLAN_STEPS + 1) * PLAN_STEP_S * NS).astype(np.int64)
     poses = drive.poses
     path = seen_from(poses[instants][:, None], interpolate(drive.t_ns, poses, ahead))
+    speed = np.full(ahead.shape, np.nan)
     if "speed" in drive:
-        speed = np.interp((ahead - drive.t_ns[0]) / NS, drive.t_s, drive["speed"], right=np.nan)
-    else:
-        speed = np.full(ahead.shape, np.nan)
+        known = np.isfinite(path[..., 0])
+        speed[known] = np.interp((ahead[known] - drive.t_ns[0]) / NS, drive.t_s, drive["speed"])
     return np.concatenate([path, speed[..., None]], axis=-1)
 
 

@@ -33,6 +33,7 @@ Ints = npt.NDArray[np.int64]
 NS = 1_000_000_000
 PLAN_STEPS = 8
 PLAN_STEP_S = 0.5
+PAUSE_S = 1.5  # where a recording pauses for longer, nothing is known of the time between
 
 
 class Kind(IntEnum):

@@ -21,6 +21,7 @@ from understudy.geometry import Grid, inverse, move
 from understudy.labelers import UNKNOWN, Label
 from understudy.labelers.light import ahead
 from understudy.labelers.swept import swept
+from understudy.maps import outline
 from understudy.records import (
     MOTOR_VEHICLES,
     VULNERABLE,
@@ -104,7 +105,7 @@ def _ground(map: Map, poses: Floats, grid: Grid) -> tuple[Array, Array]:
     """Road and lines (B, 2, X, Y), and direction (B, 2, X, Y), from the map around some poses (B, 3)."""
     sheet, at = _Sheet.around(poses, grid)
     known = sheet.draw(_extent(map), [])[at] > 0
-    rings = [*map.drivable, *(lane.polygon for lane in map.lanes)]
+    rings = [*map.drivable, *(outline(lane) for lane in map.lanes)]
     road = sheet.draw(rings, [])[at]
     line = sheet.draw([], _lines(map), width=grid.cell)[at]
     turn = sheet.directions(map.lanes)[at].astype(np.float64)
@@ -170,14 +171,14 @@ class _Sheet:
         """The direction of the lane at each pixel in _TURNS steps from 1 on; 0 outside lanes, 255 in junctions."""
         picture = Image.new("L", self._turned, 0)
         pen = ImageDraw.Draw(picture)
-        near = [lane for lane in lanes if self._meets(lane.polygon)]
+        near = [lane for lane in lanes if self._meets(outline(lane))]
         for lane in (lane for lane in near if not lane.junction):
             heading = np.arctan2(*np.diff(lane.centre, axis=0).T[::-1])
             step = np.round(heading % (2 * np.pi) * (_TURNS / (2 * np.pi))).astype(int) % _TURNS + 1
             for number, fill in enumerate(step.tolist()):
                 pen.line(self._pixels(lane.centre[number : number + 2]), fill=fill, width=round(_LANE / _FINE))
         for lane in (lane for lane in near if lane.junction):
-            pen.polygon(self._pixels(lane.polygon), fill=255)
+            pen.polygon(self._pixels(outline(lane)), fill=255)
         return np.asarray(picture)
 
     @property

@@ -17,6 +17,7 @@ import numpy as np
 from understudy.geometry import wrap
 from understudy.labelers import UNKNOWN, Label
 from understudy.labelers.light import NONE
+from understudy.labelers.swept import LONGEST_GAP_S
 from understudy.maps import RouteLine
 from understudy.observe import Observer, place_on
 from understudy.records import MOTOR_VEHICLES, Array, Drive, Floats, Ints, Light
@@ -79,7 +80,8 @@ def _shown(drive: Drive, line: RouteLine, s: float, front: Floats) -> tuple[Arra
         moves_off = t[1:][standing[:-1] & ~standing[1:]]
         late = np.append(moves_off, np.inf)[np.searchsorted(moves_off, t, side="right")] - t < MOVES_OFF_S
         stop[rows[standing & ~late]] = True
-        crosses = np.flatnonzero((beyond[:-1] < 0) & (beyond[1:] >= 0) & (speed[1:] > GOES))
+        seen = np.diff(t) <= LONGEST_GAP_S  # when somebody who was hidden crossed is not known
+        crosses = np.flatnonzero((beyond[:-1] < 0) & (beyond[1:] >= 0) & (speed[1:] > GOES) & seen)
         for end in crosses + 1:
             since = np.flatnonzero(~(np.abs(speed[: end + 1]) >= STANDS))  # it moves since then
             begin = max(t[end] - BEFORE_S, t[since[-1]] if len(since) else -np.inf)

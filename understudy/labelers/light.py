@@ -32,7 +32,8 @@ class Light:
         assert seen.light is not None and seen.light_distance is not None
         near = np.nan_to_num(seen.light_distance, nan=np.inf) < self.range_m
         shown = np.where(seen.light == State.UNKNOWN, UNKNOWN, seen.light)
-        return Label(np.where(near, shown, NONE).astype(np.int8))
+        placed = np.isfinite(drive.poses[instants]).all(axis=1)
+        return Label(np.where(near, shown, np.where(placed, NONE, UNKNOWN)).astype(np.int8))
 
 
 def ahead(drive: Drive, instants: Ints) -> Observation:

@@ -6,7 +6,7 @@ once. Distances are exact (GEOS); nothing is rasterised.
 
 from __future__ import annotations
 
-from understudy.maps.roads import LANE_WIDTH, REACH, Near, Roads
+from understudy.maps.roads import LANE_WIDTH, REACH, Near, Roads, outline
 from understudy.maps.route import RouteLine
 
-__all__ = ["LANE_WIDTH", "REACH", "Near", "Roads", "RouteLine"]
+__all__ = ["LANE_WIDTH", "REACH", "Near", "Roads", "RouteLine", "outline"]

@@ -237,6 +237,11 @@ def _valid(ring: Floats) -> shapely.Geometry:
     return shapely.make_valid(shapely.Polygon(ring))
 
 
+def outline(lane: Lane) -> Floats:
+    """The ring (P, 2) around a lane: its polygon, or a strip along its centre where it has none."""
+    return lane.polygon if len(lane.polygon) >= 3 else np.array(_polygon(lane).exterior.coords)[:-1]
+
+
 def _polygon(lane: Lane) -> shapely.Geometry:
     """A lane's polygon, or a strip along its centre where it has none."""
     if len(lane.polygon) >= 3:

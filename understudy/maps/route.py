@@ -35,20 +35,26 @@ class RouteLine:
         """Each lane that is followed to its end, and the distance along the line to there. A lane may come twice."""
         return tuple((id, float(s)) for id, s in zip(self.route, self.end, strict=True) if np.isfinite(s))
 
-    def project(self, points: Floats, low: Floats | None = None, span: float = np.inf) -> tuple[Floats, Floats]:
+    def project(
+        self, points: Floats, low: Floats | None = None, span: Floats | float = np.inf
+    ) -> tuple[Floats, Floats]:
         """Where points (n, 2) lie: distance along the line (n,) and signed distance to its left (n,); nan for nan.
 
-        With `low` (n,) only the `span` metres of the line from there on are looked at, so that a place which the route
-        passes twice is the right one.
+        With `low` (n,) only the `span` metres (of all, or (n,)) of the line from there on are looked at, so that a
+        place which the route passes twice is the right one.
         """
         along, across = np.full(len(points), np.nan), np.full(len(points), np.nan)
         apart = float(self.s[1])
-        width = int(min(span / apart + 2, len(self.s)))
+        reach = np.broadcast_to(np.minimum(np.nan_to_num(np.asarray(span) / apart) + 2, len(self.s)), len(points))
+        reach = reach.astype(int)
+        width = int(reach.max(initial=2))
         for rows in np.array_split(np.flatnonzero(np.isfinite(points[:, 0])), max(1, len(points) * width // 2_000_000)):
             first = np.zeros(len(rows), int) if low is None else (np.nan_to_num(low[rows]) / apart).astype(int)
             index = np.clip(first[:, None], 0, len(self.s) - width) + np.arange(width)
             offset = points[rows, None] - self.points[index]
-            nearest = np.argmin(np.einsum("nwc,nwc->nw", offset, offset), axis=1) + index[:, 0]
+            away = np.einsum("nwc,nwc->nw", offset, offset)
+            away[index >= (first + reach[rows])[:, None]] = np.inf
+            nearest = np.argmin(away, axis=1) + index[:, 0]
             choice = [self._on_segment(points[rows], nearest + before) for before in (-1, 0)]
             second = np.abs(choice[1][2]) < np.abs(choice[0][2])
             along[rows], across[rows] = (np.where(second, choice[1][i], choice[0][i]) for i in (0, 1))

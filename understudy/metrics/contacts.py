@@ -164,15 +164,29 @@ class _Pairs:
 
 
 def astride(roads: Roads | None, vehicle: Vehicle, ego: Floats) -> Array:
-    """Whether the ego at rear axle poses (n, 3) is in several lanes at once, or beside the road, (n,)."""
+    """Whether the ego at rear axle poses (n, 3) is in several lanes at once, or beside the road, (n,).
+
+    A lane and one that follows it are one (nuPlan's "common or connected" lanes), and what lies beyond the map's extent
+    is not beside the road.
+    """
     if roads is None or not len(ego):
         return np.zeros(len(ego), bool)
-    points = corners(ahead(ego, vehicle.centre_x), vehicle.length, vehicle.width)
+    points = corners(ahead(ego, vehicle.centre_x), vehicle.length, vehicle.width)  # (n, 4, 2)
     near = roads.near(points.reshape(-1, 2), reach=0.0)
-    code, count = np.unique(near.point // 4 * len(roads) + near.lane, return_counts=True)
-    whole, lanes = np.zeros(len(ego), bool), np.bincount(code // len(roads), minlength=len(ego))
-    whole[code[count == 4] // len(roads)] = True
-    return ((lanes > 1) & ~whole) | ~roads.inside(points).all(axis=1)
+    under: list[list[set[int]]] = [[set() for _ in range(4)] for _ in ego]  # the lanes of each corner
+    for point, lane in zip(near.point.tolist(), near.lane.tolist(), strict=True):
+        under[point // 4][point % 4].add(lane)
+    apart = np.array([len(set.union(*four)) > 1 and not _in_one(roads, four) for four in under])
+    return apart | (~roads.inside(points) & roads.known(points)).any(axis=1)
+
+
+def _in_one(roads: Roads, corners: list[set[int]]) -> bool:
+    """Whether one lane, or one and a lane that follows it, holds all four corners."""
+    return any(
+        all(lane in lanes or following in lanes for lanes in corners)
+        for lane in set.union(*corners)
+        for following in (lane, *roads.successors[lane])
+    )
 
 
 def in_junction(roads: Roads | None, ego: Floats) -> Array:

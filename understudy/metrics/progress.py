@@ -27,7 +27,7 @@ FREE_SPEED, MIN_GAP, HEADWAY_S, ACCEL, BRAKE = 10.0, 1.0, 1.5, 1.0, 2.0
 HARDEST_BRAKE = 6.0  # m/s²
 BEND_ACCEL = 2.0  # m/s² sideways
 SHORT = 5.0  # m: below this nobody is told apart (NAVSIM)
-REACH = 250.0  # m of the route looked at
+REACH = 250.0  # m of the route on which others are looked for
 
 
 def progress(scene: Scene, instants: Ints, motion: Motion) -> Floats:
@@ -35,7 +35,9 @@ def progress(scene: Scene, instants: Ints, motion: Motion) -> Floats:
     if scene.line is None or scene.tracks is None:
         return np.full(len(motion), np.nan)
     start = scene.along[instants]
-    end, _ = scene.line.project(motion.pose[:, -1, :2], np.maximum(start - 20.0, 0.0), REACH)
+    driven = np.hypot(*np.moveaxis(np.diff(motion.pose[..., :2], axis=1), -1, 0)).sum(axis=1)
+    # No further than it may have come: a route that turns back is near at a later place, too.
+    end, _ = scene.line.project(motion.pose[:, -1, :2], np.maximum(start - 20.0, 0.0), 20.0 + 1.5 * driven + SHORT)
     gone, wanted = np.maximum(end - start, 0.0), scene.reference(instants)
     share = np.minimum(gone / np.maximum(wanted, 1e-9), 1.0)
     return np.where(np.isfinite(wanted + gone), np.where(np.maximum(wanted, gone) > SHORT, share, 1.0), np.nan)
@@ -44,7 +46,8 @@ def progress(scene: Scene, instants: Ints, motion: Motion) -> Floats:
 def reference(scene: Scene, instants: Ints) -> Floats:
     """Metres that the reference goes in 4 s from instants (n,); 0 where it is none, nan where it cannot be known.
 
-    That is beyond the recording, and where it comes into a junction whose lights were not recorded.
+    That is beyond the recording, and where it passes a light whose state is unknown then, or comes into a junction of a
+    log without lights.
     """
     line, tracks = scene.line, scene.tracks
     if line is None or tracks is None or scene.roads is None:
@@ -59,6 +62,7 @@ def reference(scene: Scene, instants: Ints) -> Floats:
     known = scene.recorded(instants, float(T[-1])) & np.isfinite(along).all(axis=1)
     if scene.lights is None:
         known &= ~route.enters(scene.roads.junction[line.lane], along)
+    known &= ~route.passes_unknown(instants, along)
     return np.where(known, gone, np.nan)
 
 
@@ -128,6 +132,15 @@ class _Route:
             holds = (state[row] == Light.RED) & (gap > -PAST_THE_LINE)
             nearest = np.where(holds, np.minimum(nearest, gap), nearest)
         return nearest
+
+    def passes_unknown(self, instants: Ints, along: Floats) -> Array:
+        """Whether the front bumper of paths (n, 41) passes a stop line while its light is unknown, (n,)."""
+        found, front = np.zeros(len(along), bool), along + self.front
+        row = self.scene.row(self.scene.t[instants, None] + T)
+        for end, state in self.stops:
+            passes = (front[:, :-1] <= end) & (front[:, 1:] > end)
+            found |= (passes & (state[row[:, :-1]] == Light.UNKNOWN)).any(axis=1)
+        return found
 
     def enters(self, area: Array, along: Floats) -> Array:
         """Whether the front bumper of paths (n, 41) comes into an area, given as points of the route, (n,)."""

@@ -9,7 +9,7 @@ import numpy as np
 from understudy.maps import Roads, RouteLine
 from understudy.metrics.progress import reference
 from understudy.metrics.tracks import Tracks
-from understudy.records import Array, Drive, Floats, Ints, Lights
+from understudy.records import PAUSE_S, Array, Drive, Floats, Ints, Lights
 
 AHEAD = 250.0  # m of road added beyond the end of what was driven
 
@@ -59,5 +59,8 @@ class Scene:
         return np.asarray(np.clip(np.searchsorted(self.t, t + 1e-6) - 1, 0, len(self.t) - 1))
 
     def recorded(self, instants: Ints, seconds: float) -> Array:
-        """Whether the recording goes on for `seconds` after instants (P,)."""
-        return np.asarray(self.t[instants] + seconds <= self.t[-1] + 1e-6)
+        """Whether the recording goes on for `seconds` after instants (P,), without a pause."""
+        ends = self.t[instants] + seconds
+        pauses = np.append(self.t[:-1][np.diff(self.t) > PAUSE_S], np.inf)  # when they begin
+        next_pause = pauses[np.searchsorted(pauses, self.t[instants])]
+        return np.asarray((ends <= self.t[-1] + 1e-6) & (ends <= next_pause + 1e-6))

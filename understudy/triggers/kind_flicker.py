@@ -23,7 +23,7 @@ class KindFlicker:
     within_s: float = 2.0
 
     def find(self, drive: Drive) -> Iterator[Event]:
-        seen, t = scene(drive), clock(drive).t_s
+        seen, now = scene(drive), clock(drive)
         kind, track = seen.objects["kind"], seen.objects["track"]
         before = kind[seen.before]
         changed = (kind != before) & (seen.before >= 0) & (kind != Kind.UNKNOWN) & (before != Kind.UNKNOWN)
@@ -31,5 +31,6 @@ class KindFlicker:
         rows = rows[np.argsort(track[rows], kind="stable")]
         rows, away = seen.near(rows, self.distance)
         first, last = seen.instant[rows[:-1]], seen.instant[rows[1:]]
-        twice = (track[rows[1:]] == track[rows[:-1]]) & (t[last] - t[first] <= self.within_s)
+        twice = (track[rows[1:]] == track[rows[:-1]]) & (now.t_s[last] - now.t_s[first] <= self.within_s)
+        twice &= np.searchsorted(now.pauses, last) == np.searchsorted(now.pauses, first)
         yield from joined(drive, first[twice], last[twice], self.distance - away[1:][twice])

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from understudy.geometry import inverse, move
-from understudy.records import Drive, Event, Floats, Ints, Light
-from understudy.triggers.spans import PAUSE_S, clock, joined
+from understudy.records import PAUSE_S, Drive, Event, Floats, Ints, Light
+from understudy.triggers.spans import clock, joined
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Masks over the instants of a drive into events: how nearly every trigger ends.
 
-A comparison with nan is false, so an unknown value never fires. Where a recording pauses for longer than PAUSE_S, spans
-end and rates are nan: nothing is known of the time between.
+A comparison with nan is false, so an unknown value never fires. Where a recording pauses, spans end and rates are nan.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.records import NS, Array, Drive, Event, Floats, Ints
+from understudy.records import NS, PAUSE_S, Array, Drive, Event, Floats, Ints
 from understudy.triggers.newest import newest_kept
 
-PAUSE_S = 1.5
 _JITTER_NS = NS // 1000  # stamps are inexact, and four instants at 10 Hz should last 0.3 s
 
 
@@ -49,6 +47,7 @@ def spans(drive: Drive, mask: Array, hold_s: float = 0.0, bridge_s: float = 0.0)
     first, last = true[np.concatenate([[True], parted])], true[np.concatenate([parted, [True]])]
     if bridge_s:
         apart = drive.t_ns[first[1:]] - drive.t_ns[last[:-1]] > bridge_s * NS + _JITTER_NS
+        apart |= np.diff(np.searchsorted(clock(drive).pauses, first)) > 0
         first, last = first[np.concatenate([[True], apart])], last[np.concatenate([apart, [True]])]
     if hold_s:
         held = drive.t_ns[last] - drive.t_ns[first] >= hold_s * NS - _JITTER_NS

@@ -24,14 +24,16 @@ class StopAndGo:
     going: float = 2.0  # m/s
 
     def find(self, drive: Drive) -> Iterator[Event]:
-        speed, t = drive["speed"], clock(drive).t_s
-        slow = speed < self.going
+        speed, now = drive["speed"], clock(drive)
+        slow = ~(speed >= self.going)  # what is unknown parts no halt from the next
         first, last = spans(drive, slow)
         halt = peaks(-speed, slow, first, last) > -self.standing
         first, last = first[halt], last[halt]
         more = self.stops - 1  # halts after the first of a crowd
         jam = np.zeros(len(drive), bool)
-        for one in np.flatnonzero(t[first[more:]] - t[first[: len(first) - more]] <= self.within_s):
+        begins, ends = first[: len(first) - more], first[more:]
+        unpaused = np.searchsorted(now.pauses, begins) == np.searchsorted(now.pauses, ends)
+        for one in np.flatnonzero(unpaused & (now.t_s[ends] - now.t_s[begins] <= self.within_s)):
             jam[first[one] : last[one + more] + 1] = True
         halts = np.zeros(len(drive))
         halts[first] = 1

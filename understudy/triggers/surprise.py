@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from understudy.records import Drive, Event
+from understudy.records import PAUSE_S, Drive, Event
 from understudy.triggers.scene import PATH, scene
-from understudy.triggers.spans import PAUSE_S, clock
+from understudy.triggers.spans import clock
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from understudy.records import (
     MOTOR_VEHICLES,
     NS,
     OBJECT_COLUMNS,
+    PAUSE_S,
     PLAN_STEP_S,
     PLAN_STEPS,
     Array,
@@ -43,7 +44,8 @@ _HEADWAY_S, _GAP, _ACCEL, _BRAKE = 1.2, 2.0, 1.5, 2.5  # of those who react
 
 
 class Replay:
-    """One log as a world. A scenario's seed shifts the start (0 does not), its route says at which second it begins."""
+    """One log as a world, up to where it first pauses. A scenario's seed shifts the start (0 does not), its route says
+    at which second it begins."""
 
     PLAN_S: ClassVar[float] = PLAN_EVERY * TICK_S
 
@@ -53,6 +55,8 @@ class Replay:
         if missing := log.lacks(("pose", "objects", "map", "speed")):
             raise DataError(f"drive {log.id} cannot be a world: it lacks {', '.join(missing)}")
         assert log.map is not None
+        if (pauses := np.flatnonzero(np.diff(log.t_s) > PAUSE_S)).size:
+            log = log.slice(0, int(pauses[0]) + 1)
         self._log = log
         self._needs, self._history = tuple(needs), tuple(history_s)
         self._roads = Roads(log.map)
