@@ -191,6 +191,26 @@ def test_scenarionet_elsewhere_than_in_nuscenes_the_ego_is_its_centre(tmp_path: 
     np.testing.assert_allclose(compose(drive.poses, np.array([drive.vehicle.centre_x, 0, 0])), ego, atol=1e-9)
 
 
+def test_scenarionet_a_light_of_a_way_through_a_junction_stops_traffic_before_it(tmp_path: Path) -> None:
+    """nuPlan and Waymo name the way; the stop line lies where it begins. A light whose line is at its lane's end stays."""
+    said = small_logs.scenario("nuplan")
+    ways = {key: np.asarray(said["map_features"][key]["polyline"]) for key in ("connector", "lane_a")}
+    rows = said["length"]
+    said["dynamic_map_states"] = {
+        number: {"lane": key, "stop_point": [*at, 0.0], "state": {"object_state": ["TRAFFIC_LIGHT_RED"] * rows}}
+        for number, (key, at) in enumerate((("connector", ways["connector"][1]), ("lane_a", ways["lane_a"][-1])))
+    }
+    small_logs.write_scenarionet(tmp_path, said)
+    (drive,) = drives("scenarionet", tmp_path).values()
+    assert drive.lights is not None and drive.lights.lanes == ("connector:stop", "lane_a")
+    lanes = by_id(drive)
+    assert lanes["lane_a"].successors == ("connector:stop",) and lanes["connector:stop"].successors == ("connector",)
+    assert lanes["connector"].predecessors == ("connector:stop",)
+    np.testing.assert_allclose(lanes["connector:stop"].centre[-1], ways["connector"][1], atol=1e-9)
+    whole = np.concatenate([lanes["connector:stop"].centre[:-1], lanes["connector"].centre])
+    np.testing.assert_allclose(whole, ways["connector"], atol=1e-9)
+
+
 def test_scenarionet_a_lane_graph_is_worked_out(tmp_path: Path) -> None:
     small_logs.write_scenarionet(tmp_path)
     (drive,) = drives("scenarionet", tmp_path).values()

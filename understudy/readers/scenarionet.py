@@ -24,7 +24,7 @@ from understudy.errors import DataError
 from understudy.geometry import compose, wrap
 from understudy.readers import folder, restricted_pickle
 from understudy.readers.kinematics import check_time, motion, rate_hz
-from understudy.readers.scenarionet_map import read_map
+from understudy.readers.scenarionet_map import parted_at_stops, read_map
 from understudy.readers.tracks import objects, velocities
 from understudy.records import (
     NS,
@@ -114,6 +114,10 @@ class ScenarioNet:
             poses, moved = _retimed(t_ns, poses)
         else:  # MetaDrive's positions are the centres of boxes
             poses = compose(poses, np.array([-vehicle.centre_x, 0.0, 0.0]))
+        said = scenario.get("dynamic_map_states") or {}
+        lights, map = _lights(said, rows), read_map(scenario["map_features"], poses[:, :2], self.margin, dataset)
+        if lights is not None and map is not None:
+            map, lights = parted_at_stops(map, lights, _stop_points(said))
         local = np.hypot(ego["x"][0], ego["y"][0]) < 1e-3  # newer converters make the ego's first place the origin
         return Drive(
             id=name,
@@ -125,8 +129,8 @@ class ScenarioNet:
             },
             vehicle=vehicle,
             objects=_objects(t_ns, tracks, rows, float(ego["z"][known[0]])),
-            lights=_lights(scenario.get("dynamic_map_states") or {}, rows),
-            map=read_map(scenario["map_features"], poses[:, :2], self.margin, dataset),
+            lights=lights,
+            map=map,
             frame="" if local else str(about.get("map", "")),
             facts={
                 "dataset": dataset,
@@ -201,7 +205,7 @@ def _kind(*labels: str) -> Kind:
 
 
 def _lights(states: Mapping[str, Any], rows: slice) -> Lights | None:
-    """One light per lane; where the lamp hangs is not known (`stop_point` is on the road)."""
+    """One light per lane; where the lamp hangs is not known."""
     if not states:
         return None
     columns = []
@@ -210,3 +214,13 @@ def _lights(states: Mapping[str, Any], rows: slice) -> Lights | None:
         columns.append([next((state for word, state in LIGHTS if word in text), Light.UNKNOWN) for text in said])
     lanes = tuple(str(light.get("lane", key)) for key, light in states.items())
     return Lights(lanes, np.full((len(lanes), 3), np.nan), np.array(columns, dtype=np.int8).T)
+
+
+def _stop_points(states: Mapping[str, Any]) -> Floats:
+    """Where on the road each light stops traffic, (L, 2); nan where it is not told."""
+    points = np.full((len(states), 2), np.nan)
+    for row, light in enumerate(states.values()):
+        told = np.asarray(light.get("stop_point") if light.get("stop_point") is not None else [], np.float64).ravel()
+        if len(told) >= 2:
+            points[row] = told[:2]
+    return points

@@ -8,14 +8,18 @@ of the drivable area (outlines and holes) as white lines named `boundary_0`, `bo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import shapely
 from shapely.geometry import LineString
 
+from understudy.geometry import arc_length, frenet, resample
 from understudy.readers import lane_graph
-from understudy.records import Floats, Lane, Map, Marking
+from understudy.records import Floats, Lane, Lights, Map, Marking
+
+_SHORTEST = 0.5  # m, of a lane
 
 
 def read_map(features: Mapping[str, Any], driven: Floats, margin: float, dataset: str) -> Map | None:
@@ -92,3 +96,44 @@ def _markings(features: Mapping[str, Any], extent: Any) -> Iterator[Marking]:
             line = lane_graph.tidy(feature["polyline"])
             for piece in lane_graph.pieces(line, extent) if len(line) > 1 else []:
                 yield Marking(piece, style, "yellow" if "YELLOW" in label else "white")
+
+
+# Lights ---------------------------------------------------------------------------------------------------------------
+
+
+def parted_at_stops(map: Map, lights: Lights, stops: Floats) -> tuple[Map, Lights]:
+    """The same with every lane in two whose light stops traffic, at `stops` (L, 2), in its first half.
+
+    nuPlan and Waymo name the way through the junction as the lane that a light governs. Here that is a lane which ends
+    at the stop line. So there are two: `ID:stop`, up to the line, and ID, on from there.
+    """
+    lanes = {lane.id: lane for lane in map.lanes}
+    governed = list(lights.lanes)
+    for row, (id, stop) in enumerate(zip(lights.lanes, stops, strict=True)):
+        before = f"{id}:stop"
+        if id not in lanes or not np.isfinite(stop).all():
+            continue
+        lane = lanes[id]
+        along = arc_length(lane.centre)
+        at = float(frenet(lane.centre, stop)[0])
+        if before not in lanes and at < along[-1] / 2:
+            at = max(at, min(_SHORTEST, along[-1] / 2))
+            cut = resample(lane.centre, np.array([at]))
+            centre, rest = (
+                np.concatenate([lane.centre[along < at], cut]),
+                np.concatenate([cut, lane.centre[along > at]]),
+            )
+            width = lane_graph.width(lane.centre, lane.polygon)
+            ribbon = lane_graph.ribbon(centre, width if np.isfinite(width) else lane_graph.LANE_WIDTH)
+            first = Lane(
+                before, centre, ribbon, successors=(id,), predecessors=lane.predecessors,
+                speed_limit=lane.speed_limit, kind=lane.kind,
+            )  # fmt: skip
+            lanes |= {before: first, id: replace(lane, centre=rest, predecessors=(before,), left=None, right=None)}
+            for other in lane.predecessors:
+                if other in lanes:
+                    after = tuple(before if one == id else one for one in lanes[other].successors)
+                    lanes[other] = replace(lanes[other], successors=after)
+        if before in lanes:
+            governed[row] = before
+    return replace(map, lanes=tuple(lanes.values())), replace(lights, lanes=tuple(governed))
