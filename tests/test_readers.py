@@ -16,6 +16,7 @@ from tests import small_logs
 from tests.small_lake import assert_equal
 from understudy import plugins
 from understudy.geometry import compose, constant_turn, corners, overlap, wrap
+from understudy.readers.kinematics import motion
 from understudy.records import NS, Drive, Driver, Kind
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
@@ -58,6 +59,8 @@ def keeps_its_word(drive: Drive) -> None:
         travelled = np.hypot(np.gradient(drive["x"], drive.t_s), np.gradient(drive["y"], drive.t_s))
         assert np.abs(travelled - np.abs(drive["speed"])).max() < 0.5
         assert np.abs(drive["accel"]).max() < 10 and np.abs(drive["yaw_rate"]).max() < 1
+        fitted = motion(drive.t_ns, drive.poses)  # which looks ahead
+        assert {name for name in fitted if np.allclose(drive[name], fitted[name])} <= drive.derived
     if drive.objects is not None:
         objects = drive.objects
         assert len(objects) == len(drive) and len(objects["x"]) == objects.starts[-1]
@@ -192,7 +195,7 @@ def test_scenarionet_elsewhere_than_in_nuscenes_the_ego_is_its_centre(tmp_path: 
 
 
 def test_scenarionet_a_light_of_a_way_through_a_junction_stops_traffic_before_it(tmp_path: Path) -> None:
-    """nuPlan and Waymo name the way; the stop line lies where it begins. A light whose line is at its lane's end stays."""
+    """nuPlan and Waymo name the way; the stop line lies where it begins. One that is at its lane's end stays there."""
     said = small_logs.scenario("nuplan")
     ways = {key: np.asarray(said["map_features"][key]["polyline"]) for key in ("connector", "lane_a")}
     rows = said["length"]

@@ -1,7 +1,9 @@
 """From a drive to what a policy may know at its instants: the same for logs (batched over time) and for worlds.
 
-Nothing of the future enters, except the coarse command and the route, which for logs are derived from where the driver
-went next (`Drive.derived` says so), and `future` itself, for oracles that declare that they need it.
+Nothing of the future enters, except what `Drive.derived` names (the coarse command and the route of a log, which are
+derived from where the driver went next; and where a log has only poses, what a car's own instruments would have shown:
+speed, rate of turn and acceleration, fitted to them over half a second to either side), and `future` itself, for
+oracles that declare that they need it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from understudy.geometry import rigid, rotation, yaw_of
 from understudy.readers import folder
 from understudy.readers.argoverse2_map import city, read_map
 from understudy.readers.images import ImageFiles
-from understudy.readers.kinematics import check_time, motion, rate_hz
+from understudy.readers.kinematics import FITTED, check_time, motion, rate_hz
 from understudy.readers.tracks import objects, velocities
 from understudy.records import (
     NS,
@@ -131,6 +131,7 @@ class Argoverse2:
             objects=_objects(t_ns, t_ns[near], city_T_ego, cuboids),
             map=read_map(archive, city_T_ego[:, :2, 3], self.margin) if archive else None,
             frame=city(archive) if archive else "",
+            derived=FITTED,
             facts={
                 "dataset": "argoverse2",
                 "rates_hz": {"pose": rate_hz(stamps), "objects": rate_hz(t_ns)},

@@ -17,7 +17,7 @@ import numpy as np
 from understudy.errors import DataError
 from understudy.geometry import compose, rotation, wrap, yaw_of
 from understudy.readers import folder, geodesy
-from understudy.readers.kinematics import check_time, motion, rate_hz
+from understudy.readers.kinematics import FITTED, check_time, motion, rate_hz
 from understudy.readers.tracks import objects
 from understudy.readers.video import HevcFile
 from understudy.records import NS, Array, Camera, Drive, Driver, Floats, Ints, Kind, Objects, Vehicle
@@ -89,6 +89,7 @@ class Comma2k19:
             cameras=tuple(_cameras(segment, t_ns, place["frd_mount"], self.camera_ahead)),
             objects=_radar(can / "radar", at, poses, columns["speed"], vehicle),
             frame=place["frame"],
+            derived=FITTED - {"speed"} if (can / "speed").is_dir() else FITTED,
             facts={
                 "dataset": "comma2k19",
                 "rates_hz": {"pose": rate_hz(t_ns)},

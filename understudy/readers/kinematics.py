@@ -10,6 +10,7 @@ from understudy.records import NS, Array, Floats, Ints
 
 WINDOW_S = 1.0
 LONGEST_GAP_S = 1.0
+FITTED = frozenset({"speed", "accel", "yaw_rate"})  # what `motion` gives: it looks ahead, so drives say `derived`
 
 
 def check_time(t: Array, owner: str, row: str = "row") -> None:

@@ -27,7 +27,7 @@ from understudy.errors import DataError
 from understudy.geometry import rigid, wrap, yaw_of
 from understudy.readers import folder
 from understudy.readers.images import ImageFiles, image_size
-from understudy.readers.kinematics import check_time, motion, rate_hz
+from understudy.readers.kinematics import FITTED, check_time, motion, rate_hz
 from understudy.readers.tracks import objects, velocities
 from understudy.records import NS, Camera, Drive, Floats, Ints, Kind, Objects, Vehicle
 
@@ -95,6 +95,7 @@ class Pandaset:
                 vehicle=PACIFICA,
                 cameras=tuple(_cameras(log, t_ns, world_T_body)),
                 objects=_objects(log, t_ns, world_T_body),
+                derived=FITTED,
                 facts={"dataset": "pandaset", "rates_hz": {"lidar": rate_hz(t_ns)}},
             )
 

@@ -23,7 +23,7 @@ from scipy.ndimage import median_filter
 from understudy.errors import DataError
 from understudy.geometry import compose, wrap
 from understudy.readers import folder, restricted_pickle
-from understudy.readers.kinematics import check_time, motion, rate_hz
+from understudy.readers.kinematics import FITTED, check_time, motion, rate_hz
 from understudy.readers.scenarionet_map import parted_at_stops, read_map
 from understudy.readers.tracks import objects, velocities
 from understudy.records import (
@@ -132,6 +132,7 @@ class ScenarioNet:
             lights=lights,
             map=map,
             frame="" if local else str(about.get("map", "")),
+            derived=FITTED,
             facts={
                 "dataset": dataset,
                 "scene": str(scenario.get("id", "")),

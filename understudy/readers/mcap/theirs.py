@@ -12,7 +12,7 @@ import numpy as np
 
 from understudy.errors import DataError
 from understudy.geometry import yaw_of
-from understudy.readers.kinematics import motion
+from understudy.readers.kinematics import FITTED, motion
 from understudy.readers.mcap import cameras, scenes
 from understudy.readers.mcap.container import Container
 from understudy.readers.mcap.ego import Ego, ego, ego_frame
@@ -35,7 +35,8 @@ def read(container: Container, settings: Mcap, name: str) -> Drive:
     frames = _frames(heard, measured)
     body = ego_frame(heard, frames, settings.ego_frame)
     where = ego(heard, measured, frames, body, settings.pose_topic)
-    columns = _columns(where)
+    measured_motion = {name: values for name in ("speed", "yaw_rate") if (values := getattr(where, name)) is not None}
+    columns = _columns(where) | measured_motion
     rate_hz = NS / float(np.median(np.diff(where.t_ns)))
     every = max(1, int(np.ceil(rate_hz / settings.rate_hz - 0.1)))
     t_ns = where.t_ns[::every]
@@ -47,6 +48,7 @@ def read(container: Container, settings: Mcap, name: str) -> Drive:
         columns={key: values[::every] for key, values in columns.items()},
         cameras=seen,
         objects=scenes.objects(list(shown.values()), t_ns),
+        derived=FITTED - measured_motion.keys(),
         facts={
             "library": container.library,
             "stamps": "measured" if measured else "logged",
@@ -85,18 +87,11 @@ def _frames(heard: list[Heard], measured: bool) -> Frames:
 
 
 def _columns(where: Ego) -> dict[str, Array]:
-    """Poses, and how the car moved: measured where the log measures it, else derived from the poses."""
+    """Poses, and how the car moved as they tell."""
     x, y, yaw = where.root_T_ego[:, 0, 3], where.root_T_ego[:, 1, 3], yaw_of(where.root_T_ego)
     if not np.isfinite(x + y).any():
         raise DataError(f"{where.source} has {len(x)} poses, none of them finite")
-    measured = {"speed": where.speed, "yaw_rate": where.yaw_rate}
-    return {
-        "x": x,
-        "y": y,
-        "yaw": yaw,
-        **motion(where.t_ns, np.stack([x, y, yaw], axis=-1)),
-        **{name: values for name, values in measured.items() if values is not None},
-    }
+    return {"x": x, "y": y, "yaw": yaw, **motion(where.t_ns, np.stack([x, y, yaw], axis=-1))}
 
 
 def _cameras(
