@@ -270,6 +270,11 @@ def test_a_leader_at_the_line_shows_what_it_is_to_who_waits_behind() -> None:
     found = answer("inferred_light", replace(leading, objects=replace(leading.objects, columns=told))).value
     np.testing.assert_array_equal(found == Light.RED, (leader.t_s > 9.86) & (leader.t_s < 14.75))
     assert (found == Light.GREEN).sum() > 8
+    seen = (leader.t_s < 16.0) | (leader.t_s > 20.0)  # it crosses while it is hidden: when is not known
+    starts = np.concatenate([[0], np.cumsum(seen)])
+    hidden = Objects(starts, {name: values[seen] for name, values in told.items()})
+    found = answer("inferred_light", replace(leading, objects=hidden)).value
+    np.testing.assert_array_equal(found == Light.GREEN, answer("inferred_light", behind).value == Light.GREEN)
 
 
 # Agreement ------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from understudy.geometry import Grid, compose, constant_turn, move
 from understudy.labelers import UNKNOWN, Label, kept
 from understudy.labelers.bev import CHANNELS, DIRECTION_UNIT, VELOCITY_UNIT
 from understudy.labelers.light import NONE
+from understudy.maps import LANE_WIDTH
 from understudy.records import Array, Drive, Driver, Floats, Kind, Lane, Light, Map, Objects, Truth
 from understudy.store import Lake
 
@@ -173,6 +174,15 @@ def test_a_straight_road_is_where_it_is_whatever_way_the_car_looks(yaw: float) -
     np.testing.assert_allclose(channel(found, "direction_y")[0][on] * DIRECTION_UNIT, -np.sin(yaw), atol=0.03)
 
 
+def test_a_lane_without_a_polygon_is_a_strip_along_its_centre() -> None:
+    drive = steady_turn(speed=0.0, yaw_rate=0.0, seconds=1.0)
+    whole = road_map()
+    bare = replace(whole, lanes=tuple(replace(lane, polygon=np.zeros((0, 2))) for lane in whole.lanes))
+    road = channel(answer("bev", replace(drive, map=bare), np.array([0])), "drivable")[0]
+    across = np.abs(GRID.centres()[..., 1])
+    assert (road[across < LANE_WIDTH / 2 - 0.2] == 1).all() and (road[across > LANE_WIDTH / 2 + 0.2] == 0).all()
+
+
 def test_beyond_the_extent_of_the_map_nothing_is_known() -> None:
     extent = np.array([(-100.0, -50.0), (10.0, -50.0), (10.0, 50.0), (-100.0, 50.0)])
     drive = replace(steady_turn(speed=0.0, yaw_rate=0.0, seconds=1.0), map=road_map(extent))
@@ -240,6 +250,13 @@ def test_a_light_that_nobody_knows_is_unknown() -> None:
     dark = replace(drive, lights=replace(drive.lights, state=np.zeros_like(drive.lights.state)))
     found = answer("light", dark)
     assert set(np.unique(found.value)) == {UNKNOWN, NONE}
+
+
+def test_who_does_not_know_where_he_is_does_not_know_that_there_is_no_light() -> None:
+    drive = red_light_drive()
+    lost = np.where(np.arange(len(drive)) == 7, np.nan, drive["x"])
+    found = answer("light", replace(drive, columns={**drive.columns, "x": lost}))
+    assert found.value[7] == UNKNOWN and not found.valid[7]
 
 
 def test_a_red_light_closes_the_route_beyond_its_stop_line() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,6 +81,22 @@ def test_a_budget_of_seconds_is_not_overspent() -> None:
     found = [sighting("one", 50.0 * i, 50.0 * i + 2 + i % 3, score=i) for i in range(15)]
     clips = choose(found, LONG, Mine(budget="65s"))
     assert 55.0 < sum(clip.seconds for clip in clips) <= 65.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 120), st.floats(0, 12), st.floats(0, 1)), min_size=1, max_size=30))
+def test_seconds_are_paid_once(told: list[tuple[float, float, float]]) -> None:
+    """No two clips have time in common."""
+    found = [sighting("one", start, start + seconds, score) for start, seconds, score in told]
+    clips = choose(found, LONG, Mine(budget="60s", context_s=4.0, longest_s=20.0))
+    assert sum(clip.seconds for clip in clips) <= 60.0 + 1e-6
+    for one, other in combinations(clips, 2):
+        assert min(one.end_ns, other.end_ns) <= max(one.start_ns, other.start_ns)
+
+
+def test_what_a_clip_shows_is_not_paid_for_again() -> None:
+    found = [sighting("one", start, start + 12, 5.0 - start / 10) for start in (4, 9, 14, 19)]
+    clips = choose(found, LONG, Mine(budget="80s", context_s=4.0, longest_s=20.0))
+    assert spans(clips) == [("a", 0, 20), ("a", 20, 35)]
 
 
 @pytest.mark.parametrize("budget", ["20 clips", "-3", "s", "2h", ""])

@@ -358,8 +358,9 @@ def test_spans_shorter_than_wanted_are_dropped_and_near_ones_joined() -> None:
 def test_a_span_ends_where_the_recording_pauses() -> None:
     drive = calm()
     paused = replace(drive, t_ns=drive.t_ns + 20 * NS * (drive.t_s > 5.0))
-    first, last = spans(paused, during(drive, 4.0, 6.0))
-    assert list(zip(first, last, strict=True)) == [(40, 50), (51, 60)]
+    for bridge_s in (0.0, 60.0):
+        first, last = spans(paused, during(drive, 4.0, 6.0), bridge_s=bridge_s)
+        assert list(zip(first, last, strict=True)) == [(40, 50), (51, 60)]
 
 
 def test_a_rate_is_unknown_across_a_pause_and_where_another_is_meant() -> None:
@@ -419,6 +420,16 @@ def test_two_halts_are_no_stop_and_go() -> None:
     drive = planted("stop_and_go")
     assert not list(StopAndGo(stops=4).find(drive))
     assert [event.score for event in StopAndGo().find(drive)] == [3.0]
+
+
+def test_a_speed_unknown_for_a_moment_parts_no_halt_and_halts_are_not_counted_across_a_pause() -> None:
+    stands = np.zeros(301)
+    stands[[50, 100, 150]] = np.nan
+    parked = replace(calm(), columns={**calm().columns, "speed": stands})
+    assert not list(StopAndGo(stops=2).find(parked))
+    drive = planted("stop_and_go")
+    paused = replace(drive, t_ns=drive.t_ns + 3 * NS * (drive.t_s > 10.0))
+    assert not list(StopAndGo().find(paused)) and len(list(StopAndGo(stops=2).find(paused))) == 1
 
 
 def test_rare_is_what_the_fleet_hardly_ever_shows_where_that_is_known() -> None:

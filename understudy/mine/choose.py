@@ -1,9 +1,9 @@
 """Which events become clips: every trigger takes its turn, and scores of different triggers never meet.
 
 A trigger's turn takes its strongest event that no clip shows yet. The event is widened by its context; if that
-overlaps a clip, the clip grows, unless it were too long: then there is a new one beside it. An event gives way if it is
-nearly what the same trigger kept before: at the same place, with a signature that differs by less than 1 in every
-number.
+overlaps a clip, the clip grows, unless it were too long: then what it does not show is a new one beside it. An event
+gives way if it is nearly what the same trigger kept before: at the same place, with a signature that differs by less
+than 1 in every number.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class _Window:
     def holds(self, other: _Window | Event) -> bool:
         return self.start_ns <= other.start_ns and other.end_ns <= self.end_ns
 
-    def beside(self, other: _Window, core: Event) -> _Window:
-        """Cut where the other begins or ends, but not into the core."""
+    def beside(self, other: _Window) -> _Window:
+        """Cut where the other begins or ends."""
         if other.start_ns <= self.start_ns:
-            return replace(self, start_ns=max(self.start_ns, min(other.end_ns, core.start_ns)))
-        return replace(self, end_ns=min(self.end_ns, max(other.start_ns, core.end_ns)))
+            return replace(self, start_ns=other.end_ns)
+        return replace(self, end_ns=other.start_ns)
 
     def joined(self, other: _Window) -> _Window:
         """Both in one, at the place of the other, which was there first."""
@@ -84,10 +84,9 @@ def choose(sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings
         for other in near:
             if (joined := window.joined(other)).seconds <= settings.longest_s:
                 window = joined
-        core = _core(sighting.event, settings)
-        for other in windows:  # what another clip shows is not shown again, but for the event itself
+        for other in windows:  # what another clip shows is not shown again
             if shows(other, window) and not window.holds(other):
-                window = window.beside(other, core)
+                window = window.beside(other)
         swallowed = [other for other in near if window.holds(other)]
         cost_s = window.seconds - sum(other.seconds for other in swallowed)
         if cost_s > budget_s:
