@@ -103,6 +103,8 @@ def test_a_wrong_reader_folder_or_setting_is_one_line(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("mine", "--set", "context_s=-4"), "mine.context_s wants seconds, 0 or more, got -4"),
+        (("mine", "--set", "mine.context_s=-4"), "mine.context_s wants seconds, 0 or more, got -4"),
+        (("mine", "--set", "triggers=hard_brake"), "mine.triggers wants a list, as in --set 'triggers="),
         (("mine", "--set", "context_s=nan"), "mine.context_s wants finite numbers, got nan"),
         (("mine", "--set", "longest_s=inf"), "mine.longest_s wants finite numbers, got inf"),
         (("mine", "--set", 'triggers=[{use="hard_brake", decel=nan}]'), "mine.triggers wants finite numbers, got"),
@@ -207,7 +209,7 @@ def test_a_fleet_that_nobody_can_send_is_one_line(words: tuple[str, ...], messag
 
 def test_names_that_nobody_has_are_refused_before_a_lake_is_made(tmp_path: Path) -> None:
     for names in (("nope", "nope2"), ("lane_follow", "nope")):
-        assert "no policy named 'nope'" in refusal(understudy("gate", *names, lake=tmp_path / "lake"))
+        assert "no driver named 'nope'" in refusal(understudy("gate", *names, lake=tmp_path / "lake"))
     assert not (tmp_path / "lake").exists()
 
 

@@ -58,6 +58,7 @@ BAD = [
     ("clip:../../etc/passwd", "is no name"),
     ("tr\u00efp", "is no name"),
     ("trip\n", "is no name"),
+    ("trip/2.0-8.0", "a stretch is written trip/2.0:8.0"),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.errors import DataError, UnderstudyError
 from understudy.registry import Registry, model_card
 
 CARD = {
@@ -82,7 +82,7 @@ def test_an_empty_registry_knows_nobody(tmp_path: Path) -> None:
     assert registry.models() == [] and registry.binding() == frozenset()
     with pytest.raises(UnderstudyError, match="no champion yet"):
         registry.spec("champion")
-    with pytest.raises(UnknownName):
+    with pytest.raises(UnderstudyError, match="no model named 'x': there are none yet"):
         registry.model("model:x")
     assert registry.spec("lane_follow") == "lane_follow"
 

@@ -21,6 +21,7 @@ GRAMMAR = f"DRIVE, DRIVE/12.0:18.0 or KIND:NAME with KIND one of {', '.join(KIND
 
 _WORD = r"[\w.\-+=@,|~%]+(?::[0-9a-f]+)?"
 _NAME = re.compile(rf"{_WORD}(/{_WORD})*", re.ASCII)
+_DASHED = re.compile(r"\d+(\.\d+)?-\d+(\.\d+)?", re.ASCII)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)?:(\d+(?:\.\d+)?)?", re.ASCII)
 
 
@@ -47,6 +48,8 @@ def parse(text: str) -> Identifier:
     if colon and kind in KINDS:
         return Identifier(kind, _checked(text, name))
     drive, slash, span = text.rpartition("/")
+    if slash and _DASHED.fullmatch(span):
+        raise _wrong(text, f"a stretch is written {drive}/{':'.join(span.split('-'))}")
     if slash and ":" in span and not span[0].isalpha():  # `city/grid:3` is half a name, which no lake knows
         return _stretch(text, drive, span)
     return Identifier("drive", _checked(text, text))

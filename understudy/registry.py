@@ -93,6 +93,10 @@ class Registry:
         """The model of that hash or name (`model:` before it is allowed), or the only one whose hash begins so."""
         wanted = wanted.removeprefix("model:")
         known = self.models()
+        if not known:
+            raise UnderstudyError(
+                f"no model named {wanted!r}: there are none yet; `understudy gate A B` remembers both"
+            )
         named = [one for one in known if wanted in (one.hash, one.name)]
         found = named[-1:] or [one for one in known if one.hash.startswith(wanted)]
         if len(found) != 1:

@@ -2,7 +2,7 @@
 
 A stage's settings are the fields of a dataclass in that stage's file; a plug-in's settings are its own fields.
 Order: defaults < `understudy.toml` in the lake (for those stages that look into it) < `--set key=value` (the value in
-TOML's own grammar).
+TOML's own grammar; what is not TOML is text).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ def fill(cls: type[T], settings: Mapping[str, Any], prefix: str = "") -> T:
     Defaults may be nan or infinite, what is told may not: it would compare with nothing, or end nowhere.
     """
     known = {field.name for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    if prefix not in known and isinstance(own := settings.get(prefix), Mapping):  # `train.lr` as well as `lr`
+        settings = merge({name: value for name, value in settings.items() if name != prefix}, own)
     dot = f"{prefix}." if prefix else ""
     for name in settings:
         if name not in known:
@@ -40,6 +42,9 @@ def fill(cls: type[T], settings: Mapping[str, Any], prefix: str = "") -> T:
         try:
             values[name] = msgspec.convert(value, types[name], strict=True)
         except msgspec.ValidationError as error:
+            if "Expected `array`, got `str`" in str(error):
+                example = f"""--set '{name}=["a", "b"]'"""
+                raise SettingsError(f"{dot}{name} wants a list, as in {example}, got {value!r}") from error
             raise SettingsError(f"{dot}{name}: {error}") from error
     try:
         return cls(**values)
@@ -62,7 +67,7 @@ def _finite(value: Any) -> bool:
 
 
 def parse(assignments: Iterable[str]) -> dict[str, Any]:
-    """`rate_hz=20` and `train.lr=1e-4` as a nested dict; a value that is not TOML is taken as text."""
+    """`rate_hz=20` and `bev.least_px=4` as a nested dict; a value that is not TOML is taken as text."""
     found: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")

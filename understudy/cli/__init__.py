@@ -1,7 +1,8 @@
 """The command line: parse, call one stage, show.
 
 Nothing heavy is imported at the top of these files: `--help` must answer at once, so a command imports its stage.
-Exit codes: 0 done, 1 something the user can mend (or some items failed), 2 wrong usage.
+Exit codes: 0 done, 1 something the user can mend (or some items failed), 2 wrong usage; `gate` has 3 for refused and 4
+for undecided.
 """
 
 from understudy.cli.group import main

@@ -19,9 +19,15 @@ def fleet() -> None:
 
 @fleet.command(
     epilog="""understudy fleet drive --cars 8 --minutes 10 --processes 2
-    understudy fleet drive --town organic:3 --cars 4 --minutes 5 --driver lane_follow"""
+    understudy fleet drive --town organic:6 --cars 4 --minutes 5 --driver lane_follow"""
 )
-@click.option("--town", "towns", multiple=True, metavar="KIND:N", help="Towns to drive in [default: one of each kind].")
+@click.option(
+    "--town",
+    "towns",
+    multiple=True,
+    metavar="KIND:N",
+    help="Towns to drive in, in turn [default: others for each car].",
+)
 @click.option("--cars", type=click.IntRange(1), default=8, show_default=True, help="How many cars.")
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="How long each drives."
@@ -46,7 +52,7 @@ def fleet() -> None:
     type=click.FloatRange(0, 10, min_open=True),
     default=10.0,
     show_default=True,
-    help="How many a camera takes in a second, every so manyth of 10; 2 are enough to learn from a human.",
+    help="Pictures a second of each camera, of 10 that it could take; 2 are enough to learn from a human.",
 )
 @set_option
 @processes_option
@@ -73,9 +79,9 @@ def drive(
 ) -> None:
     """Let cars drive, and take their drives into the lake.
 
-    One drive in five is in a town kept for regression; the gate's towns are refused. With a model at the wheel, a
-    safety driver takes over when it gets dangerous. A car that is lost (SUMO crashed, the disk is full) is told, and
-    the others go on.
+    Without --town every fifth car is in a town kept for regression, the others in towns to train in; the gate's towns
+    are refused. With a model at the wheel, a safety driver takes over when it gets dangerous. A car that is lost (SUMO
+    crashed, the disk is full) is told, and the others go on.
     """
     from understudy.fleet import fleet_drive, tours
 

@@ -176,11 +176,13 @@ def query(sql: str, as_of: str | None, as_json: bool, lake: Path | None) -> None
 
 
 @main.command(epilog="understudy audit")
-@click.option("--kept", is_flag=True, help="Look at the kinds that no trigger may be tuned on, too.")
+@click.option(
+    "--kept", is_flag=True, help="With the kinds of event that are kept for judging: no trigger may be tuned on them."
+)
 @json_option
 @lake_option
 def audit(kept: bool, as_json: bool, lake: Path | None) -> None:
-    """Hold the triggers against what really happened.
+    """Compare what the triggers found with what really happened.
 
     For drives of the city, whose rare events are known: the share of each kind that its triggers caught (recall), and
     of each trigger's events the share that lie on one (precision, a lower bound), with 95 % intervals.
@@ -190,6 +192,9 @@ def audit(kept: bool, as_json: bool, lake: Path | None) -> None:
 
     expected = {name: kind.triggers for name, kind in KINDS.items() if kept or not kind.kept}
     found = audit_lake(open_lake(lake), expected)
+    if not found.hours:
+        click.echo("no drive in the lake knows its truth; `understudy fleet drive` records some", err=True)
+        return
     kinds = [
         {"id": one.kind, "happened": one.recall.n, "caught": one.recall.hits, **_share("recall", one.recall)}
         | {"by": ", ".join(f"{name} {hits}" for name, hits in one.first.items() if hits)}
@@ -199,9 +204,18 @@ def audit(kept: bool, as_json: bool, lake: Path | None) -> None:
         {"id": one.trigger, "per_hour": one.per_hour, **_share("precision", one.precision)} for one in found.triggers
     ]
     two = number(2)
-    none = "no drive in the lake knows its truth; `understudy fleet drive` records some"
-    emit(kinds, {"id": str, "happened": str, "recall": two, "low": two, "high": two, "by": str}, as_json, none)
-    emit(triggers, {"id": str, "per_hour": number(1), "precision": two, "low": two, "high": two}, as_json, none)
+    emit(
+        kinds,
+        {"id": str, "happened": str, "recall": two, "low": two, "high": two, "by": str},
+        as_json,
+        "no kind of event",
+    )
+    emit(
+        triggers,
+        {"id": str, "per_hour": number(1), "precision": two, "low": two, "high": two},
+        as_json,
+        "no events; `understudy mine` finds some",
+    )
     click.echo(f"{found.hours:.1f} hours", err=True)
 
 

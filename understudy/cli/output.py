@@ -41,9 +41,9 @@ def emit(
             click.echo(
                 json.dumps({name: None if value != value else value for name, value in row.items()}, default=_plain)
             )
-        return
     if not rows:
         click.echo(empty, err=True)
+    if not rows or as_json or not sys.stdout.isatty():
         return
     from rich.console import Console
     from rich.table import Table
@@ -158,5 +158,5 @@ def open_lake(lake: Path | None, *, make: bool = False) -> Lake:
     if root.exists() and not root.is_dir():
         raise UnderstudyError(f"a lake is a folder, and this is a file; {root}")
     if not make and not root.is_dir():
-        raise UnderstudyError(f"there is no lake yet in {root}; `understudy ingest` makes one, or say --lake FOLDER")
+        raise UnderstudyError(f"there is no lake yet in {root}; `understudy ingest` makes one, or name another folder")
     return Lake(root)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from understudy import policies
-from understudy.errors import SettingsError
+from understudy import plugins, policies
+from understudy.errors import SettingsError, UnknownName
 from understudy.gate.drivers import Driver, Human, Planning
 from understudy.gate.faults import fault
 from understudy.records import Rig
@@ -50,7 +50,10 @@ def entrant(spec: str, settings: Mapping[str, Any] | None = None) -> Entrant:
             raise SettingsError(f"{spec} has no settings, got {told[0][0]!r}")
         module = type(_driver(spec, told)).__module__
         return Entrant(spec, told, spec, digest([spec, code_version([module])]), module)
-    named = policies.named(spec, settings)
+    try:
+        named = policies.named(spec, settings)
+    except UnknownName as error:
+        raise UnknownName("driver", spec, [*plugins.names("policy"), HUMAN, "champion"]) from error
     contents = named.contents or digest([spec, told, code_version([named.module])])
     return Entrant(spec, told, named.id, contents, named.module)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from understudy import dataset, label, workers
 from understudy.dataset import Dataset, assert_apart
-from understudy.errors import DataError
+from understudy.errors import DataError, UnknownName
 from understudy.fleet import Tour, fleet_drive
 from understudy.network.model import Network
 from understudy.network.predict import find, load
@@ -35,7 +35,7 @@ from understudy.study.learning import first, further
 from understudy.study.pool import Looked, Pool, embeddings, joined, look
 from understudy.study.roads import driven
 from understudy.study.rows import of_drives
-from understudy.study.strategies import choose
+from understudy.study.strategies import STRATEGIES, choose
 from understudy.train import Train
 
 JOURNAL = Path("studies/selection.jsonl")
@@ -59,6 +59,9 @@ class Ground:
 
 def prepare(lake: Lake, design: Selection, start: str = "", processes: int = 0, tell: Tell | None = None) -> Ground:
     """Drive, label and freeze what is not there yet, and train the champion where no model of the lake is given."""
+    for strategy in design.strategies:
+        if strategy not in STRATEGIES:
+            raise UnknownName("strategy", strategy, STRATEGIES)
     _assert_apart(design)
     asked = plan.tours(design)
     recorded = fleet_drive(lake, asked, processes, tell and (lambda outcome: tell(outcome, len(asked))))

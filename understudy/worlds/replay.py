@@ -54,9 +54,9 @@ class Replay:
     ) -> None:
         if missing := log.lacks(("pose", "objects", "map", "speed")):
             raise DataError(f"drive {log.id} cannot be a world: it lacks {', '.join(missing)}")
-        assert log.map is not None
         if (pauses := np.flatnonzero(np.diff(log.t_s) > PAUSE_S)).size:
             log = log.slice(0, int(pauses[0]) + 1)
+        assert log.map is not None
         self._log = log
         self._needs, self._history = tuple(needs), tuple(history_s)
         self._roads = Roads(log.map)
