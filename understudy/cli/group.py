@@ -62,7 +62,7 @@ class _Group(click.Group):
             extra = _EXTRAS.get((error.name or "").partition(".")[0])
             if extra is None:
                 raise
-            click.echo(f"understudy: this needs the extra [{extra}]: `scripts/setup {extra}` in its folder installs it", err=True)
+            click.echo(f"understudy: this needs the extra {extra}; `scripts/setup {extra}` installs it", err=True)
             ctx.exit(1)
 
 
