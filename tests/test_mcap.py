@@ -351,7 +351,7 @@ def test_a_killed_recorder_leaves_nothing_that_is_taken_for_a_drive(tmp_path: Pa
         "    recorder.append(Drive('d', np.arange(9), {'x': np.zeros(9)})); os.kill(os.getpid(), 9)\n"
     )
     ended = subprocess.run([sys.executable, "-c", code, tmp_path / "drive.mcap"], check=False)
-    assert ended.returncode == -9 and [path.name for path in tmp_path.iterdir()] == ["drive.mcap.partial"]
+    assert ended.returncode == -9 and [path.suffix for path in tmp_path.iterdir()] == [".partial"]
     with pytest.raises(DataError, match="found none; expected MCAP files"):
         list(Mcap().scan(tmp_path))
 

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,39 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
         small_logs.write_scenarionet(tmp_path / str(number), {"metadata": evil})
         assert "only numbers, text and numpy arrays" in complaint("scenarionet", tmp_path / str(number))
     assert victim.read_text() == "alive"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ((1,), np.dtype("O"), b"AAAAAAAA"),  # an array of objects, with addresses out of the file
+        ((1,), np.dtype({"names": ["a"], "formats": ["O"], "itemsize": 8}), b"AAAAAAAA"),
+        ((1 << 20,), np.dtype("f8"), b"AAAAAAAA"),
+    ],
+)
+def test_a_pickle_gives_no_addresses_in_memory(arguments: tuple[Any, ...], tmp_path: Path) -> None:
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Malicious(np.ndarray, *arguments)))
+    with pytest.raises(DataError, match="reading a pickle"):
+        restricted_pickle.load(tmp_path / "evil.pkl")
+
+
+@pytest.mark.parametrize("kind", ["V8", "O"])
+def test_a_type_of_a_pickle_hides_no_objects(kind: str, tmp_path: Path) -> None:
+    """A type whose state says that an object lies in it, or beyond its end, though its flags do not."""
+
+    def text(word: str) -> bytes:
+        return b"X" + struct.pack("<I", len(word)) + word.encode()
+
+    def number(value: int) -> bytes:
+        return b"J" + struct.pack("<i", value)
+
+    inner = b"cnumpy\ndtype\n(" + text("O") + b"tR"
+    outer = b"cnumpy\ndtype\n(" + text(kind) + b"tR("
+    fields = b"(" + text("a") + b"t}" + text("a") + b"(" + inner + number(10**8) + b"ts"
+    state = number(3) + text("|") + b"N" + fields + number(8) + number(1) + number(0) + b"t"
+    (tmp_path / "evil.pkl").write_bytes(b"\x80\x04" + outer + state + b"b.")
+    with pytest.raises(DataError, match="reading a pickle"):
+        restricted_pickle.load(tmp_path / "evil.pkl")
 
 
 def test_a_pickle_cannot_alter_what_it_is_read_with(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from understudy.policies import named
 from understudy.recorder import write
 from understudy.records import Drive, Driver, Plan, Policy
 from understudy.store import Lake
+from understudy.store.upkeep import RECORDINGS
 from understudy.worlds import towns
 from understudy.worlds.city import HERTZ, City
 from understudy.worlds.events import KINDS
@@ -32,7 +33,7 @@ from understudy.worlds.scenario import Scenario
 from understudy.worlds.scene import weather as weather_of
 from understudy.worlds.traffic import LEVELS
 
-FOLDER = "recordings"  # of the lake
+FOLDER = RECORDINGS  # of the lake
 PICTURES = (128, 64)  # W, H of a camera's pictures: those that `nano` wants
 REGRESSION_EVERY = 5  # one drive in five is in a regression town
 PUSHED_SHARE = 0.3  # of human drives
@@ -122,7 +123,8 @@ def fleet_drive(
     folder = lake.root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     todo = [tour for tour in plan if not (folder / f"{tour.name}.mcap").exists()]
-    outcomes = workers.map_drives(partial(_record, folder), todo, processes, on_drive, describe=_name)
+    with lake.reading():  # gc leaves alone what is being written
+        outcomes = workers.map_drives(partial(_record, folder), todo, processes, on_drive, describe=_name)
     failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
     if any(folder.glob("*.mcap")):
         taken = ingest(lake, "mcap", folder, processes=processes)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from understudy import plugins, workers
-from understudy.errors import UnderstudyError
+from understudy.errors import DataError, UnderstudyError
 from understudy.geometry import constant_turn
 from understudy.maps import Roads
 from understudy.observe import ROUTE_POINTS, Observer, held, leader_on
@@ -39,6 +39,8 @@ def ingest(
 
     A drive that cannot be read is reported and the others go on. `on_drive` is told of each, and of how many.
     """
+    if _shown(str(root.resolve())) != str(root.resolve()):
+        raise DataError(f"reading logs: a folder's name is no UTF-8; in {_shown(str(root.resolve()))}")
     settings = dict(settings or {})
     reader = plugins.make("reader", reader_name, settings)
     code = code_version(["understudy.ingest", "understudy.store", type(reader).__module__])
@@ -47,6 +49,9 @@ def ingest(
     with lake.run("ingest", reader_name, settings, code, replaces="drive") as run:
         todo, kept = [], []
         for key in keys:
+            if (shown := _shown(key)) != key:
+                run.fail(shown, "its name is no UTF-8: give it another")
+                continue
             try:
                 contents = reader.fingerprint(root, key)
             except UnderstudyError as error:
@@ -77,6 +82,11 @@ def ingest(
 def _ingest_one(lake: Lake, reader: Reader, root: Path, item: tuple[str, Part]) -> None:
     key, part = item
     lake.put_drive(part, complete(reader.read(root, key)))
+
+
+def _shown(name: str) -> str:
+    """A file's name with those of its bytes spelled out that are no UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _key_of(item: tuple[str, Part]) -> str:

@@ -53,10 +53,11 @@ class _Group(click.Group):
         except UnderstudyError as error:
             click.echo(f"understudy: {error}", err=True)
             ctx.exit(1)
+        except BrokenPipeError:  # whoever read our output has heard enough
+            raise
         except OSError as error:
-            if error.filename is None:
-                raise
-            click.echo(f"understudy: {error.strerror}; {error.filename}", err=True)
+            where = f"; {error.filename}" if error.filename is not None else ""
+            click.echo(f"understudy: {error.strerror or error}{where}", err=True)
             ctx.exit(1)
         except ModuleNotFoundError as error:
             extra = _EXTRAS.get((error.name or "").partition(".")[0])

@@ -189,7 +189,10 @@ class _Dataset:
         width, height = self.sizes.setdefault(key, (camera.size[0] // 2 * 2, camera.size[1] // 2 * 2))
         place = {"chunk_index": self.files // CHUNK, "file_index": self.files % CHUNK}
         if key not in self.films:
-            self.films[key] = Film(self.folder / VIDEO.format(video_key=key, **place), self.fps, (width, height))
+            path = self.folder / VIDEO.format(video_key=key, **place)
+            if not path.resolve().is_relative_to(self.folder.resolve()):
+                raise UnderstudyError(f"exporting {piece.id}: camera {name!r} leads out of the folder")
+            self.films[key] = Film(path, self.fps, (width, height))
         film = self.films[key]
         began = film.count
         self.pictures.setdefault(key, []).append(film.add(camera.pictures, camera.latest(piece.t_ns[rows])))

@@ -145,6 +145,7 @@ def _table(path: Path) -> dict[str, Array]:
     with folder.reading("a feather table", path):
         try:
             table = feather.read_table(path, memory_map=False)
+            table.validate(full=True)  # Arrow itself follows any offset that a file tells
             return {name: table.column(name).to_numpy() for name in table.column_names}
         except pa.ArrowException as error:
             raise ValueError(error) from error

@@ -63,10 +63,17 @@ def drive_folder(root: Path, key: str) -> Path:
 
 
 def fingerprint(root: Path, files: Iterable[Path]) -> str:
-    """32 hex digits of the names (relative to `root`) and contents of files; files that are absent count as absent."""
+    """32 hex digits of the names (relative to `root`) and contents of files; files that are absent count as absent.
+
+    A file that lies elsewhere, by a link, is refused.
+    """
     digest = hashlib.blake2b(digest_size=16)
     with reading("a log", root):
+        whole, homes = root.resolve(), dict[Path, Path]()
         for path in sorted(path for path in files if path.is_file()):
+            home = homes.setdefault(path.parent, path.parent.resolve())
+            if not (path.resolve() if path.is_symlink() else home).is_relative_to(whole):
+                raise DataError(f"refused {path.relative_to(root)}: it leads out of the log's folder; in {root}")
             size = path.stat().st_size
             digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0".encode())
             with path.open("rb") as stream:

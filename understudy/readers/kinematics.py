@@ -45,7 +45,8 @@ def motion(t_ns: Ints, poses: Floats, window_s: float = WINDOW_S) -> dict[str, F
 
 def _fit(t: Floats, poses: Floats, window_s: float) -> dict[str, Floats]:
     """`motion` of one unbroken run."""
-    step = (t[-1] - t[0]) / max(round((t[-1] - t[0]) / float(np.median(np.diff(t)))), 2)
+    usual = max(float(np.median(np.diff(t))), window_s / 100)  # poses may come in bursts
+    step = (t[-1] - t[0]) / max(round((t[-1] - t[0]) / usual), 2)
     grid = t[0] + step * np.arange(round((t[-1] - t[0]) / step) + 1)
     x, y, yaw = (np.interp(grid, t, column) for column in (poses[:, 0], poses[:, 1], np.unwrap(poses[:, 2])))
     window = min(2 * max(round(window_s / step / 2), 1) + 1, len(grid) - 1 + len(grid) % 2)

@@ -16,6 +16,7 @@ from mcap_protobuf.schema import build_file_descriptor_set
 from understudy import __version__
 from understudy.errors import UnderstudyError
 from understudy.readers.mcap import layout
+from understudy.store.files import beside
 
 CHUNK_BYTES = 2**20
 DATA, VIEWS, PICTURES = "data", "views", "pictures"
@@ -24,13 +25,13 @@ DATA, VIEWS, PICTURES = "data", "views", "pictures"
 class Channels:
     """Messages go into chunks of one kind: who wants columns need not unpack pictures.
 
-    The file is written aside (`.partial`) and takes its name when it is closed; discarded, it leaves nothing.
+    The file is written aside and takes its name when it is closed; discarded, it leaves nothing.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._aside = path.with_name(f"{path.name}.partial")
+        self._aside = beside(path)  # its own, though another process record the same drive
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
         self._pending: dict[str, list[tuple[int, int, bytes]]] = {DATA: [], VIEWS: [], PICTURES: []}

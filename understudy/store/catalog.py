@@ -77,10 +77,8 @@ def rebuild(root: Path) -> None:
 def _fresh(root: Path, known: dict[int, Path], anew: bool = False) -> sqlite3.Connection:
     try:
         return _synced(root, known, anew)
-    except sqlite3.OperationalError as error:
-        if "readonly" not in str(error) and "unable to open" not in str(error):
-            raise
-        return _in_memory(known)  # a lake that may only be read
+    except sqlite3.OperationalError:  # a lake that may only be read, a full disk
+        return _in_memory(known)
     except sqlite3.DatabaseError:  # not a catalog of ours
         for suffix in ("", "-wal", "-shm"):
             (root / f"catalog.db{suffix}").unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -56,7 +57,7 @@ def write_whole(path: Path, content: bytes | Callable[[Path], None]) -> None:
     `content` is the bytes, or a function that writes the file it is given.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path)
+    aside = beside(path)
     try:
         if isinstance(content, bytes):
             aside.write_bytes(content)
@@ -93,7 +94,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to write in, which takes its name, synced to the disk, when the block is left well, and vanishes when it
     is not. The name must be free, or an empty folder's."""
     path = path.absolute()
-    aside = _aside(path)
+    aside = beside(path)
     aside.mkdir(parents=True)
     try:
         yield aside
@@ -105,7 +106,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _aside(path: Path) -> Path:
+def beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
 
 
@@ -126,11 +127,13 @@ def locked(path: Path, exclusive: bool = False, wait_s: float = float("inf"), bu
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError:  # a lake that may only be read needs no lock: nobody removes its files
-        if exclusive:
+    except OSError as error:
+        if exclusive or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        yield
-        return
+        if not path.is_file():  # a lake that nobody has ever locked, and that may only be read
+            yield
+            return
+        descriptor = os.open(path, os.O_RDONLY)
     try:
         _acquire(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH, wait_s, busy)
         yield

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROW_GROUP = 16 * 1024  # rows: so few that a drive is read without many neighbours; queries do not mind
 TRAINING = "training"  # checkpoints of what is not trained to its end yet
+RECORDINGS = "recordings"  # what simulated cars recorded
 OWNED = ("tables", "packs", "blobs", "parts", "runs")  # folders in which gc removes files
 
 
@@ -113,7 +114,7 @@ def _replaced(root: Path) -> list[Path]:
 def _unreached(root: Path, forgotten: list[Path]) -> Iterator[Path]:
     """Files that may go, in an order that can be broken off anywhere."""
     yield from forgotten
-    for owned in OWNED:
+    for owned in (*OWNED, RECORDINGS):
         yield from (root / owned).rglob(f".*{PARTIAL}")
     reached = [
         entry

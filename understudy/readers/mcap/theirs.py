@@ -19,7 +19,7 @@ from understudy.readers.mcap.ego import Ego, ego, ego_frame
 from understudy.readers.mcap.frames import Frames
 from understudy.readers.mcap.hearing import PICTURES, Heard, listen, one_clock
 from understudy.readers.mcap.messages import Role, role
-from understudy.records import NS, Array, Camera, Drive
+from understudy.records import NS, Array, Camera, Drive, Ints
 
 if TYPE_CHECKING:
     from understudy.readers.mcap import Mcap
@@ -37,15 +37,17 @@ def read(container: Container, settings: Mcap, name: str) -> Drive:
     where = ego(heard, measured, frames, body, settings.pose_topic)
     measured_motion = {name: values for name in ("speed", "yaw_rate") if (values := getattr(where, name)) is not None}
     columns = _columns(where) | measured_motion
-    rate_hz = NS / float(np.median(np.diff(where.t_ns)))
+    usual_ns = float(np.median(np.diff(where.t_ns)))
+    rate_hz = NS / usual_ns
     every = max(1, int(np.ceil(rate_hz / settings.rate_hz - 0.1)))
-    t_ns = where.t_ns[::every]
+    rows = _apart(where.t_ns, (every - 0.5) * usual_ns)
+    t_ns = where.t_ns[rows]
     seen, topics = _cameras(container, heard, measured, frames, body)
     shown = _sightings(heard, measured, frames, where)
     return Drive(
         id=name,
         t_ns=t_ns,
-        columns={key: values[::every] for key, values in columns.items()},
+        columns={key: values[rows] for key, values in columns.items()},
         cameras=seen,
         objects=scenes.objects(list(shown.values()), t_ns),
         derived=FITTED - measured_motion.keys(),
@@ -84,6 +86,14 @@ def _frames(heard: list[Heard], measured: bool) -> Frames:
             for t_ns, transform in zip(one.times(measured).tolist(), one.said, strict=True):
                 frames.add(t_ns, transform.parent, transform.child, transform.place)
     return frames
+
+
+def _apart(t_ns: Ints, least_ns: float) -> Ints:
+    """The rows of stamps of which each comes at least so long after the one before."""
+    rows = [0]
+    while (after := int(np.searchsorted(t_ns, t_ns[rows[-1]] + least_ns))) < len(t_ns):
+        rows.append(max(after, rows[-1] + 1))
+    return np.array(rows)
 
 
 def _columns(where: Ego) -> dict[str, Array]:

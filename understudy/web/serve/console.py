@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import threading
 from collections import OrderedDict, defaultdict
@@ -66,7 +67,7 @@ class Console:
             try:
                 self.index.refresh()
                 self.trouble = ""
-            except (UnderstudyError, OSError) as error:
+            except (UnderstudyError, OSError, sqlite3.Error) as error:
                 self.trouble = str(error)
             self._first.set()
             if self._stop.wait(2.0):

@@ -153,21 +153,28 @@ class Index:
             db.execute("PRAGMA synchronous = OFF")
             held = {part for (part,) in db.execute("SELECT part FROM parts")}
             gone, new = held - wanted.keys(), [wanted[part] for part in wanted if part not in held]
+            ranked = db.execute("PRAGMA application_id").fetchone()[0]
+            if gone or new:
+                with db:
+                    db.execute("PRAGMA application_id = 0")  # until all is ranked again, though this be killed
             self.todo = len(new)
             for start in range(0, len(gone), _BATCH):
                 _forget(db, sorted(gone)[start : start + _BATCH])
             for batch in _batches(self.lake, new):
                 with db:
+                    db.execute("BEGIN IMMEDIATE")  # another console may be at it, too
                     for entry, rows in batch:
-                        _take_up(db, self.lake, entry, rows)
+                        if not db.execute("SELECT 1 FROM parts WHERE part = ?", [entry.part]).fetchone():
+                            _take_up(db, self.lake, entry, rows)
                 self.todo -= len(batch)
                 self.version += 1
-            if gone or new:
+            if gone or new or not ranked:
                 with db:
                     _rank(db)
+                    db.execute("PRAGMA application_id = 1")
                 db.execute("PRAGMA optimize")
                 self.version += 1
-            return bool(gone or new)
+            return bool(gone or new or not ranked)
 
 
 def _kind(entry: Entry) -> str:
