@@ -89,6 +89,7 @@ def test_seconds_are_paid_once(told: list[tuple[float, float, float]]) -> None:
     found = [sighting("one", start, start + seconds, score) for start, seconds, score in told]
     clips = choose(found, LONG, Mine(budget="60s", context_s=4.0, longest_s=20.0))
     assert sum(clip.seconds for clip in clips) <= 60.0 + 1e-6
+    assert all(clip.seconds > 0 for clip in clips)
     for one, other in combinations(clips, 2):
         assert min(one.end_ns, other.end_ns) <= max(one.start_ns, other.start_ns)
 
@@ -97,6 +98,9 @@ def test_what_a_clip_shows_is_not_paid_for_again() -> None:
     found = [sighting("one", start, start + 12, 5.0 - start / 10) for start in (4, 9, 14, 19)]
     clips = choose(found, LONG, Mine(budget="80s", context_s=4.0, longest_s=20.0))
     assert spans(clips) == [("a", 0, 20), ("a", 20, 35)]
+    found = [sighting("one", 4, 16, 9.0), sighting("one", 24, 36, 8.0), sighting("one", 16, 24, 7.0)]
+    clips = choose(found, LONG, Mine(budget="80s", context_s=4.0, longest_s=20.0))
+    assert spans(clips) == [("a", 0, 20), ("a", 20, 40)], "what two clips show together is shown"
 
 
 @pytest.mark.parametrize("budget", ["20 clips", "-3", "s", "2h", ""])

@@ -63,7 +63,7 @@ class _Group(click.Group):
             extra = _EXTRAS.get((error.name or "").partition(".")[0])
             if extra is None:
                 raise
-            click.echo(f"understudy: this needs the extra {extra}; `scripts/setup {extra}` installs it", err=True)
+            click.echo(f"understudy: this needs the extra [{extra}]; `scripts/setup {extra}` installs it", err=True)
             ctx.exit(1)
 
 

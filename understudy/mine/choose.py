@@ -85,8 +85,10 @@ def choose(sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings
             if (joined := window.joined(other)).seconds <= settings.longest_s:
                 window = joined
         for other in windows:  # what another clip shows is not shown again
-            if shows(other, window) and not window.holds(other):
+            if shows(other, window) and not window.holds(other) and not other.holds(window):
                 window = window.beside(other)
+        if any(other.holds(window) for other in near):  # several show it together
+            continue
         swallowed = [other for other in near if window.holds(other)]
         cost_s = window.seconds - sum(other.seconds for other in swallowed)
         if cost_s > budget_s:
