@@ -38,7 +38,7 @@ from understudy.turn.run import NothingNew, run, world_of
 from understudy.turn.share import share
 from understudy.turn.summary import Goal, line
 from understudy.turn.towns import fleet_of, side_of, told
-from understudy.turn.under_way import Turn
+from understudy.turn.under_way import Impossible, Turn
 from understudy.web import turn as page
 from understudy.worlds import towns
 
@@ -203,6 +203,22 @@ def test_only_a_promotion_changes_the_champion(tmp_path: Path, outcome: str, nam
     for _ in range(2):  # killed after it, it is asked once more
         assert promote(turn, lambda **_: None)["name"] == name
     assert registry.spec("champion") == name and len(registry.reigns()) == (2 if outcome == "promote" else 1)
+
+
+def test_a_champion_made_by_hand_meanwhile_ends_the_judging_in_words(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    hashes = [registry.add(name, entrant(name).hash, name).hash for name in ("lane_follow", "constant_turn", "logged")]
+    registry.promote(hashes[0], why="the first")
+    turn = Turn(Lake(tmp_path), Diary(Lake(tmp_path), 1), TINY, 0, 0)
+    turn.diary.done = {
+        "bootstrap": {"champion": hashes[0]},
+        "export": {"candidate": hashes[1]},
+        "gate": {"outcome": "promote", "reasons": ["because"]},
+    }
+    registry.promote(hashes[2], why="by hand")
+    with pytest.raises(Impossible, match="logged has become champion meanwhile"):
+        promote(turn, lambda **_: None)
+    assert registry.reigns()[-1].model == hashes[2]
 
 
 # Apart ----------------------------------------------------------------------------------------------------------------

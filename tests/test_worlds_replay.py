@@ -12,10 +12,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import understudy.worlds.gym  # noqa: F401 (registers the environments)
-from tests.towns import two_way_road
+from tests.towns import lane, two_way_road
 from understudy.errors import DataError, UnderstudyError
+from understudy.maps import Roads
 from understudy.plugins import make
-from understudy.records import NS, Drive, Kind, Objects, Plan
+from understudy.records import NS, OBJECT_COLUMNS, Drive, Kind, Map, Objects, Plan
 from understudy.worlds.outcome import judged
 from understudy.worlds.replay import Replay
 
@@ -94,6 +95,30 @@ def test_another_seed_begins_slightly_elsewhere() -> None:
         starts.append(world.ego.pose)
     assert np.array_equal(starts[0], [10.0, 0.0, 0.0]) and np.array_equal(starts[1], starts[2])
     assert 0 < np.hypot(*(starts[1] - starts[0])[:2]) < 1.5 and not np.array_equal(starts[1], starts[3])
+
+
+def test_a_log_that_comes_back_to_its_start_is_to_be_driven_whole() -> None:
+    """Once round and on along the first road again; and from the second time on."""
+    turn = np.linspace(-np.pi / 2, np.pi / 2, 30)
+    bend = np.stack([60 + 20 * np.cos(turn), 20 + 20 * np.sin(turn)], axis=-1)
+    town = Map(
+        (
+            lane("there", np.array([[0.0, 0.0], [60.0, 0.0]]), successors=("back",)),
+            lane("back", np.concatenate([bend, -bend + [60.0, 40.0]]), successors=("there",)),
+        )
+    )
+    line = Roads(town).line(("there", "back", "there"))
+    poses = line.at(np.arange(10.0, line.s[-1] - 10.0, 0.8))
+    still = np.zeros(len(poses))
+    columns = dict(zip(("x", "y", "yaw"), poses.T, strict=True)) | {"speed": still + 8.0, "yaw_rate": still}
+    nobody = Objects(np.zeros(len(poses) + 1, np.int64), dict.fromkeys(OBJECT_COLUMNS, np.zeros(0)))
+    t_ns = np.arange(len(poses)) * NS // 10
+    log = Drive("ring", t_ns, columns, objects=nobody, map=town, route=("there", "back", "there"))
+    world = Replay(log)
+    for start_s in (0, round(log.seconds) - 4):
+        world.reset(world.scenario_of(start_s=start_s))
+        assert world.way.s == pytest.approx(10.0 + 8.0 * start_s, abs=1.0)
+        assert world.way.goal == pytest.approx(line.s[-1] - 10.0, abs=1.5)
 
 
 def test_a_log_without_a_map_is_no_world(straight: Drive) -> None:

@@ -39,8 +39,8 @@ def ingest(
 
     A drive that cannot be read is reported and the others go on. `on_drive` is told of each, and of how many.
     """
-    if _shown(str(root.resolve())) != str(root.resolve()):
-        raise DataError(f"reading logs: a folder's name is no UTF-8; in {_shown(str(root.resolve()))}")
+    if (shown := _shown(str(root.resolve()))) != str(root.resolve()):
+        raise DataError(f"reading logs: a folder's name is no UTF-8; in {shown}")
     settings = dict(settings or {})
     reader = plugins.make("reader", reader_name, settings)
     code = code_version(["understudy.ingest", "understudy.store", type(reader).__module__])

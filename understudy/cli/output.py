@@ -36,14 +36,14 @@ def emit(
 
     With `lists` each row becomes a list of its columns where a terminal is too narrow for all of them side by side.
     """
+    if not rows:
+        click.echo(empty, err=True)
+        return
     if as_json or not sys.stdout.isatty():
         for row in rows:
             click.echo(
                 json.dumps({name: None if value != value else value for name, value in row.items()}, default=_plain)
             )
-    if not rows:
-        click.echo(empty, err=True)
-    if not rows or as_json or not sys.stdout.isatty():
         return
     from rich.console import Console
     from rich.table import Table

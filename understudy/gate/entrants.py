@@ -50,10 +50,10 @@ def entrant(spec: str, settings: Mapping[str, Any] | None = None) -> Entrant:
             raise SettingsError(f"{spec} has no settings, got {told[0][0]!r}")
         module = type(_driver(spec, told)).__module__
         return Entrant(spec, told, spec, digest([spec, code_version([module])]), module)
-    try:
-        named = policies.named(spec, settings)
-    except UnknownName as error:
-        raise UnknownName("driver", spec, [*plugins.names("policy"), HUMAN, "champion"]) from error
+    known = plugins.names("policy")
+    if spec not in known and ":" not in spec and not spec.endswith(".onnx"):
+        raise UnknownName("driver", spec, [*known, HUMAN, "champion"])
+    named = policies.named(spec, settings)
     contents = named.contents or digest([spec, told, code_version([named.module])])
     return Entrant(spec, told, named.id, contents, named.module)
 

@@ -54,9 +54,9 @@ def run(
     """Whether `candidate` may take the place of `champion`; both are names, `module:Class`, model files, or `human`.
 
     `binding` are the clips that an earlier champion has passed reliably; a clip in whose place the champion has learned
-    tells nothing of it, and is not asked. `settings` are by policy. What
-    either has driven before, as the same code and model, is in the lake and is not driven again; so a gate that was
-    interrupted goes on where it was, and comes to the same verdict.
+    tells nothing of it, and is not asked. `settings` are by policy. What either has driven before, as the same code and
+    model, is in the lake and is not driven again; so a gate that was interrupted goes on where it was, and comes to the
+    same verdict.
     """
     gate = gate or Gate()
     told = settings or {}

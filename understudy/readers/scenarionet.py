@@ -221,7 +221,6 @@ def _stop_points(states: Mapping[str, Any]) -> Floats:
     """Where on the road each light stops traffic, (L, 2); nan where it is not told."""
     points = np.full((len(states), 2), np.nan)
     for row, light in enumerate(states.values()):
-        told = np.asarray(light.get("stop_point") if light.get("stop_point") is not None else [], np.float64).ravel()
-        if len(told) >= 2:
-            points[row] = told[:2]
+        if (told := light.get("stop_point")) is not None:
+            points[row] = np.asarray(told, np.float64)[[0, 1]]
     return points

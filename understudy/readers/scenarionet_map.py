@@ -119,10 +119,8 @@ def parted_at_stops(map: Map, lights: Lights, stops: Floats) -> tuple[Map, Light
         if before not in lanes and at < along[-1] / 2:
             at = max(at, min(_SHORTEST, along[-1] / 2))
             cut = resample(lane.centre, np.array([at]))
-            centre, rest = (
-                np.concatenate([lane.centre[along < at], cut]),
-                np.concatenate([cut, lane.centre[along > at]]),
-            )
+            centre = np.concatenate([lane.centre[along < at], cut])
+            rest = np.concatenate([cut, lane.centre[along > at]])
             width = lane_graph.width(lane.centre, lane.polygon)
             ribbon = lane_graph.ribbon(centre, width if np.isfinite(width) else lane_graph.LANE_WIDTH)
             first = Lane(

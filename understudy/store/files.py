@@ -107,6 +107,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def beside(path: Path) -> Path:
+    """Where to write a file that is to take the place `path` when it is whole: a name that nobody else writes to."""
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
 
 

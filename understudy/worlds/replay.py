@@ -94,10 +94,11 @@ class Replay:
         speed = float(self._speed[self._now] * (1 + (rng.normal(0, 0.04) if seed else 0.0)))
         self.ego = Ego(compose(self._poses[self._now], shift), speed, vehicle=self._log.vehicle)
         self.way = Way(self._roads, self._lanes, 0.0, 0.0)
-        self.way.s = float(self.way.line.project(self.ego.pose[None, :2])[0][0])
-        # The human's own progress is the route to be completed.
-        end = float(self.way.line.project(self._poses[-1:, :2])[0][0])
-        self.way.goal, self._start = max(end, self.way.s + 1.0), self.way.s
+        # The human's own progress is the route to be completed, and it may come by the same road again.
+        along = self.way.line.follow(self._poses[:, :2])
+        begin = np.maximum(along[[self._now]] - 5.0, 0.0)
+        self.way.s = float(self.way.line.project(self.ego.pose[None, :2], begin, 10.0)[0][0])
+        self.way.goal, self._start = max(float(np.nanmax(along)), self.way.s + 1.0), self.way.s
         self._others.begin(self._now)
         self.ended = ""
         self._rows: list[tuple[float, ...]] = []

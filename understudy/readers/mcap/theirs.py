@@ -35,8 +35,8 @@ def read(container: Container, settings: Mcap, name: str) -> Drive:
     frames = _frames(heard, measured)
     body = ego_frame(heard, frames, settings.ego_frame)
     where = ego(heard, measured, frames, body, settings.pose_topic)
-    measured_motion = {name: values for name in ("speed", "yaw_rate") if (values := getattr(where, name)) is not None}
-    columns = _columns(where) | measured_motion
+    told = {name: values for name in ("speed", "yaw_rate") if (values := getattr(where, name)) is not None}
+    columns = _columns(where) | told
     usual_ns = float(np.median(np.diff(where.t_ns)))
     rate_hz = NS / usual_ns
     every = max(1, int(np.ceil(rate_hz / settings.rate_hz - 0.1)))
@@ -50,7 +50,7 @@ def read(container: Container, settings: Mcap, name: str) -> Drive:
         columns={key: values[rows] for key, values in columns.items()},
         cameras=seen,
         objects=scenes.objects(list(shown.values()), t_ns),
-        derived=FITTED - measured_motion.keys(),
+        derived=FITTED - told.keys(),
         facts={
             "library": container.library,
             "stamps": "measured" if measured else "logged",
@@ -92,7 +92,7 @@ def _apart(t_ns: Ints, least_ns: float) -> Ints:
     """The rows of stamps of which each comes at least so long after the one before."""
     rows = [0]
     while (after := int(np.searchsorted(t_ns, t_ns[rows[-1]] + least_ns))) < len(t_ns):
-        rows.append(max(after, rows[-1] + 1))
+        rows.append(after)
     return np.array(rows)
 
 

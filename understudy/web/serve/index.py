@@ -153,16 +153,14 @@ class Index:
             db.execute("PRAGMA synchronous = OFF")
             held = {part for (part,) in db.execute("SELECT part FROM parts")}
             gone, new = held - wanted.keys(), [wanted[part] for part in wanted if part not in held]
-            ranked = db.execute("PRAGMA application_id").fetchone()[0]
-            if gone or new:
-                with db:
-                    db.execute("PRAGMA application_id = 0")  # until all is ranked again, though this be killed
+            ranked = bool(db.execute("PRAGMA application_id").fetchone()[0])  # since anything was taken up or forgotten
             self.todo = len(new)
             for start in range(0, len(gone), _BATCH):
                 _forget(db, sorted(gone)[start : start + _BATCH])
             for batch in _batches(self.lake, new):
                 with db:
                     db.execute("BEGIN IMMEDIATE")  # another console may be at it, too
+                    db.execute("PRAGMA application_id = 0")
                     for entry, rows in batch:
                         if not db.execute("SELECT 1 FROM parts WHERE part = ?", [entry.part]).fetchone():
                             _take_up(db, self.lake, entry, rows)
@@ -187,6 +185,7 @@ def _kind(entry: Entry) -> str:
 def _forget(db: sqlite3.Connection, parts: Sequence[str]) -> None:
     marks = ", ".join("?" * len(parts))
     with db:
+        db.execute("PRAGMA application_id = 0")
         for table in ("drives", "tracks", "events", "clips", "parts"):
             db.execute(f"DELETE FROM {table} WHERE part IN ({marks})", parts)
 
