@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -476,3 +477,23 @@ def test_a_turn_is_shown_as_it_goes(tmp_path: Path) -> None:
         line = next(told)
         assert (line["step"], line["done"]) == ("fleet", 1)
         assert "1 of 8" in here.visitor().get("/turns/1").text
+
+
+def test_an_index_that_was_killed_before_it_ranked_ranks_when_it_is_asked_again(
+    sample_lake: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(sample_lake, tmp_path / "lake")
+    for left in root.glob("console.db*"):
+        left.unlink()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("understudy.web.serve.index._rank", lambda db: (_ for _ in ()).throw(KeyboardInterrupt))
+        Index(Lake(root)).refresh()
+    ranked = "SELECT count(*) AS n FROM events WHERE strength IS NOT NULL"
+    index = Index(Lake(root))
+    assert index.rows(ranked) == [{"n": 0}]
+    index.refresh()
+    every = index.rows("SELECT count(*) AS n FROM events")
+    assert index.rows(ranked) == every and every[0]["n"] > 0
+    other = Index(Lake(root))  # a second console takes nothing up twice
+    other.refresh()
+    assert other.rows("SELECT count(*) AS n FROM events") == every

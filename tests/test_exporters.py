@@ -417,3 +417,18 @@ def test_the_command_writes_what_is_named(lake: Lake, tmp_path: Path) -> None:
     assert json.loads(result.stdout)["written"] == 1 and len(files(tmp_path / "out")) == 2
     result = CliRunner().invoke(main, [*arguments[:2], RED, *arguments[3:]])
     assert result.exit_code == 1 and "another export already" in result.output
+
+
+def test_a_cameras_name_leads_no_export_out_of_its_folder(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    whole = lake.drive(CUT_IN)
+    stranger = replace(whole.cameras[0], name="/../../../../mine/videos/observation.images.front")
+    record(replace(whole, id="stranger", cameras=(stranger,)), tmp_path / "logs" / "stranger.mcap")
+    film = tmp_path / "mine" / "videos" / "observation.images.front" / "chunk-000" / "file-000.mp4"
+    film.parent.mkdir(parents=True)
+    film.write_bytes(b"my film")
+    own = Lake(tmp_path / "lake")
+    ingest.ingest(own, "mcap", tmp_path / "logs")
+    with pytest.raises(UnderstudyError, match="leads out of the folder"):
+        write("lerobot", own, ["stranger"], tmp_path / "export")
+    assert film.read_bytes() == b"my film" and not (tmp_path / "export").exists()

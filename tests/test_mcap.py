@@ -24,6 +24,7 @@ from mcap.reader import make_reader
 from mcap_protobuf.decoder import DecoderFactory
 from PIL import Image
 
+from tests.conftest import steady_turn
 from understudy import plugins
 from understudy.errors import DataError, UnderstudyError
 from understudy.readers.mcap import Mcap
@@ -587,3 +588,13 @@ def small_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("small") / "drive.mcap"
     write(whole_drive(6), path)
     return path.read_bytes()
+
+
+def test_two_that_record_one_drive_leave_it_whole(tmp_path: Path) -> None:
+    drive = steady_turn(seconds=20.0)
+    with Recorder(tmp_path / "drive.mcap") as one, Recorder(tmp_path / "drive.mcap") as other:
+        for start in range(0, len(drive), 50):
+            one.append(drive.slice(start, min(start + 50, len(drive))))
+            other.append(drive.slice(start, min(start + 50, len(drive))))
+    assert [path.name for path in tmp_path.iterdir()] == ["drive.mcap"]
+    assert len(Mcap().read(tmp_path, "drive.mcap")) == len(drive)

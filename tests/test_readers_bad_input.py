@@ -21,9 +21,11 @@ from tests import small_logs
 from tests.test_readers import NAMES, SETTINGS, WRITERS, drives
 from understudy import plugins
 from understudy.errors import DataError
+from understudy.ingest import ingest
 from understudy.readers import restricted_pickle
 from understudy.readers.tub import Tub
 from understudy.records import Drive
+from understudy.store import Lake
 
 
 def only_key(name: str, root: Path) -> tuple[Any, str]:
@@ -389,3 +391,36 @@ def test_a_pickle_of_something_else_says_what_is_missing(tmp_path: Path) -> None
     assert "'id' is missing" in complaint("scenarionet", tmp_path)
     small_logs.write_scenarionet(tmp_path, json.loads("[1, 2]"))
     complaint("scenarionet", tmp_path)
+
+
+# Names, links and tables that lead elsewhere --------------------------------------------------------------------------
+
+
+def test_a_table_whose_offsets_lead_out_of_it_is_one_line(tmp_path: Path) -> None:
+    path = small_logs.write_argoverse2(tmp_path) / "annotations_with_ego.feather"
+    table = feather.read_table(path)
+    feather.write_feather(table, path, compression="uncompressed")
+    data = bytearray(path.read_bytes())
+    lengths = [len(word) for word in table.column("category").to_pylist()]
+    at = data.find(np.cumsum([0, *lengths]).astype("<i4").tobytes()[:40]) + 4 * len(lengths)
+    data[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert "reading a feather table" in complaint("argoverse2", tmp_path)
+
+
+def test_a_picture_that_is_a_link_out_of_the_log_is_refused(tmp_path: Path) -> None:
+    log = small_logs.write_argoverse2(tmp_path / "logs", cameras=True)
+    picture = next(log.glob("sensors/cameras/*/*.jpg"))
+    private = picture.rename(tmp_path / "private.jpg")
+    picture.symlink_to(private)
+    reader, key = only_key("argoverse2", tmp_path / "logs")
+    with pytest.raises(DataError, match="leads out of the log's folder"):
+        reader.fingerprint(tmp_path / "logs", key)
+
+
+def test_a_name_that_is_no_utf8_fails_by_itself(tmp_path: Path) -> None:
+    root = small_logs.write_tub(tmp_path / "good").parent
+    os.rename(small_logs.write_tub(tmp_path / "other"), os.fsencode(root) + b"/caf\xe9")
+    lake = Lake(tmp_path / "lake")
+    report = ingest(lake, "tub", root)
+    assert len(report.made) == 1 and [*report.failures] == ["caf\\xe9"] and len(lake.drives()) == 1

@@ -258,3 +258,11 @@ def test_a_name_stays_inside_or_is_refused(name: str) -> None:
     except DataError:
         return
     assert path.resolve().is_relative_to(root.resolve())
+
+
+def test_poses_that_come_in_bursts_are_fitted_like_others() -> None:
+    """Three poses 20 µs apart, ten times a second: a median interval that says nothing of the rate."""
+    t_ns = (np.arange(30)[:, None] * NS // 10 + np.array([0, 20_000, 40_000])).ravel()
+    poses = np.stack([8.0 * t_ns / NS, 0.0 * t_ns, 0.0 * t_ns], axis=-1)
+    found = motion(t_ns, poses)
+    assert np.allclose(found["speed"], 8.0, atol=0.01) and np.allclose(found["accel"], 0.0, atol=0.1)

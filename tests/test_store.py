@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -767,3 +769,23 @@ def test_listing_drives_loads_neither_pyarrow_nor_duckdb() -> None:
     script = "import sys; from understudy.store import Lake; from pathlib import Path; Lake(Path('nowhere')).drives();"
     script += "print({'pyarrow', 'duckdb', 'torch', 'onnxruntime'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_who_may_only_read_holds_the_lock_too(lake: Lake) -> None:
+    """Of the lock's file: gc waits for readers of another user as well."""
+    path = guard(lake.root)
+    with locked(path):
+        pass
+    opened = os.open
+
+    def may_only_read(name: Any, flags: int, *more: Any, **told: Any) -> int:
+        if Path(name) == path and flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "may only be read", name)
+        return opened(name, flags, *more, **told)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", may_only_read)
+        with locked(path):
+            patch.undo()
+            with pytest.raises(UnderstudyError, match="held"), locked(path, exclusive=True, wait_s=0.0, busy="held"):
+                pass
