@@ -95,7 +95,7 @@ class Registry:
         known = self.models()
         if not known:
             raise UnderstudyError(
-                f"no model named {wanted!r}: there are none yet; `understudy gate A B` remembers both"
+                f"no model named {wanted!r}: there are none yet; `understudy gate A B` makes both known"
             )
         named = [one for one in known if wanted in (one.hash, one.name)]
         found = named[-1:] or [one for one in known if one.hash.startswith(wanted)]
