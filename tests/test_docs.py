@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
 
 
-def test_the_page_of_commands_is_what_the_commands_say() -> None:
-    written = runpy.run_path(str(ROOT / "scripts" / "write_docs"))["commands"]()
-    assert DOCS["commands.md"] == written, "run scripts/write_docs"
+def test_the_pages_of_commands_and_settings_are_what_the_code_says() -> None:
+    write = runpy.run_path(str(ROOT / "scripts" / "write_docs"))
+    assert DOCS["commands.md"] == write["commands"](), "run scripts/write_docs"
+    assert DOCS["settings.md"] == write["settings"](), "run scripts/write_docs"
 
 
 @pytest.mark.parametrize(

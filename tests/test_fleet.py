@@ -57,6 +57,12 @@ def test_a_recording_with_cameras_comes_back_as_it_was_taken(tmp_path: Path) -> 
     assert picture.shape == (80, 160, 3) and picture.std() > 10
 
 
+def test_a_tour_is_another_drive_with_other_cameras() -> None:
+    asked = [{"pictures": None}, {}, {"pictures": (64, 32)}, {"pictures_hz": 2.0}]
+    names = [fleet.tours(("spider:1",), cars=1, **{"minutes": 1.0, **one})[0].name for one in asked]
+    assert len(set(names)) == 4 and "~" not in names[1] and names[0].endswith("~no-cameras")
+
+
 def test_cameras_may_take_fewer_pictures_than_there_are_instants(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
     short = {**SHORT, "minutes": 0.05, "pictures": (32, 16)}

@@ -92,6 +92,9 @@ def test_windows_end_with_the_drive() -> None:
     scene = metrics.Scene.of(log(seconds=6.3))
     assert len(window_scores(scene)["score"]) == 5, "at 0.3, 0.8, ... 2.3 s"
     assert len(window_scores(metrics.Scene.of(log(seconds=3.9)))["score"]) == 0
+    late = window_scores(scene, since_s=1.0)["progress"]
+    assert np.array_equal(late, window_scores(scene)["progress"][-3:]), "at 1.3, 1.8, 2.3 s, of the same drive"
+    assert len(window_scores(scene, since_s=2.4)["score"]) == 0
 
 
 def test_a_steady_drive_at_the_limit_is_perfect_and_keeps_its_distance() -> None:

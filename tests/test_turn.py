@@ -37,7 +37,7 @@ from understudy.turn.preset import EVENING, PRESETS, STANDARD, Preset, preset, w
 from understudy.turn.run import NothingNew, run, world_of
 from understudy.turn.share import share
 from understudy.turn.summary import Goal, line
-from understudy.turn.towns import fleet_of, side_of, told
+from understudy.turn.towns import _sent, fleet_of, side_of, told
 from understudy.turn.under_way import Impossible, Turn
 from understudy.web import turn as page
 from understudy.worlds import towns
@@ -321,6 +321,16 @@ def test_what_is_learned_from_already_is_of_earlier_turns_or_was_given_to_the_fi
     assert {one.id for one in kept_before(turn, ["new"])} == {"clip:new", "clip:old"}
 
 
+def test_cars_are_sent_to_dead_lights_where_there_are_lights() -> None:
+    names = ["roundabout:1", "highway:3", "grid:3", "spider:1"]
+    assert _sent(["dead_traffic_light", "debris", "red_light_runner"], names) == {
+        2: "dead_traffic_light",
+        0: "debris",
+        3: "red_light_runner",
+    }
+    assert _sent(["dead_traffic_light"], names[:2]) == {}
+
+
 # Chance, campaigns, goals ---------------------------------------------------------------------------------------------
 
 
@@ -332,6 +342,8 @@ def test_clips_by_chance_are_the_same_again_and_never_overlap(tmp_path: Path) ->
     assert len({(one.drive, one.start_ns) for one in chosen}) == 4 and all(one.seconds == 8.0 for one in chosen)
     assert {one.drive: one.side for one in chosen}.items() <= {"a": "train", "b": "regression"}.items()
     assert chosen != by_chance(share(lake, "ab"), 32.0, "y", {})
+    others = by_chance(share(lake, "ab"), 32.0, "x", {}, known=chosen)
+    assert len(others) == 4 and not {clip.id for clip in others} & {clip.id for clip in chosen}
 
 
 def test_a_share_of_a_lake_lists_fewer_drives_and_reads_all(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,17 +14,20 @@ import numpy as np
 import pytest
 
 from understudy.errors import UnderstudyError, UnknownName
-from understudy.geometry import bicycle
+from understudy.geometry import bicycle, seen_from
 from understudy.records import Drive, Driver, Kind, Light, Plan
 from understudy.worlds import towns
 from understudy.worlds.city import City
 from understudy.worlds.detect import Walls, chance, detect_lights, detect_objects, smooth
 from understudy.worlds.ego import TICK_S, Ego, Follower
 from understudy.worlds.events import KINDS
+from understudy.worlds.events.met import SOON_S, met
+from understudy.worlds.events.stage import FRONT
 from understudy.worlds.outcome import judged
 from understudy.worlds.rig import default_rig
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.sumo import Sumo, SumoError
+from understudy.worlds.traffic import Crowd
 from understudy.worlds.way import way
 from understudy.worlds.world import drive_with
 
@@ -206,6 +210,34 @@ def test_leaving_the_road_and_hitting_somebody_end_the_scenario() -> None:
             world.advance(Plan.single(off))
 
 
+def test_who_creeps_into_a_lorry_has_a_collision() -> None:
+    with City() as world:
+        world.begin(Scenario(town="organic:1", route="r0:250", traffic="empty", event="stopped_truck", seed=1))
+        while not world.ended:
+            lorry = world.events.passing
+            room = lorry.start - world.way.s - FRONT if lorry else 99.0
+            speed = min(8.0, max(0.4, 0.5 * (room - 0.1)))
+            along = world.way.at(world.way.s + speed * 0.5 * np.arange(1, 9))
+            poses = np.concatenate([seen_from(world.ego.pose, along), np.full((8, 1), speed)], axis=1)
+            world.advance(Plan.single(poses[None]))
+        assert lorry and world.ended == "collision" and world.ego.speed < 0.5
+        assert judged(world.drive()).at_fault
+
+
+def test_a_bump_is_no_licence_to_drive_on_through_a_body() -> None:
+    with City() as world:
+        world.begin(replace(HERE, traffic="empty"))
+        world.crowd = Crowd.of(7, "lorry", (*world.ego.pose[:2], float(world.ego.pose[2])), 0.0)
+        world._judge()
+        assert (world.ended, world.bumped) == ("", 1), "something appeared round a car that stood"
+        world.way.s += 4.0
+        world._judge()
+        assert (world.ended, world.bumped) == ("", 1), "it may get away"
+        world.way.s += 1.0
+        world._judge()
+        assert world.ended == "collision"
+
+
 def test_unknown_words_are_answered_with_the_known_ones() -> None:
     with City() as world:
         for change in ({"traffic": "evryday"}, {"weather": "claer"}, {"event": "jaywaker"}):
@@ -340,6 +372,59 @@ def test_an_event_happens_and_is_written_into_the_truth(kind: str, scenario: str
     event = drive.truth.events[0]
     assert event.drive == drive.id and 0 < event.end_ns - event.start_ns < 45e9
     assert not judged(drive).at_fault
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [("gate", kind) for kind in KINDS] + [("regression", name) for name, kind in KINDS.items() if kind.kept],
+)
+def test_an_event_comes_about_on_the_routes_that_are_known_for_it(group: str, kind: str) -> None:
+    """The first in each table; `scripts/find_events --check` drives all of them."""
+    known = list(islice(met(group, kind), 30))
+    assert len(set(known)) == 30 and {towns.side(one.town) for one in known} == {group}
+    with City() as world:
+        world.begin(known[0])
+        while not world.ended and world.t_s < SOON_S and not world.events.happened():
+            world.advance(world.expert.plan())
+        assert [event.trigger for event in world.events.happened()] == [kind]
+
+
+def test_others_let_whoever_goes_round_a_lorry_pass_whoever_plans_it() -> None:
+    """The plans of the city's own driver, given by somebody else, are answered in the same way."""
+    scenario = Scenario(town="spider:3", route="r2:250", event="stopped_truck", seed=2)
+    plans, yielded = [], []
+    with City() as world:
+        world.begin(scenario)
+        while not world.ended and world.t_s < 40:
+            plans.append(world.expert.plan())
+            world.advance(plans[-1])
+            yielded.append(set(world.events._yielding))
+        ends = world.ego.pose
+    assert any(yielded), "somebody had to wait"
+    with City() as world:
+        world.begin(scenario)
+        for plan, who in zip(plans, yielded, strict=True):
+            world.advance(plan)
+            assert world.events._yielding == who
+        assert np.array_equal(world.ego.pose, ends)
+
+
+def test_the_sun_blinds_where_it_shines_and_worn_paint_is_drawn_each_time() -> None:
+    with City(("pictures",), (0.0,), default_rig(64, 32)) as world:
+        world.begin(Scenario(town="grid:3", route="r1:250", traffic="empty", weather="fog", event="blinding_sun"))
+        for _ in range(30):
+            world.advance(world.expert.plan())
+        assert not world.events.happened(), "no sun shines in fog"
+        cameras = world._cameras
+        assert cameras is not None
+        drawn = []
+        for metres in (100.0, 25.0):
+            s = np.arange(world.way.s, world.way.s + metres, 4.0)
+            sides = [world.way.beside(s, np.full(len(s), d))[:, :2] for d in (-7.0, 10.0)]
+            world.events.worn = np.concatenate([sides[0], sides[1][::-1]])
+            cameras.shoot(world)
+            drawn.append(cameras._renderer)
+        assert drawn[0] is not drawn[1]
 
 
 def test_every_kind_of_event_names_the_triggers_that_should_catch_it() -> None:

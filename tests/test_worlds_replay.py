@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -85,6 +86,34 @@ def test_a_follower_that_reacts_does_not_run_into_us() -> None:
     objects = world.drive().objects
     assert objects is not None
     assert np.hypot(objects["vx"][-1], objects["vy"][-1]) >= 0 and objects["x"][-1] < world.ego.pose[0] - 3.0
+
+
+def test_a_follower_that_waits_is_told_to_stand() -> None:
+    world = Replay(straight_log(gap=25.0, behind=True, seconds=20.0))
+    world.reset(world.scenario_of("reactive"))
+    while not world.ended:
+        world.step(going(0.0))
+    objects = world.drive().objects
+    assert objects is not None
+    moved = np.diff(objects["x"]) / 0.1
+    assert objects["vx"][-1] < 0.1 < 7.0 < objects["vx"][0], "logged at 8 m/s all the time"
+    assert np.abs(moved - objects["vx"][1:]).max() < 0.5
+
+
+def test_who_was_unseen_for_long_is_no_ghost_in_between() -> None:
+    log = straight_log()
+    assert log.objects is not None
+    seen = (log.t_s < 3.0) | (log.t_s > 5.05)
+    starts = np.concatenate([[0], np.cumsum(seen)])
+    gone = replace(log, objects=Objects(starts, {name: c[seen] for name, c in log.objects.columns.items()}))
+    world = Replay(gone)
+    world.reset(world.scenario_of())
+    while not world.ended:
+        world.step(world.expert.plan())
+    drive = world.drive()
+    assert drive.objects is not None
+    there = np.diff(drive.objects.starts) > 0
+    assert np.array_equal(there, seen[: len(drive)])
 
 
 def test_another_seed_begins_slightly_elsewhere() -> None:

@@ -53,7 +53,8 @@ def end_state(root: Path) -> dict[str, Any]:
         "champions": [(reign.model, reign.verdict, reign.why) for reign in registry.reigns()],
         "verdicts": sorted({one["id"] for model in registry.models() for one in registry.verdicts(model.hash)}),
         "binding": sorted(registry.binding()),
-        "recordings": sorted(path.name for path in (root / "recordings").glob("*")),
+        # What a kill broke off is gc's.
+        "recordings": sorted(path.name for path in (root / "recordings").glob("[!.]*")),
     }
 
 

@@ -55,7 +55,7 @@ class Tour:
 
     @property
     def name(self) -> str:
-        """The drive's file: the scenario and who drove."""
+        """The drive's file."""
         return re.sub(r"[^\w.~-]+", "_", self.drive)
 
     @property
@@ -65,8 +65,12 @@ class Tour:
 
     @cached_property
     def drive(self) -> str:
-        """The drive's identifier."""
+        """The drive's identifier: the scenario, who drove, and what the cameras took where it is not the usual."""
         by = "" if self.driver == "human" else f"~{named(self.driver, self.settings).id}"
+        if self.pictures is None:
+            by += "~no-cameras"
+        elif (self.pictures, self.pictures_hz) != (PICTURES, HERTZ):
+            by += f"~{self.pictures[0]}x{self.pictures[1]}@{self.pictures_hz:g}"
         return str(self.scenario).removeprefix("scenario:") + by
 
 

@@ -29,7 +29,7 @@ from understudy.store import Lake, Part, code_version
 class Labels:
     """The settings of the stage."""
 
-    labelers: tuple[str, ...] = ("path", "control", "bev", "light")
+    labelers: tuple[str, ...] = ("path", "control", "bev", "light")  # which labels are made
     every_s: float = 0.5  # between the instants that get labels; 0 is every instant
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of labelers, by name
 

@@ -57,29 +57,29 @@ _BACKBONE = "backbone."  # what names begin with in the weights of a network
 class Train:
     """How a network is trained."""
 
-    size: str = "nano"
-    steps: int = 3000
-    batch: int = 32
-    lr: float = 2e-3
-    weight_decay: float = 0.02
+    size: str = "nano"  # nano, small, base or large
+    steps: int = 3000  # of the whole training
+    batch: int = 32  # samples in a step
+    lr: float = 2e-3  # the largest of the schedule
+    weight_decay: float = 0.02  # of AdamW
     warmup: int = 100  # steps
     ema: float = 0.998  # of the weights that are kept in the end
     clip: float = 5.0  # the largest norm of a gradient
-    seed: int = 0
+    seed: int = 0  # of weights, samples and views
     rare: int = 2  # times that a sample near a light, or before stopping or starting, is taken in each epoch
     views: int = 32  # lift tables to choose from, the car's own among them; 1 turns view augmentation off
-    ahead_m: float = 2.0  # how far views lie ahead and behind, to either side, and turned
-    shift_m: float = 0.7
-    turn_deg: float = 8.0
+    ahead_m: float = 2.0  # how far views lie ahead of the car and behind it
+    shift_m: float = 0.7  # to either side
+    turn_deg: float = 8.0  # to the left and to the right
     recover_m: float = 10.0  # within which the path of a moved car comes back
     steer_m: float = float("nan")  # steering a curvature wants (fraction of full lock times m): for logs without poses
     blind: bool = False  # black pictures: what a network learns from the car's own state and the command
     precision: str = "auto"  # float32, bfloat16; auto takes bfloat16 where the device multiplies it in hardware
-    compile: bool = False
+    compile: bool = False  # with torch.compile
     start: str = ""  # a model of the lake whose weights, and modes, are learned on from; none: from nothing
     backbone: str = ""  # a safetensors file with weights of your own for the image backbone, to begin with
     scores: int = 0  # steps in which it learns, in the end, to foretell what its modes are worth; 0 leaves it out
-    save_every_s: float = 120.0
+    save_every_s: float = 120.0  # between checkpoints
 
 
 @dataclass(frozen=True)

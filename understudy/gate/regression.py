@@ -79,9 +79,8 @@ def _drives(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: En
         if drive_on(world, entrant, seen, end_s - start_s):
             return False
         drive = world.drive()
-    handover = int(np.searchsorted(drive.t_s, steps * world.PLAN_S - 1e-6))
-    driven = drive.slice(min(handover, len(drive) - 1), len(drive))
-    subscores = route_subscores(window_scores(metrics.Scene.of(driven)))
+    # The whole drive is the scene: a piece of it might be taken for the road's first pass.
+    subscores = route_subscores(window_scores(metrics.Scene.of(drive), since_s=steps * world.PLAN_S))
     return passed(subscores) and not (world.ended == "collision" and not np.isfinite(subscores["no_collision"]))
 
 

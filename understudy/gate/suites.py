@@ -2,7 +2,7 @@
 
 everyday    ordinary traffic in clear weather: here the candidate may not be worse
 braking     what comes into the way of a car at once, by those who walk and those who drive; twice as many routes
-events      every kind of rare event in turn
+events      every kind of rare event in turn, where the city's own driver meets it
 weather     every weather but clear in turn, dirty lenses among them; twice as many routes
 lights      a light that is red when the car gets there, in little traffic; ten times as many routes, shorter
 KIND        one kind of event, or one weather: `cut_in`, `fog`
@@ -24,17 +24,18 @@ from understudy.records import Light
 from understudy.worlds import towns
 from understudy.worlds.city import DEPART_S
 from understudy.worlds.events import KINDS
+from understudy.worlds.events.met import METRES, met
 from understudy.worlds.net import Signal, Town
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.scene import WEATHERS
 from understudy.worlds.sketches import KINDS as TOWN_KINDS
+from understudy.worlds.sketches import LIT
 from understudy.worlds.way import ENTERS_M, lanes_of
 
 STANDARD = ("everyday", "braking", "events", "weather", "lights")  # the longest last
 SIDE = "gate"
 TOWNS = 10  # the first of the side: no suite drives in others
-_LIT = ("grid", "organic", "spider")  # kinds of towns with lights at their junctions
-_METRES, _SECONDS = 250, 40.0
+_SECONDS = 40.0
 _SUDDEN = ("child_behind_parked_car", "hard_braking_leader", "jaywalker", "cut_in")
 _TIMES = {"braking": 2, "weather": 2, "lights": 10}  # as many routes: docs/gate.md says what that is to show
 _LIT_TOWNS, _LIGHTS_METRES, _LIGHTS_SECONDS = 6, 200, 25.0
@@ -78,28 +79,27 @@ def suite(name: str, routes: int, drives: Iterable[Mapping[str, Any]] = ()) -> S
 
 
 def _made(name: str, routes: int) -> Suite:
-    places = towns.towns_of(SIDE, count=TOWNS)
-    happens = {"events": tuple(KINDS), "braking": _SUDDEN, **{kind: (kind,) for kind in KINDS}}.get(name, ("none",))
-    weathers = {"weather": _WEATHERS, **{one: (one,) for one in _WEATHERS}}.get(name, ("clear",))
-    scenarios = tuple(
-        str(
-            Scenario(
-                town=places[i % len(places)],
-                route=f"r{i}:{_METRES}",
-                weather=weathers[i % len(weathers)],
-                event=happens[i % len(happens)],
-                seed=i,
-            )
-        )
-        for i in range(routes)
-    )
+    kinds = {"events": tuple(KINDS), "braking": _SUDDEN, **{kind: (kind,) for kind in KINDS}}.get(name)
+    if kinds is not None:
+        found = [met(SIDE, kind) for kind in kinds]
+        scenarios = tuple(str(next(found[i % len(found)])) for i in range(routes))
+    else:
+        weathers = {"everyday": ("clear",), "weather": _WEATHERS}.get(name, (name,))
+        scenarios = tuple(_ordinary(i, weathers) for i in range(routes))
     assert_side(scenarios, SIDE)
     return Suite(name, scenarios, _SECONDS)
 
 
+def _ordinary(i: int, weathers: tuple[str, ...]) -> str:
+    """A route without an event. Every weather comes to every town."""
+    lap, which = divmod(i, len(weathers))
+    places = towns.towns_of(SIDE, count=TOWNS)
+    return str(Scenario(town=places[(lap + which) % TOWNS], route=f"r{i}:{METRES}", weather=weathers[which], seed=i))
+
+
 def _before_lights(routes: int) -> Suite:
     """Routes of gate towns that come to a red light soon: others spend most of their time between lights."""
-    places = towns.towns_of(SIDE, _LIT, _LIT_TOWNS)
+    places = towns.towns_of(SIDE, LIT, _LIT_TOWNS)
     found = [_red_routes(towns.town(place)) for place in places]
     scenarios = tuple(str(replace(next(found[i % len(found)]), seed=i)) for i in range(routes))
     assert_side(scenarios, SIDE)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from understudy.errors import SettingsError
 from understudy.fleet import PICTURES, Tour
 from understudy.worlds import towns
 from understudy.worlds.events import KINDS
+from understudy.worlds.events.met import METRES, met
 from understudy.worlds.scenario import Scenario
 
 KEPT = tuple(name for name, kind in KINDS.items() if kind.kept)  # no trigger was tuned on them
@@ -31,28 +33,28 @@ class Selection:
     """Settings of `understudy study selection`."""
 
     rates: tuple[str, ...] = ("default", "tenth")  # of rare events in the pool
-    strategies: tuple[str, ...] = (
+    strategies: tuple[str, ...] = (  # beside random; docs/study.md says what each does
         "uniform", "entropy", "spread", "core_set", "active_ad", "disagreement", "consequence", "explained",
         "surprising", "triggers", "worth", "worth_first", "lessons", "mixture", "ours",
     )  # fmt: skip
     multiples: tuple[int, ...] = (0, 1, 2, 4, 8)  # of the budget, that random gets; 0 is replay alone
-    seeds: int = 5
+    seeds: int = 5  # each has a pool and a training of its own
     budget_s: float = 300.0  # of clips
     window_s: float = 5.0  # a clip
-    drive_minutes: float = 5.0
+    drive_minutes: float = 5.0  # of base, pool and everyday drives
     base_drives: int = 12
     pool_drives: int = 40  # of which every seed has its own half to choose from
     everyday_drives: int = 8  # that judge
     kinds: tuple[str, ...] = KEPT  # of event, that judge
     kind_drives: int = 12  # that judge, of each of them
-    kind_minutes: float = 1.5
+    kind_minutes: float = 1.5  # of those drives
     start_steps: int = 4000  # of the first champion, where no start is given
     steps: int = 300  # of each unit's further training
-    batch: int = 32
+    batch: int = 32  # samples in a step
     lr: float = 5e-4  # of each unit; the champion learns at the usual one
     instants: int = 600  # judged of everyday driving, and of the kept kinds together
     routes: int = 0  # driven in closed loop by every unit, half everyday and half with kept kinds
-    route_s: float = 40.0
+    route_s: float = 40.0  # that a route may take at most
 
     def __post_init__(self) -> None:
         if learned := set(self.kinds) - set(KEPT):
@@ -110,14 +112,14 @@ def judges(design: Selection) -> dict[str, list[Tour]]:
 
 
 def routes(design: Selection) -> dict[str, list[str]]:
-    """The scenarios of the closed loop, by everyday or kept kind; other routes than those of `judges`."""
+    """The scenarios of the closed loop, by everyday or kept kind, which comes about on each; none that `judges` has."""
     places = towns.towns_of("regression", count=_BASE_TOWNS)
-    kinds = [EVERYDAY if i % 2 == 0 else design.kinds[i // 2 % len(design.kinds)] for i in range(design.routes)]
+    everyday = (Scenario(town=places[i % len(places)], route=f"r{5000 + i}:{METRES}", seed=5000 + i) for i in count())
+    asked = {EVERYDAY: everyday, **{kind: met("regression", kind) for kind in design.kinds}}
     found: dict[str, list[str]] = {}
-    for i, kind in enumerate(kinds):
-        event = "none" if kind == EVERYDAY else kind
-        scenario = Scenario(town=places[i // 2 % len(places)], route=f"r{5000 + i}:250", event=event, seed=5000 + i)
-        found.setdefault(kind, []).append(str(scenario))
+    for i in range(design.routes):
+        kind = EVERYDAY if i % 2 == 0 else design.kinds[i // 2 % len(design.kinds)]
+        found.setdefault(kind, []).append(str(next(asked[kind])))
     return found
 
 

@@ -10,6 +10,7 @@ An arm that was killed goes on where it was, as turns do. A driver that was audi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -33,6 +34,7 @@ from understudy.turn.preset import Preset
 from understudy.turn.run import run as go_round
 from understudy.worlds import towns
 from understudy.worlds.events import KINDS
+from understudy.worlds.events.met import METRES, met
 from understudy.worlds.outcome import Route
 from understudy.worlds.scenario import Scenario
 
@@ -40,7 +42,6 @@ JOURNAL = Path("studies/loop.jsonl")
 FIRST, TRIGGERS, CHANCE = "first", "triggers", "chance"  # whom a line is about
 _AUDIT_TOWNS = slice(12, 24)  # of the gate's side, two of each kind
 assert _AUDIT_TOWNS.start >= TOWNS
-_ROUTE_M = 250
 _FIRST_SEED = 9000
 _KEPT_OF_ROUTES = ("score", "driving_score", "interventions", "metres")
 
@@ -51,25 +52,22 @@ Line = Mapping[str, Any]
 class Loop:
     """Settings of `understudy study loop`."""
 
-    preset: str = "standard"
-    seeds: int = 3
-    turns: int = 4
+    preset: str = "standard"  # of the turns
+    seeds: int = 3  # each with two arms
+    turns: int = 4  # of each arm
     routes: int = 200  # of the audit: half everyday, half with every kind of rare event in turn
-    route_s: float = 40.0
+    route_s: float = 40.0  # that a route may take at most
 
 
 def audit(count: int) -> list[str]:
     """The scenarios of the audit, in towns of the gate's side beyond those that its suites drive in."""
     places = towns.towns_of(SIDE, count=_AUDIT_TOWNS.stop)[_AUDIT_TOWNS]
-    kinds = list(KINDS)
+    with_events = itertools.chain.from_iterable(zip(*(met("audit", kind) for kind in KINDS), strict=False))
     scenarios = [
         str(
-            Scenario(
-                town=places[i // 2 % len(places)],
-                route=f"r{_FIRST_SEED + i}:{_ROUTE_M}",
-                event=kinds[i // 2 % len(kinds)] if i % 2 else "none",
-                seed=_FIRST_SEED + i,
-            )
+            next(with_events)
+            if i % 2
+            else Scenario(town=places[i // 2 % len(places)], route=f"r{_FIRST_SEED + i}:{METRES}", seed=_FIRST_SEED + i)
         )
         for i in range(count)
     ]

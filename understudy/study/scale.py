@@ -49,12 +49,12 @@ Tell = Callable[[workers.Outcome, int], None]
 class Scale:
     """Settings of `understudy study scale`."""
 
-    sizes: tuple[str, ...] = ("nano", "small")
+    sizes: tuple[str, ...] = ("nano", "small")  # of networks
     shares: tuple[float, ...] = (0.1, 0.3, 1.0)  # of the drives to learn from
-    seeds: int = 1
-    steps: int = 2000
-    batch: int = 32
-    lr: float = 2e-3
+    seeds: int = 1  # trainings of each size and share
+    steps: int = 2000  # of each training
+    batch: int = 32  # samples in a step
+    lr: float = 2e-3  # the largest of the schedule
     dull: float = 1.0  # as in datasets
     held_out: float = 0.2  # share of the places that judges
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
 import numpy as np
 
@@ -14,14 +15,19 @@ from understudy.turn.share import Share
 SECONDS = 8.0  # of a clip
 
 
-def by_chance(lake: Share, budget_s: float, identity: str, sides: Mapping[str, str]) -> list[Clip]:
+def by_chance(
+    lake: Share, budget_s: float, identity: str, sides: Mapping[str, str], known: Iterable[Clip] = ()
+) -> list[Clip]:
     """Clips of 8 s of the drives listed, none overlapping, until the budget is spent; chance follows from `identity`.
 
-    `sides` are those of drives that are known; the side of others follows from the name of the place.
+    `sides` are those of drives that are known; the side of others follows from the name of the place. What `known`
+    clips show is not chosen again.
     """
+    had = {clip.id for clip in known}
     slots = [(listed["id"], start) for listed in lake.drives() for start in range(int(listed["seconds"] // SECONDS))]
     order = sorted(slots, key=lambda slot: digest([identity, *slot]))
-    return [_clip(lake, drive, slot, sides.get(drive, "")) for drive, slot in order[: int(budget_s // SECONDS)]]
+    found = (_clip(lake, drive, slot, sides.get(drive, "")) for drive, slot in order)
+    return list(islice((clip for clip in found if clip.id not in had), int(budget_s // SECONDS)))
 
 
 def _clip(lake: Lake, id: str, slot: int, side: str) -> Clip:

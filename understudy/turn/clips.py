@@ -65,7 +65,7 @@ def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         variety = 0.0 if side == "regression" else preset.variety
         settings = mine.Mine(budget, side=side, weights=dict(asked["weights"]), seed=turn.seed, variety=variety)
         if preset.chosen == "chance" and side != "regression":
-            chosen = by_chance(here, preset.budget_s, f"{key} {turn.seed}", sides)
+            chosen = by_chance(here, preset.budget_s, f"{key} {turn.seed}", sides, kept_before(turn, drives))
             keep_clips(turn.lake, key, chosen)
         else:
             known = kept_before(turn, drives) if variety else []

@@ -10,7 +10,8 @@ from understudy.fleet import Tour, tours
 from understudy.network.sizes import size_of
 from understudy.turn.preset import Preset
 from understudy.worlds import towns
-from understudy.worlds.sketches import KINDS
+from understudy.worlds.events import KINDS as EVENTS
+from understudy.worlds.sketches import KINDS, LIT
 
 _FLEETS = ("train", "regression", "wheel")  # each has seeds of its own
 _TURNS = 1000  # that one seed has room for
@@ -19,7 +20,7 @@ _REGRESSION_TOWNS = 4
 
 def fleet_of(kind: str, preset: Preset, number: int, seed: int, events: Sequence[str] = ()) -> list[Tour]:
     """The tours with a human at the wheel, in towns to train in or in those kept for regression; for `wheel`, what the
-    champion is to drive. `events` are kinds that the first cars are sent after; the rest meet what comes."""
+    champion is to drive. `events` are kinds that cars are sent after, one each; the rest meet what comes."""
     cars, minutes = {
         "train": (preset.cars, preset.minutes),
         "regression": (preset.regression_cars, preset.regression_minutes),
@@ -30,17 +31,28 @@ def fleet_of(kind: str, preset: Preset, number: int, seed: int, events: Sequence
     names = [pool[((number - 1) * cars + car) % count] for car in range(cars)]
     own = ((seed * _TURNS) + number) * len(_FLEETS) + _FLEETS.index(kind)
     made = tours(names, cars, minutes, pictures=size_of(preset.size).picture, seed=own)
+    sent = _sent(events, names)
     return [
         replace(
             tour,
             scenario=replace(
                 tour.scenario,
                 weather=preset.weathers[car % len(preset.weathers)],
-                event=events[car] if car < len(events) else tour.scenario.event,
+                event=sent.get(car, tour.scenario.event),
             ),
         )
         for car, tour in enumerate(made)
     ]
+
+
+def _sent(events: Sequence[str], names: Sequence[str]) -> dict[int, str]:
+    """The kind that a car is sent after, by car: the first that is free and in a town where the kind can come about."""
+    sent: dict[int, str] = {}
+    for kind in events:
+        fits = (car for car, name in enumerate(names) if not EVENTS[kind].lit or name.partition(":")[0] in LIT)
+        if (car := next((car for car in fits if car not in sent), None)) is not None:
+            sent[car] = kind
+    return sent
 
 
 def side_of(places: Sequence[str]) -> str:

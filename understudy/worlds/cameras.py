@@ -126,22 +126,22 @@ class Cameras:
         self._fixed = world.town.fixed
         self._weather = weather(world.scenario.weather)
         self._seed = world.seed
-        self._shown: tuple[object, ...] = ()
+        self._glare = False
+        self._worn: Floats | None = None
         self._renderer: Renderer | None = None
 
     def shoot(self, world: City) -> Floats:
         """One picture with each camera; gives how many pixels of all of them show each of the crowd, (N,)."""
         events = world.events
         glare = events.glare_s[0] <= world.t_s < events.glare_s[1]
-        scene = (glare, events.worn is None)
-        if self._renderer is None or scene != self._shown:
+        if self._renderer is None or glare != self._glare or events.worn is not self._worn:
             ground = ground_of(world.town)
             if events.worn is not None:
                 ground = ground.worn(events.worn)
             self._renderer = Renderer(
                 self._rig, Scene(ground, self._fixed, self._lit(events.glare_azimuth, glare)), self._seed
             )
-            self._shown = scene
+            self._glare, self._worn = glare, events.worn
         crowd = world.crowd
         parks = (crowd.track >= PARKED) & (crowd.track < ACTORS)  # actors of events move, and must be drawn
         moving = as_solids(crowd.take(~parks))
@@ -158,7 +158,11 @@ class Cameras:
         return pixels
 
     def _lit(self, azimuth: float, glare: bool) -> Weather:
-        return replace(weather("low_sun"), sun_azimuth=azimuth) if glare else self._weather
+        own = self._weather
+        if not glare:
+            return own
+        air = {name: getattr(own, name) for name in ("visibility", "dirt", "exposure", "noise")}
+        return replace(weather("low_sun"), sun_azimuth=azimuth, **air)
 
     def taken(self) -> tuple[Camera, ...]:
         """The cameras with all their pictures so far."""

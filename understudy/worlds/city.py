@@ -17,6 +17,7 @@ import numpy as np
 
 from understudy.errors import UnderstudyError
 from understudy.geometry import overlap
+from understudy.metrics.contacts import EGO_STANDS
 from understudy.observe import Observer
 from understudy.records import (
     NS,
@@ -50,6 +51,7 @@ DEPART_S = 20.0  # the town comes to life before the ego enters it
 _STUCK_S = 150.0
 _LOST_M = 25.0
 _BUMP = 4.0  # m/s: whoever drives into the ego's rear faster ends the scenario
+_CREEPS = 0.5  # m/s: whoever is slower may have been driven into
 _ASTRAY_M = 1.5  # to the side of its lane's centre: most of the car is in another
 
 
@@ -111,10 +113,8 @@ class City:
         self.town: Town = towns.town(scenario.town)
         self.way: Way = way(self.town, scenario)
         self.ended = ""
-        self.bumped, self._touching = (
-            0,
-            False,
-        )  # times that somebody drove into the ego while it stood, or slowly into its rear
+        self.bumped = 0  # times that somebody drove into the ego while it stood, or slowly into its rear
+        self._touched_at: float | None = None  # along the way, where a bump began that is not over yet
         self.who = Driver.HUMAN
         self.pushed = False
         self._push, self._push_until_s = 0.0, 0.0
@@ -228,14 +228,14 @@ class City:
             if len(touching):
                 # Who drives into a car that stands, or slowly into its rear, ends nothing: it was not the ego's doing,
                 # and it happens to SUMO's vehicles in junctions, whose bodies are wider than the paths that SUMO keeps
-                # apart. It is one bump for as long as the bodies touch.
-                if not self._touching and not self._bumped_by(touching):
+                # apart. It is one bump for as long as the bodies touch; but nobody drives on through a body.
+                if self._touched_at is None and self._bumped_by(touching):
+                    self.bumped, self._touched_at = self.bumped + 1, self.way.s
+                elif self._touched_at is None or self._goes_through(touching):
                     self.ended = "collision"
                     return
-                self.bumped += not self._touching
-                self._touching = True
             else:
-                self._touching = False
+                self._touched_at = None
         if self.way.s >= self.way.goal:
             self.ended = "arrived"
         elif abs(self.beside) > _LOST_M:
@@ -247,11 +247,21 @@ class City:
 
     def _bumped_by(self, others: Array) -> bool:
         """Whether all these rows of the crowd drove into the ego, which stood, or into its rear with little force."""
+        speed, own = self.crowd.speed[others], self.ego.speed
+        crept = own < _CREEPS and bool(np.all(speed > own))  # the others were faster
+        return own < EGO_STANDS or crept or bool(np.all(self._behind(others) & (np.abs(speed - own) < _BUMP)))
+
+    def _goes_through(self, others: Array) -> bool:
+        """Whether the ego has driven on by its own length while it touches something that is not behind it."""
+        assert self._touched_at is not None
+        return self.way.s - self._touched_at > self.ego.vehicle.length and not bool(self._behind(others).all())
+
+    def _behind(self, others: Array) -> Array:
         ego, crowd = self.ego, self.crowd
         ahead = np.cos(ego.pose[2]) * (crowd.x[others] - ego.pose[0])
         ahead += np.sin(ego.pose[2]) * (crowd.y[others] - ego.pose[1])
-        behind = (ahead < -ego.vehicle.rear_overhang) & (np.abs(crowd.speed[others] - ego.speed) < _BUMP)
-        return ego.speed < 0.5 or bool(behind.all())
+        behind: Array = ahead < -ego.vehicle.rear_overhang
+        return behind
 
     @property
     def traffic(self) -> Traffic:

@@ -105,10 +105,11 @@ def judged(drive: Drive, entrant: str = "", trouble: str = "") -> Route:
     )
 
 
-def window_scores(scene: metrics.Scene) -> dict[str, Array]:
-    """The sub-scores (n,) of the executed path, every 0.5 s the next 4 s; the last window ends with the drive."""
+def window_scores(scene: metrics.Scene, since_s: float = 0.0) -> dict[str, Array]:
+    """The sub-scores (n,) of the path executed from `since_s` on, every 0.5 s the next 4 s; the last window ends with
+    the drive."""
     drive = scene.drive
-    count = math.floor((drive.seconds - WINDOW_S + 1e-6) / PLAN_STEP_S) + 1
+    count = math.floor((drive.seconds - since_s - WINDOW_S + 1e-6) / PLAN_STEP_S) + 1
     starts = drive.seconds - WINDOW_S - PLAN_STEP_S * np.arange(max(count, 0))[::-1]
     instants = np.minimum(np.searchsorted(drive.t_s, starts - 1e-6), len(drive) - 1)
     return metrics.score(scene, instants, driven(drive, instants))

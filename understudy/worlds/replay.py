@@ -16,6 +16,7 @@ import numpy as np
 from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.geometry import compose, interpolate, overlap, seen_from
 from understudy.maps import Roads
+from understudy.metrics.tracks import LONGEST_GAP_S
 from understudy.observe import Observer
 from understudy.records import (
     MOTOR_VEHICLES,
@@ -233,11 +234,12 @@ class _Others:
         shape = (len(tracks), len(t_ns))
         self._columns = {name: np.full(shape, np.nan) for name in ("x", "y", "yaw", "vx", "vy")}
         self._fixed = {name: np.zeros(len(tracks)) for name in ("track", "kind", "length", "width")}
-        self._along = np.full(shape, np.nan)  # distance along the own path
         for k in range(len(tracks)):
             mine = np.flatnonzero(index == k)
             stamps = log.t_ns[instant[mine]]
-            inside = (t_ns >= stamps[0]) & (t_ns <= stamps[-1])
+            after = np.searchsorted(stamps, t_ns).clip(0, len(stamps) - 1)  # unseen for long, it is not there
+            seen = stamps[after] - stamps[np.where(stamps[after] == t_ns, after, after - 1)] <= LONGEST_GAP_S * NS
+            inside = (t_ns >= stamps[0]) & (t_ns <= stamps[-1]) & seen
             for name, column in self._columns.items():
                 values = rows[name][mine]
                 values = np.unwrap(values) if name == "yaw" else values
@@ -247,15 +249,13 @@ class _Others:
                     float(np.nanmedian(rows[name][mine])) if np.isfinite(rows[name][mine]).any() else np.nan
                 )
             self._fixed["track"][k], self._fixed["kind"][k] = tracks[k], np.bincount(rows["kind"][mine]).argmax()
-            steps = np.hypot(np.diff(self._columns["x"][k, inside]), np.diff(self._columns["y"][k, inside]))
-            self._along[k, inside] = np.concatenate([[0.0], np.cumsum(steps)])[: inside.sum()]
         self._motor = np.isin(self._fixed["kind"], MOTOR_VEHICLES)
 
     def begin(self, now: int) -> None:
         self._now = now
-        self._delayed = np.zeros(len(self._along))  # ticks by which those who react have fallen behind
+        self._delayed = np.zeros(len(self._motor))  # ticks by which those who react have fallen behind
         self._pace = np.hypot(self._columns["vx"][:, now], self._columns["vy"][:, now])
-        self._joined = np.full(len(self._along), now)
+        self._share = np.ones(len(self._motor))  # of the recorded speed
 
     def move(self, now: int, ego: Ego | None) -> None:
         """On to the next tick; with an ego, vehicles hold back for whoever is in front of them."""
@@ -280,12 +280,14 @@ class _Others:
         react = self._motor & there
         self._delayed = np.where(react, self._delayed + (1 - share), self._delayed)
         self._pace = np.where(react, np.maximum(pace, 0), np.nan)
+        self._share = np.where(react, share, 1.0)
 
     def _state(self) -> dict[str, Floats]:
         """Where everybody is: on the own path, as long ago as one has fallen behind."""
         at = self._now - self._delayed
-        low = np.clip(np.floor(at).astype(int), 0, self._along.shape[1] - 1)
-        high = np.minimum(low + 1, self._along.shape[1] - 1)
+        last = self._columns["x"].shape[1] - 1
+        low = np.clip(np.floor(at).astype(int), 0, last)
+        high = np.minimum(low + 1, last)
         share = np.clip(at - low, 0, 1)
         rows = np.arange(len(low))
         return {
@@ -294,8 +296,9 @@ class _Others:
         }
 
     def there(self) -> dict[str, Array]:
-        """OBJECT_COLUMNS of those who are there now."""
+        """OBJECT_COLUMNS of those who are there now, at the speed at which they move."""
         here = self._state()
+        here["vx"], here["vy"] = here["vx"] * self._share, here["vy"] * self._share
         rows = np.flatnonzero(np.isfinite(here["x"]))
         return {name: (here[name] if name in here else self._fixed[name])[rows] for name in OBJECT_COLUMNS}
 

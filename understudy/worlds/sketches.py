@@ -236,3 +236,4 @@ KINDS = {
     "highway": _highway,
     "mix": _mix,
 }
+LIT = ("grid", "organic", "spider")  # with lights at most of their junctions

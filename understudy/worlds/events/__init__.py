@@ -38,6 +38,7 @@ class Kind:
     script: Script
     triggers: tuple[str, ...]
     kept: bool = False
+    lit: bool = False  # comes about at lights alone
 
 
 KINDS: dict[str, Kind] = {
@@ -51,7 +52,9 @@ KINDS: dict[str, Kind] = {
     "child_behind_parked_car": Kind(
         people.child, ("pedestrian_ahead", "crossing_path", "hard_brake", "harsh_brake_near_vulnerable")
     ),
-    "red_light_runner": Kind(others.red_light_runner, ("crossing_path", "hard_brake", "would_hit"), kept=True),
+    "red_light_runner": Kind(
+        others.red_light_runner, ("crossing_path", "hard_brake", "would_hit"), kept=True, lit=True
+    ),
     "wrong_way": Kind(others.wrong_way, ("oncoming_in_lane", "hard_brake"), kept=True),
     "stopped_truck": Kind(
         road.stopped_truck,
@@ -67,7 +70,7 @@ KINDS: dict[str, Kind] = {
     ),
     "faded_markings": Kind(road.faded_markings, ("uncertain", "models_disagree", "would_leave_road")),
     "blinding_sun": Kind(road.blinding_sun, ("uncertain", "models_disagree", "surprise")),
-    "dead_traffic_light": Kind(road.dead_traffic_light, ("dead_light",)),
+    "dead_traffic_light": Kind(road.dead_traffic_light, ("dead_light",), lit=True),
     "cyclist_overtaking_right": Kind(people.cyclist_on_the_right, ("close_vulnerable",), kept=True),
     "tailgater": Kind(others.tailgater, ("tailgater",)),
     "waiting_pedestrian": Kind(people.waiting_pedestrian, ("close_vulnerable", "needless_stop", "pedestrian_ahead")),

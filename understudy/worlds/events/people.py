@@ -72,13 +72,14 @@ def waiting_pedestrian(world: City, rng: np.random.Generator) -> Iterator[Actors
 
 
 def cyclist_on_the_right(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
-    """A cyclist overtakes on the right while the ego is slow."""
-    while not (world.ego.speed < 5.0 and world.t_s > 8 and open_road(world, -22, 12, 0.2)):
+    """A cyclist overtakes on the right while the ego is slow, or rides up beside it before a junction."""
+    while not (world.ego.speed < 5.0 and world.t_s > 8 and open_road(world, -22, FRONT + 1.0, 0.2)):
         yield None
-    who = Actor(new_track(world), "bicycle", world.way.s - 20.0, -1.72, speed=5.0)
+    who = Actor(new_track(world), "bicycle", world.way.s - 15.0, -1.72, speed=5.0)
     while gap_to(world, who.s) < 45.0:
         ahead = gap_to(world, who.s)
-        wanted = max(world.ego.speed + 2.5, 4.5) if ahead < 6 else 7.5
+        waits = ahead > 1.0 and world.ego.speed < 0.5 and not open_road(world, 0, 12)
+        wanted = 0.0 if waits else max(world.ego.speed + 2.5, 4.5) if ahead < 6 else 7.5
         who.speed += float(np.clip(wanted - who.speed, -2 * TICK_S, 1.5 * TICK_S))
         who.move()
         yield put(world, [who], counts=-8.0 < ahead < 4.0)

@@ -19,6 +19,7 @@ from understudy.worlds.events.stage import (
     open_road,
     put,
 )
+from understudy.worlds.scene import weather
 
 if TYPE_CHECKING:
     from understudy.worlds.city import City
@@ -116,8 +117,9 @@ def faded_markings(world: City, rng: np.random.Generator) -> Iterator[Actors | N
 
 
 def blinding_sun(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
-    """The low sun stands right ahead."""
-    while not open_road(world, 0, 50, 0.2):
+    """The low sun stands right ahead, where there is a sun."""
+    shines = max(weather(world.scenario.weather).sun) > 0
+    while not (shines and open_road(world, 0, 50, 0.2)):
         yield None
     world.events.glare_azimuth = float(world.ego.pose[2])
     lasts = float(rng.uniform(6, 10))

@@ -111,6 +111,7 @@ class Passing:
     RAMP: ClassVar[float] = 16.0
     PACE: ClassVar[float] = 7.0  # m/s, at most, on the way round
     PICK_UP: ClassVar[float] = 1.0  # m/s², at least, until then
+    PULLS_OUT: ClassVar[float] = 0.4  # m to the left of its lane's centre: others see it go round
 
     def shift(self, s: Floats) -> Floats:
         """The way round, with smooth ramps before and behind."""
@@ -151,9 +152,11 @@ class Passing:
     def yielding(self, world: City) -> dict[int, float]:
         """The speed by track to which others slow down for the ego on its way round, of which SUMO knows nothing.
 
-        Who comes towards it waits where the way round ends; who comes up beside it falls in behind.
+        Who comes towards it waits where the way round ends; who comes up beside it falls in behind. They see where the
+        car is, not who plans for it.
         """
-        if not self.committed or world.way.s > self.end + self.RAMP:
+        begun = world.way.s > self.start - self.RAMP - FRONT and world.beside > self.PULLS_OUT
+        if not begun or world.way.s > self.end + self.RAMP:
             return {}
         crowd, ego = world.crowd, world.ego
         rows = np.flatnonzero(crowd.track < PEOPLE)
