@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import steady_turn
 from understudy import sample
-from understudy.errors import UnknownName
+from understudy.errors import DataError, UnknownName
 from understudy.ingest import complete, ingest
 from understudy.records import Command, Drive
 from understudy.store import Lake
@@ -32,6 +32,13 @@ def test_a_car_that_never_moves_has_no_command() -> None:
 def test_a_command_that_the_log_states_is_kept(straight: Drive) -> None:
     told = replace(straight, columns={**straight.columns, "command": np.full(len(straight), Command.RIGHT, np.int8)})
     assert set(complete(told)["command"]) == {Command.RIGHT}
+
+
+def test_nobody_drives_beyond_this_planet(straight: Drive) -> None:
+    x = straight["x"].copy()
+    x[7] = -1e300
+    with pytest.raises(DataError, match=r"x is -1e\+300 at row 7; expected metres"):
+        complete(replace(straight, columns={**straight.columns, "x": x}))
 
 
 def test_places_are_cells_where_positions_are_global_else_the_drive_itself(straight: Drive) -> None:

@@ -536,3 +536,18 @@ def test_a_track_is_nowhere_before_it_was_first_seen_and_after_it_was_last_seen(
     )
     seen = Tracks(np.array([0.0, 0.5, 1.0, 1.5]), objects).poses(np.array([0, 1]), np.array([[0.25, 1.0, 1.2]] * 2))
     np.testing.assert_array_equal(seen[..., 0], [[0.5, 2.0, np.nan], [np.nan, 5.0, np.nan]])
+
+
+def test_who_was_told_no_velocity_moves_as_its_places_say() -> None:
+    """Seen at 0, 0.5, 1 s, long lost, seen at 3 s; another is seen once."""
+    t = np.array([0.0, 0.5, 1.0, 3.0])
+    columns = {name: np.zeros(5) for name in ("z", "yaw", "length", "width", "height")}
+    told = {"vx": np.array([np.nan, np.nan, np.nan, np.nan, np.nan]), "vy": np.array([np.nan, 0.25, np.nan, 1.0, 2.0])}
+    objects = Objects(
+        np.array([0, 1, 2, 3, 5]),
+        {"track": np.array([7, 7, 7, 7, 9]), "kind": np.ones(5, int), "x": np.array([0.0, 1.0, 4.0, 5.0, 2.0]),
+         "y": np.array([0.0, 0.5, 1.0, 9.0, 9.0]), **columns, **told},
+    )  # fmt: skip
+    tracks = Tracks(t, objects)
+    np.testing.assert_allclose(tracks.vx, [2.0, 4.0, 6.0, 0.0, 0.0])
+    np.testing.assert_allclose(tracks.vy, [1.0, 0.25, 1.0, 1.0, 2.0])

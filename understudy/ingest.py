@@ -22,6 +22,7 @@ from understudy.records import MOTOR_VEHICLES, Array, Command, Drive, Floats, Ki
 from understudy.store import Lake, Part, Source, code_version
 
 CELL = 500.0  # metres: the side of a place where positions are global
+_FURTHEST = 1e8  # m: nobody is further from an origin on this planet
 _LOOK_AHEAD = 40.0  # metres of path that tell the command
 _TURN = np.radians(30)
 _BATCH = 512
@@ -97,7 +98,9 @@ def complete(drive: Drive) -> Drive:
     """The drive with the columns that can be told from the others: place, route, command, lane, leader.
 
     What needs the drive's own future (the command; the route, which holds the lanes driven) is named in `derived`.
+    Raises DataError where somebody is beyond this planet: what follows would look for neighbours for ever.
     """
+    _on_this_planet(drive)
     drive = _with_place(drive)
     if not drive.has("pose"):
         return drive
@@ -109,6 +112,18 @@ def complete(drive: Drive) -> Drive:
     if drive.objects is not None and drive.has("speed"):
         drive = _with(drive, **_leader(drive))
     return drive
+
+
+def _on_this_planet(drive: Drive) -> None:
+    told = [("", drive.columns), ("objects.", drive.objects.columns if drive.objects is not None else {})]
+    for owner, columns in told:
+        for name in ("x", "y"):
+            far = np.abs(columns.get(name, np.zeros(0))) > _FURTHEST  # nan is not
+            if far.any():
+                found = columns[name][np.argmax(far)]
+                raise DataError(
+                    f"drive {drive.id}: {owner}{name} is {found:g} at row {np.argmax(far)}; expected metres"
+                )
 
 
 def _with(drive: Drive, **columns: Array) -> Drive:

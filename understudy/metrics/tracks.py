@@ -22,10 +22,11 @@ class Tracks:
         self._axis = self.number * self._span + (self.t - t_s[0])
         self.x, self.y, yaw = (objects[name][order] for name in ("x", "y", "yaw"))
         self.yaw = np.unwrap(np.nan_to_num(yaw))
-        # An object of unknown velocity counts as standing, one of unknown size as a point.
-        self.vx, self.vy = (np.nan_to_num(objects[name][order]) for name in ("vx", "vy"))
+        self.vx = self._velocity(objects["vx"][order], self.x)
+        self.vy = self._velocity(objects["vy"][order], self.y)
         self.speed, self.kind = np.hypot(self.vx, self.vy), objects["kind"][order]
         first = np.flatnonzero(np.diff(self.number, prepend=-1))
+        # An object of unknown size is a point.
         sides = (np.nan_to_num(objects[name][order]) for name in ("length", "width"))
         self.length, self.width = (
             np.maximum.reduceat(side, first) if len(first) else side for side in sides
@@ -38,6 +39,15 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.t)
+
+    def _velocity(self, told: Floats, place: Floats) -> Floats:
+        """Velocities (R,) along one axis: as told, else from the rows before and after; who is seen once stands."""
+        step = np.diff(self.t)
+        follows = (np.diff(self.number) == 0) & (step > 0) & (step <= LONGEST_GAP_S)
+        between = np.where(follows, np.diff(place) / np.where(follows, step, 1.0), 0.0)
+        sides = np.append(follows, False).astype(int) + np.insert(follows, 0, False)
+        mean = (np.append(between, 0.0) + np.insert(between, 0, 0.0)) / np.maximum(sides, 1)
+        return np.where(np.isfinite(told), told, mean)
 
     def frame(self, t: Floats) -> Ints:
         """The instant with objects nearest to times (...,)."""
