@@ -85,6 +85,13 @@ def test_without_a_lake_the_error_says_how_to_make_one(tmp_path: Path) -> None:
     assert result.stderr.startswith("understudy: there is no lake yet") and result.stderr.count("\n") == 1
 
 
+def test_the_console_takes_its_lake_as_every_command_does_and_by_its_name(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "none")
+    for words in (("serve", nowhere), ("serve", "--lake", nowhere)):
+        assert f"no lake yet in {nowhere}" in understudy(*words).stderr
+    assert "named twice" in understudy("serve", nowhere, "--lake", nowhere).stderr
+
+
 def test_a_wrong_reader_folder_or_setting_is_one_line(tmp_path: Path) -> None:
     for words, message in [
         (("ingest", "tubb", tmp_path), "did you mean 'tub'"),
