@@ -1,7 +1,7 @@
 """The city as a world: reset it to a scenario, hand it plans, and it answers with what the car sees next.
 
 One instant is a tick of 0.1 s; a plan is followed for two of them. The others are SUMO's, the rare events are
-`events.py`'s, the ego is a bicycle with slow actuators, and what is told to a policy are detections, not the truth.
+`events/`'s, the ego is a bicycle with slow actuators, and what is told to a policy are detections, not the truth.
 The same instants make the drive that is recorded.
 """
 
