@@ -127,6 +127,28 @@ def test_lane_follow_slows_down_for_a_bend() -> None:
     assert path[-1, 2] > 0.3
 
 
+def test_lane_follow_drives_along_a_circle() -> None:
+    turn = 2.0 * np.arange(61) / 50.0
+    circle = np.stack([50 * np.sin(turn), 50 * (1 - np.cos(turn))], -1)[None]
+    found = poses(replace(on_a_road(speed=8.0, limit=8.0), route=circle))
+    assert np.abs(np.hypot(found[:, 0], found[:, 1] - 50.0) - 50.0).max() < 0.1
+    np.testing.assert_allclose(found[:, 2], 8.0 * 0.5 * np.arange(1, 9) / 50.0, atol=0.02)
+
+
+@pytest.mark.parametrize("what", ["speed", "route", "car", "limit"])
+def test_lane_follow_plans_nothing_from_nothing_and_reads_no_further_than_the_road(what: str) -> None:
+    seen = on_a_road(speed=np.nan if what == "speed" else 30.0, car_at=20.0 if what == "car" else None)
+    if what == "car":
+        seen = replace(seen, objects={**(seen.objects or {}), "vx": np.full((1, 1), np.nan)})
+    if what == "limit":
+        seen = replace(seen, speed_limit=np.array([np.nan]))
+    if what == "route":
+        seen = replace(seen, route=np.full((1, 61, 2), np.nan))
+    assert np.isnan(poses(seen)).all() == (what in ("speed", "route"))
+    short = poses(replace(on_a_road(speed=30.0), route=np.stack([2.0 * np.arange(5), np.zeros(5)], -1)[None]))
+    assert np.isfinite(short).all()
+
+
 def test_batches_do_not_change_a_plan() -> None:
     """Many instants at once give what each gives alone."""
     drive = steady_turn(speed=8, yaw_rate=0.2)
