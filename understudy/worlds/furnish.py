@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numba
 import numpy as np
 from scipy import ndimage
 
@@ -51,17 +52,28 @@ class _Plot:
     def spots(self, low: float, high: float, spacing: float) -> Iterator[tuple[int, int, float, float]]:
         """Cells between two distances from the road, in random order, at least `spacing` apart: row, column, x, y."""
         cells = np.argwhere((self.away >= low) & (self.away <= high))
-        blocked = np.zeros(self.away.shape, bool)
-        for row, column in cells[self.rng.permutation(len(cells))]:
-            if not blocked[row, column]:
-                blocked[self.block(row, column, spacing)] = True
-                x, y = (np.array([column, row]) + 0.5) * self.cell + self.origin
-                yield row, column, x, y
+        cells = cells[self.rng.permutation(len(cells))]
+        cells = cells[_apart(cells, np.zeros(self.away.shape, bool), round(spacing / self.cell))]
+        places = (cells[:, ::-1] + 0.5) * self.cell + self.origin
+        for (row, column), (x, y) in zip(cells.tolist(), places.tolist(), strict=True):
+            yield row, column, x, y
 
     def block(self, row: int, column: int, reach: float) -> tuple[slice, slice]:
         """The cells within so many metres, as a square."""
         n = round(reach / self.cell)
         return slice(max(row - n, 0), row + n + 1), slice(max(column - n, 0), column + n + 1)
+
+
+@numba.njit(cache=True)
+def _apart(cells, blocked, reach):  # type: ignore[no-untyped-def]
+    """Which cells (n, 2), in their order, are not within `reach` rows and columns of one kept before, (n,)."""
+    kept = np.zeros(len(cells), np.bool_)
+    for i in range(len(cells)):
+        row, column = cells[i]
+        if not blocked[row, column]:
+            kept[i] = True
+            blocked[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1] = True
+    return kept
 
 
 def _buildings(plot: _Plot, density: float) -> Array:
