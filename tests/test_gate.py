@@ -112,6 +112,15 @@ def test_driving_into_a_standing_car_costs_all_and_a_safety_driver_would_have_st
     assert found.interventions == 1
 
 
+def test_what_infractions_spare_knows_no_time_limit() -> None:
+    half = judged(ended(log(), "", 0.5), "me")
+    assert half.driving_score == 0.5 and half.spared == 1.0
+    hit = judged(ended(log(ahead=60.0, seconds=5.5), "collision", 0.5), "me")
+    assert hit.spared == pytest.approx(0.6)
+    for nothing in (replace(half, stuck=1), replace(half, ended="lost"), replace(half, completion=0.0)):
+        assert nothing.spared == 0.0
+
+
 def test_a_collision_before_the_first_window_is_the_egos() -> None:
     found = judged(ended(log(seconds=2.0), "collision", 0.1), "me")
     assert found.score == 0 and found.collision_vehicle == 1

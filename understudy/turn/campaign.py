@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from understudy.mine.settings import WEIGHTS
 
-LOST = 0.2  # of the score: from here on a kind is worth being sent after
+LOST = 0.2  # by infractions: from here on a kind is worth being sent after
 SENT_AFTER = 2  # kinds, at most
 NOISY = 120.0  # events an hour: a trigger that fires more often tells of itself rather than of the road
 
@@ -51,7 +51,7 @@ def campaign(
 ) -> Campaign:
     """The next campaign.
 
-    `lost` is the share of the score that the champion lost in each kind of event (0 lost nothing, 1 all);
+    `lost` is the share that the champion lost by infractions in each kind of event (0 lost nothing, 1 all);
     `catches` names the triggers that should catch a kind; `kept` are the kinds that are not looked at.
 
     A trigger's weight is that of mining, times (1 + loss) for the worst kind that it should catch, so at most twice its
@@ -72,14 +72,14 @@ def campaign(
     for kind in worst[:SENT_AFTER]:
         hears = [one.trigger for one in brought if one.trigger in catches.get(kind, ())]
         words.append(
-            f"{_named(kind)} cost {100 * seen[kind]:.0f} % of the score: a car is sent after it, and "
+            f"{_named(kind)} cost {100 * seen[kind]:.0f} % by infractions: a car is sent after it, and "
             f"{_listed(hears)} get up to {1 + seen[kind]:.1f} times their share."
             if hears
-            else f"{_named(kind)} cost {100 * seen[kind]:.0f} % of the score: a car is sent after it."
+            else f"{_named(kind)} cost {100 * seen[kind]:.0f} % by infractions: a car is sent after it."
         )
     if not worst:
         words.append(
-            "No kind of event cost a fifth of the score: cars meet what comes."
+            "No kind of event cost a fifth by infractions: cars meet what comes."
             if seen
             else "The gate drove no kind of event that a campaign may look at: cars meet what comes."
         )

@@ -20,8 +20,8 @@ def by_chance(
 ) -> list[Clip]:
     """Clips of 8 s of the drives listed, none overlapping, until the budget is spent; chance follows from `identity`.
 
-    `sides` are those of drives that are known; the side of others follows from the name of the place. What `known`
-    clips show is not chosen again.
+    `sides` are those of drives that are known; the side of others follows from the name of the place. A `known`
+    clip is not chosen again.
     """
     had = {clip.id for clip in known}
     slots = [(listed["id"], start) for listed in lake.drives() for start in range(int(listed["seconds"] // SECONDS))]

@@ -82,7 +82,7 @@ def judged(verdict: Verdict) -> dict[str, Any]:
         for a, b in zip(pairs.champion, pairs.candidate, strict=True):
             words = a.scenario.split("/")
             if len(words) == 7 and words[5] != "none":
-                kinds.setdefault(words[5], []).append((a.score, b.score))  # no time limit weighs on it
+                kinds.setdefault(words[5], []).append((a.spared, b.spared))
             for side, route in (("champion", a), ("candidate", b)):
                 taken[side][0] += route.interventions
                 taken[side][1] += 0.0 if math.isnan(route.metres) else route.metres / 1000

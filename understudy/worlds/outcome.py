@@ -65,6 +65,14 @@ class Route:
         return self.collision_pedestrian + self.collision_vehicle + self.collision_static > 0
 
     @property
+    def spared(self) -> float:
+        """What CARLA's factors for infractions leave, whatever share of the route was driven in its time; 0 for who
+        stood stuck, got lost, or lost it."""
+        if self.trouble or self.stuck or self.ended == "lost" or not self.completion > 0:
+            return 0.0
+        return self.driving_score / self.completion
+
+    @property
     def subscores(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in metrics.SUBSCORES}
 
