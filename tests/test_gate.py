@@ -8,7 +8,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
@@ -471,6 +471,19 @@ class Slow(Crashing):
 
 
 @dataclass(frozen=True)
+class WarmsUp(Crashing):
+    """Slow in its first plan, as one that compiles."""
+
+    warm: list[bool] = field(default_factory=list)
+
+    def plan(self, seen: Observation) -> Plan:
+        if not self.warm:
+            np.linalg.svd(np.ones((500, 500)))
+            self.warm.append(True)
+        return Plan.single(np.zeros((1, PLAN_STEPS, 4)))
+
+
+@dataclass(frozen=True)
 class Swerving(LaneFollow):
     """Off the road on the right, within four seconds."""
 
@@ -523,6 +536,16 @@ def test_who_takes_too_long_loses_too(lake: Lake, monkeypatch: pytest.MonkeyPatc
     scenario = suites.suite("replay", 1, lake.drives()).scenarios[0]
     route, _ = drive_route(lake, scenario, entrant("tests.test_gate:Slow"), 10.0)
     assert route.trouble.startswith("too slow: ")
+
+
+def test_the_first_plan_may_take_long_for_it_may_have_to_compile(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = suites.suite("replay", 1, lake.drives()).scenarios[0]
+    monkeypatch.setattr("understudy.gate.driving.PLAN_LIMIT_S", 0.01)
+    route, _ = drive_route(lake, scenario, entrant("tests.test_gate:WarmsUp"), 2.0)
+    assert not route.trouble
+    monkeypatch.setattr("understudy.gate.driving.FIRST_LIMIT_S", 0.01)
+    route, _ = drive_route(lake, scenario, entrant("tests.test_gate:Slow"), 2.0)
+    assert route.trouble.startswith("too slow: ") and route.trouble.endswith("at most 0.01")
 
 
 def driven(lake: Lake, champion: str, candidate: str, **more: Any) -> tuple[Verdict, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -325,10 +326,71 @@ def test_progress_is_a_share_of_what_the_reference_drives() -> None:
     assert judged(drive(), path(speed=10, accel=1.0))["progress"] == 1
 
 
-def test_who_stands_behind_who_stands_makes_all_the_progress_there_is() -> None:
-    queue = drive(speed=0.0, others=[other(20 + FRONT + 2.0 + 2.3)])
-    assert judged(queue, path(speed=0.0))["progress"] == 1
+def test_who_stands_behind_who_will_drive_on_makes_all_the_progress_there_is() -> None:
+    line = 200 - FRONT - 8  # the rear axle, where somebody else waits at the stop line ahead
+    for light, x in ((red(Light.RED), line), (None, 20.0)):
+        queue = drive(speed=0.0, others=[other(x + FRONT + 2.0 + 2.3)], start=(x, 0, 0), lights=light)
+        if light is None:
+            queue = starts_at(queue, 6.0)
+        assert judged(queue, path(speed=0.0))["progress"] == 1
     assert judged(drive(speed=0.0, others=[]), path(speed=0.0))["progress"] == 0
+
+
+def starts_at(one: Drive, seconds: float) -> Drive:
+    """The drive, whose others drive off then."""
+    assert one.objects is not None
+    later = np.maximum(one.t_s[one.objects.instant] - seconds, 0.0)
+    return replace(one, objects=replace(one.objects, columns=one.objects.columns | {"x": one.objects["x"] + 5 * later}))
+
+
+# What is gone round ---------------------------------------------------------------------------------------------------
+
+
+def lorry(speed: float = 5.0, road: Map | None = None, others: Sequence[Any] = (), **more: Any) -> Drive:
+    """On a road with a lane for each way, 8 m of lorry stand 25 m ahead."""
+    there = lane("slow", np.array([(0.0, 0.0), (200.0, 0.0)]), speed_limit=10.0)
+    back = lane("back", np.array([(200.0, WIDTH), (0.0, WIDTH)]), speed_limit=10.0)
+    stands = other(20 + FRONT + 25 + 4, -0.4, length=8.0)
+    return drive(speed, [stands, *others], map=road or Map(lanes=(there, back)), **more)
+
+
+def round_it(speed: float = 8.0) -> Floats:
+    """A plan (1, 8, 4) from 12 m before it past it, on the lane of those that come."""
+    plan = path(speed=speed)
+    plan[0, :, 1] = np.interp(STEPS, (0, 1, 4), (1.5, 2.6, 2.6))
+    return plan
+
+
+def test_going_round_what_stands_for_good_breaks_neither_direction_nor_lane() -> None:
+    near = dict(speed=8.0, start=(20 + 13, 1.5, 0))
+    found = judged(lorry(**near), round_it())
+    assert (found["direction"], found["lane_keeping"], found["no_collision"]) == (1, 1, 1)
+    for other_way in (starts_at(lorry(**near), 5.0), replace(lorry(**near), objects=drive(8.0).objects)):
+        found = judged(other_way, round_it())
+        assert (found["direction"], found["lane_keeping"]) == (0, 0), "nothing there stays"
+    far = judged(lorry(speed=8.0, start=(20 - 15, 1.5, 0)), round_it(6.0))
+    assert far["direction"] == 0, "too early"
+
+
+def test_who_waits_for_ever_behind_what_stands_for_good_makes_no_progress() -> None:
+    waits = dict(speed=0.0, start=(20 + 23, 0, 0))
+    assert judged(lorry(**waits), path(speed=0.0))["progress"] == 0
+    comes = [other(80.0, WIDTH, yaw=np.pi, speed=10.0)]
+    assert judged(lorry(**waits, others=comes), path(speed=0.0))["progress"] == 1, "now one must"
+    narrow = Map(lanes=(lane("slow", np.array([(0.0, 0.0), (200.0, 0.0)]), speed_limit=10.0),))
+    assert judged(lorry(**waits, road=narrow), path(speed=0.0))["progress"] == 1, "there is no way round"
+    assert not len(metrics.Scene.of(lorry(road=narrow)).blocks)
+
+
+def test_the_reference_goes_round_on_the_side_with_the_shorter_way_where_there_is_road() -> None:
+    (blocks,) = [metrics.Scene.of(lorry()).blocks]
+    # Beside the lorry's middle by half of both widths and half a metre.
+    assert blocks.aside == pytest.approx([-0.4 + 1.9 + 0.5])
+    assert (blocks.rear, blocks.front) == (pytest.approx([48.7]), pytest.approx([56.7]))
+    right = metrics.Scene.of(drive(others=[other(60.0, 1.0)])).blocks
+    assert right.aside == pytest.approx([1.0 + 1.9 + 0.5]), "to the right there is no road"
+    fast = metrics.Scene.of(drive(start=(20, WIDTH, 0), others=[other(60.0, WIDTH + 0.7)])).blocks
+    assert fast.aside == pytest.approx([0.7 - 1.9 - 0.5]), "and here there is"
 
 
 def test_who_crawls_beside_a_later_part_of_the_route_has_not_come_there() -> None:

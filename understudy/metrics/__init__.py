@@ -69,7 +69,7 @@ def _subscores(scene: Scene, instants: Ints, paths: Floats) -> dict[str, Floats]
     instants, motion = instants[real], motion.take(real)
     found["comfort"][real] = comfortable(motion)
     found["drivable"][real] = drivable(scene, motion)
-    for name, values in lane_scores(scene, motion).items():
+    for name, values in lane_scores(scene, instants, motion).items():
         found[name][real] = values
     found["lights"][real] = lights(scene, instants, motion)
     contacts = Contacts.of(scene, instants, motion)

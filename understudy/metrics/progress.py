@@ -13,6 +13,7 @@ import numpy as np
 import shapely
 
 from understudy.maps import RouteLine
+from understudy.metrics.blocks import REACH
 from understudy.metrics.contacts import Contacts
 from understudy.metrics.motion import DT, Motion, T
 from understudy.metrics.road import PAST_THE_LINE
@@ -27,7 +28,7 @@ FREE_SPEED, MIN_GAP, HEADWAY_S, ACCEL, BRAKE = 10.0, 1.0, 1.5, 1.0, 2.0
 HARDEST_BRAKE = 6.0  # m/s²
 BEND_ACCEL = 2.0  # m/s² sideways
 SHORT = 5.0  # m: below this nobody is told apart (NAVSIM)
-REACH = 250.0  # m of the route on which others are looked for
+ROUND_SPEED = 5.0  # m/s beside what it goes round
 
 
 def progress(scene: Scene, instants: Ints, motion: Motion) -> Floats:
@@ -55,8 +56,7 @@ def reference(scene: Scene, instants: Ints) -> Floats:
     route = _Route(scene, line, tracks)
     along = route.drive(instants)  # (n, 41)
     speed = np.gradient(along, DT, axis=1)
-    pose = line.at(along)
-    contacts = Contacts.of(scene, instants, Motion(pose, speed))
+    contacts = Contacts.of(scene, instants, Motion(scene.blocks.way_round(line, along), speed))
     clean = (contacts.no_collision == 1) & (contacts.ttc == 1)
     gone = np.where(clean, along[:, -1] - along[:, 0], 0.0)
     known = scene.recorded(instants, float(T[-1])) & np.isfinite(along).all(axis=1)
@@ -73,8 +73,9 @@ class _Route:
         self.scene, self.line, self.tracks = scene, line, tracks
         vehicle: Vehicle = scene.vehicle
         self.front = vehicle.length - vehicle.rear_overhang
-        self.free = _free_speed(line)
+        self.free = _free_speed(line, scene.blocks.beside(line.s))
         rows = _near(line, tracks)
+        rows = rows[~np.isin(tracks.number[rows], scene.blocks.track)]
         frame = tracks.frame(tracks.t[rows])
         low = np.maximum(scene.along[frame] - 50.0, 0.0)
         s, d = line.project(np.stack([tracks.x[rows], tracks.y[rows]], axis=-1), low, REACH)
@@ -157,8 +158,9 @@ def _near(line: RouteLine, tracks: Tracks) -> Ints:
     return np.flatnonzero(shapely.contains_xy(area, tracks.x, tracks.y))
 
 
-def _free_speed(line: RouteLine) -> Floats:
-    """The speed at each point of the route that neither limit nor bend forbids, slowing down in time for the next."""
+def _free_speed(line: RouteLine, beside: Array) -> Floats:
+    """The speed at each point of the route that neither limit, bend nor what is gone round there (a mask) forbids,
+    slowing down in time for the next."""
     apart = float(line.s[1])
     turn = np.unwrap(line.heading)
     reach = max(1, round(5.0 / apart))  # a bend is what turns over 10 m; over less it is noise
@@ -166,6 +168,7 @@ def _free_speed(line: RouteLine) -> Floats:
     bend = np.abs(spread[2 * reach :] - spread[: -2 * reach]) / (2 * reach * apart)
     limit = np.where(np.isfinite(line.speed_limit), line.speed_limit, FREE_SPEED)
     speed = np.minimum(limit, np.sqrt(BEND_ACCEL / np.maximum(bend, 1e-4)))
+    speed[beside] = np.minimum(speed[beside], ROUND_SPEED)
     for i in range(len(speed) - 2, -1, -1):  # v² = v'² + 2 b s, with half of BRAKE: the model follows what falls late
         speed[i] = min(speed[i], np.sqrt(speed[i + 1] ** 2 + BRAKE * apart))
     return speed

@@ -33,10 +33,11 @@ def drivable(scene: Scene, motion: Motion) -> Floats:
     return np.where(scene.roads.known(box).all(axis=(1, 2)), kept, np.nan)
 
 
-def lane_scores(scene: Scene, motion: Motion) -> dict[str, Floats]:
+def lane_scores(scene: Scene, instants: Ints, motion: Motion) -> dict[str, Floats]:
     """`direction`, `lane_keeping` and `speed_limit`, each (P,), from the lanes under the ego's centre every 0.5 s.
 
-    Lanes overlap in junctions: the one that agrees best with the ego's heading is the one that it is in.
+    Lanes overlap in junctions: the one that agrees best with the ego's heading is the one that it is in. Who goes round
+    what blocks its lane for good breaks neither direction nor lane.
     """
     names = ("direction", "lane_keeping", "speed_limit")
     if scene.roads is None or not len(scene.roads) or not len(motion):
@@ -58,12 +59,25 @@ def lane_scores(scene: Scene, motion: Motion) -> dict[str, Floats]:
     junction = best(scene.roads.junction[near.lane].astype(float), 0.0) > 0
     limits = scene.roads.speed_limit[near.lane]
     limit = best(np.where((agrees > 0.5) & np.isfinite(limits), limits, -np.inf), np.nan)
+    along, free = speed * best(agrees, 0.0), ~_goes_round(scene, instants, centre[..., :2])
     found = {
-        "direction": _direction(speed * best(agrees, 0.0)),
-        "lane_keeping": 1.0 - _in_a_row(off_centre & ~junction & (np.abs(speed) > STANDS), OFF_CENTRE_KNOTS),
+        "direction": _direction(np.where(free, along, np.maximum(along, 0.0))),
+        "lane_keeping": 1.0 - _in_a_row(off_centre & free & ~junction & (np.abs(speed) > STANDS), OFF_CENTRE_KNOTS),
         "speed_limit": _speed_limit(speed, limit),
     }
     return {name: np.where(known, found[name], np.nan) for name in names}
+
+
+def _goes_round(scene: Scene, instants: Ints, centre: Floats) -> Array:
+    """Whether the ego's centre, at places (P, K, 2) planned at instants (P,), is near what blocks its lane, (P, K)."""
+    if scene.line is None or not len(scene.blocks):
+        return np.zeros(centre.shape[:2], bool)
+    # No further than it may have come: a route that turns back is near at a later place, too.
+    driven = np.hypot(*np.moveaxis(np.diff(centre, axis=1), -1, 0)).sum(axis=1)
+    low, span = np.maximum(scene.along[instants] - 20.0, 0.0), 25.0 + 1.5 * driven
+    steps = centre.shape[1]
+    s, _ = scene.line.project(centre.reshape(-1, 2), np.repeat(low, steps), np.repeat(span, steps))
+    return scene.blocks.beside(s).reshape(-1, steps)
 
 
 def _direction(along: Floats) -> Floats:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from understudy.maps import Roads, RouteLine
+from understudy.metrics.blocks import Blocks
 from understudy.metrics.progress import reference
 from understudy.metrics.tracks import Tracks
 from understudy.records import PAUSE_S, Array, Drive, Floats, Ints, Lights
@@ -46,6 +47,11 @@ class Scene:
     def along(self) -> Floats:
         """Where on the route the ego is at each instant, (T,)."""
         return self.line.follow(self.poses[:, :2]) if self.line else np.full(len(self.t), np.nan)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """What blocks the lane of the route for good."""
+        return Blocks.of(self)
 
     def reference(self, instants: Ints) -> Floats:
         """How far the reference driver of `progress` goes from instants (P,), worked out once for each."""
