@@ -39,7 +39,7 @@ class Dataset:
     history_s: tuple[float, ...] = (0.5, 0.0)  # ages of the frames of a sample, decreasing to 0
     cameras: tuple[str, ...] = ()  # all by default
     clips: bool = False  # only instants within clips chosen for training
-    dull: float = 1.0  # share of the instants to train on that is kept of those where nothing happens; see `eventful`
+    dull: float = 1.0  # share of the instants to train on that is kept of those without turn, light or change of speed
     held_out: float = 0.2  # share of the places (or of each drive) that is kept for testing
     within_drives: bool = False  # hold out the end of each drive instead: a look at learning, no test of a model
 

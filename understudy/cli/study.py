@@ -60,10 +60,10 @@ def selection(
     from understudy.study.selection import JOURNAL, look_at_pools, prepare, run
 
     path = journal or JOURNAL
+    told = settings.fill(Selection, settings.parse(assignments), prefix="selection")
     if most == 0:
         lines = read(path)
     else:
-        told = settings.fill(Selection, settings.parse(assignments), prefix="selection")
         with progress("driving") as tell:
             ground = prepare(open_lake(lake, make=True), told, start, processes, tell)
         with progress("looking at the pools") as tell:
