@@ -346,30 +346,44 @@ def starts_at(one: Drive, seconds: float) -> Drive:
 # What is gone round ---------------------------------------------------------------------------------------------------
 
 
+TWO_WAYS = Map(
+    lanes=(
+        lane("slow", np.array([(0.0, 0.0), (300.0, 0.0)]), speed_limit=10.0),
+        lane("back", np.array([(300.0, WIDTH), (0.0, WIDTH)]), speed_limit=10.0),
+    )
+)
+
+
 def lorry(speed: float = 5.0, road: Map | None = None, others: Sequence[Any] = (), **more: Any) -> Drive:
     """On a road with a lane for each way, 8 m of lorry stand 25 m ahead."""
-    there = lane("slow", np.array([(0.0, 0.0), (200.0, 0.0)]), speed_limit=10.0)
-    back = lane("back", np.array([(200.0, WIDTH), (0.0, WIDTH)]), speed_limit=10.0)
     stands = other(20 + FRONT + 25 + 4, -0.4, length=8.0)
-    return drive(speed, [stands, *others], map=road or Map(lanes=(there, back)), **more)
+    return drive(speed, [stands, *others], map=road or TWO_WAYS, **more)
 
 
 def round_it(speed: float = 8.0) -> Floats:
-    """A plan (1, 8, 4) from 12 m before it past it, on the lane of those that come."""
+    """A plan (1, 8, 4) from 12 m before it past it, a metre further to the left, on the lane of those that come."""
     plan = path(speed=speed)
-    plan[0, :, 1] = np.interp(STEPS, (0, 1, 4), (1.5, 2.6, 2.6))
+    plan[0, :, 1] = np.interp(STEPS, (0, 1, 4), (0.0, 1.0, 1.0))
     return plan
 
 
 def test_going_round_what_stands_for_good_breaks_neither_direction_nor_lane() -> None:
-    near = dict(speed=8.0, start=(20 + 13, 1.5, 0))
+    near = dict(speed=8.0, start=(20 + 13, 1.2, 0))
     found = judged(lorry(**near), round_it())
     assert (found["direction"], found["lane_keeping"], found["no_collision"]) == (1, 1, 1)
     for other_way in (starts_at(lorry(**near), 5.0), replace(lorry(**near), objects=drive(8.0).objects)):
         found = judged(other_way, round_it())
         assert (found["direction"], found["lane_keeping"]) == (0, 0), "nothing there stays"
-    far = judged(lorry(speed=8.0, start=(20 - 15, 1.5, 0)), round_it(6.0))
-    assert far["direction"] == 0, "too early"
+    assert judged(lorry(speed=8.0, start=(20 - 15, 1.2, 0)), round_it(6.0))["direction"] == 0, "too early"
+    assert judged(lorry(speed=8.0, start=(20 + 13, 3.2, 0)), round_it())["direction"] == 0, "too far aside"
+    back = judged(lorry(speed=-8.0, start=(20 + 45, 0, 0)), path(speed=-8.0))
+    assert back["direction"] == 0, "backwards"
+
+
+def test_a_street_of_parked_cars_does_not_open_the_lane_of_those_who_come() -> None:
+    street = drive(8.0, [other(20 + 8 * i, -1.85) for i in range(20)], map=TWO_WAYS, start=(33, WIDTH, 0))
+    assert len(metrics.Scene.of(street).blocks) == 1, "they reach in by 5 cm"
+    assert judged(street, path(speed=8.0))["direction"] == 0
 
 
 def test_who_waits_for_ever_behind_what_stands_for_good_makes_no_progress() -> None:
@@ -377,20 +391,54 @@ def test_who_waits_for_ever_behind_what_stands_for_good_makes_no_progress() -> N
     assert judged(lorry(**waits), path(speed=0.0))["progress"] == 0
     comes = [other(80.0, WIDTH, yaw=np.pi, speed=10.0)]
     assert judged(lorry(**waits, others=comes), path(speed=0.0))["progress"] == 1, "now one must"
-    narrow = Map(lanes=(lane("slow", np.array([(0.0, 0.0), (200.0, 0.0)]), speed_limit=10.0),))
+    beside = [other(46.0, WIDTH, speed=0.6, length=12.0)]
+    assert judged(lorry(**waits, others=beside), path(speed=0.0))["progress"] == 1, "and now"
+    overtakes = [other(20.0, WIDTH, speed=10.0)]
+    assert judged(lorry(**waits, others=overtakes), path(speed=0.0))["progress"] == 1, "and now"
+    narrow = Map(lanes=TWO_WAYS.lanes[:1])
     assert judged(lorry(**waits, road=narrow), path(speed=0.0))["progress"] == 1, "there is no way round"
     assert not len(metrics.Scene.of(lorry(road=narrow)).blocks)
 
 
-def test_the_reference_goes_round_on_the_side_with_the_shorter_way_where_there_is_road() -> None:
-    (blocks,) = [metrics.Scene.of(lorry()).blocks]
-    # Beside the lorry's middle by half of both widths and half a metre.
-    assert blocks.aside == pytest.approx([-0.4 + 1.9 + 0.5])
+def test_the_reference_goes_round_wherever_it_comes_from() -> None:
+    for x in range(0, 90, 3):
+        gone = metrics.Scene.of(lorry(speed=5.0, start=(x, 0, 0))).reference(START)[0]
+        assert gone > 15, x
+
+
+def test_the_way_round_is_the_shorter_one_for_which_there_is_road() -> None:
+    blocks = metrics.Scene.of(lorry()).blocks
+    assert blocks.way == pytest.approx([-0.4 + 1.9 + 0.5]), "half of both widths, and half a metre"
     assert (blocks.rear, blocks.front) == (pytest.approx([48.7]), pytest.approx([56.7]))
     right = metrics.Scene.of(drive(others=[other(60.0, 1.0)])).blocks
-    assert right.aside == pytest.approx([1.0 + 1.9 + 0.5]), "to the right there is no road"
+    assert right.way == pytest.approx([1.0 + 1.9 + 0.5]), "to the right there is no road"
     fast = metrics.Scene.of(drive(start=(20, WIDTH, 0), others=[other(60.0, WIDTH + 0.7)])).blocks
-    assert fast.aside == pytest.approx([0.7 - 1.9 - 0.5]), "and here there is"
+    assert fast.way == pytest.approx([0.7 - 1.9 - 0.5]), "and here there is"
+
+
+def test_a_row_of_cones_is_gone_round_on_one_side() -> None:
+    row = [other(70 + 2.6 * i, d, kind=Kind.CONE, length=0.4) for i, d in enumerate(np.linspace(-1.5, 0.3, 7))]
+    scene = metrics.Scene.of(drive(5.0, row, map=TWO_WAYS))
+    assert scene.blocks.way == pytest.approx([0.3 + 1.9 + 0.5])
+    for x in range(40, 100, 4):
+        assert metrics.Scene.of(drive(5.0, row, map=TWO_WAYS, start=(x, 0, 0))).reference(START)[0] > 15, x
+
+
+@pytest.mark.parametrize("gap", [1.0, 2.0, 4.0])
+def test_a_queue_that_dissolves_is_none_that_is_gone_round(gap: float) -> None:
+    """Eight cars wait before a junction, one after the other drives off, and the last ones do not in time."""
+    place = [-10 - 1 - 2.3 - i * (4.6 + gap) for i in range(8)]
+    mine = 6
+    others = [i for i in range(8) if i != mine]
+    start = (place[mine] - CAR.centre_x, -WIDTH / 2, 0)
+    queue = drive(0.0, [other(place[i], -WIDTH / 2) for i in others], map=crossing(), start=start, seconds=14.0)
+    assert queue.objects is not None
+    off = 9 + 1.5 * np.array(others)[queue.objects["track"]]
+    gone = np.maximum(queue.t_s[queue.objects.instant] - off, 0.0)
+    columns = queue.objects.columns | {"x": queue.objects["x"] + gone**2 / 2, "vx": gone}
+    queue = replace(queue, objects=replace(queue.objects, columns=columns))
+    assert not len(metrics.Scene.of(queue).blocks)
+    assert judged(queue, path(speed=0.0))["progress"] == 1
 
 
 def test_who_crawls_beside_a_later_part_of_the_route_has_not_come_there() -> None:
@@ -540,6 +588,20 @@ def test_scores_do_not_depend_on_what_is_judged_together() -> None:
     together = metrics.score(scene, instants, plans)
     for i in instants:
         alone = metrics.score(scene, instants[[i]], plans[[i]])
+        for name, values in alone.items():
+            np.testing.assert_array_equal(values[0], together[name][i], err_msg=name)
+
+
+def test_scores_at_the_end_of_a_way_that_turns_back_do_not_depend_on_what_is_judged_together() -> None:
+    """To the left of the way back lies the way there."""
+    turn = np.linspace(-np.pi / 2, np.pi / 2, 25)
+    bend = np.stack([100 + 3 * np.cos(turn), 3 + 3 * np.sin(turn)], axis=-1)
+    road = Map(lanes=(lane("hairpin", np.concatenate([[[0.0, 0.0]], bend, [[0.0, 6.0]]]), speed_limit=10.0),))
+    one = replace(drive(5.0, map=road, start=(60, 6, np.pi)), route=("hairpin",))
+    plans = np.concatenate([path(speed=4.0, aside=1.0 * i) for i in range(6)] + [path(speed=60.0)])
+    together = metrics.score(metrics.Scene.of(one), np.repeat(40, 7), plans)
+    for i in range(7):
+        alone = metrics.score(metrics.Scene.of(one), np.array([40]), plans[[i]])
         for name, values in alone.items():
             np.testing.assert_array_equal(values[0], together[name][i], err_msg=name)
 

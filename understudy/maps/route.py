@@ -50,10 +50,11 @@ class RouteLine:
         width = int(reach.max(initial=2))
         for rows in np.array_split(np.flatnonzero(np.isfinite(points[:, 0])), max(1, len(points) * width // 2_000_000)):
             first = np.zeros(len(rows), int) if low is None else (np.nan_to_num(low[rows]) / apart).astype(int)
-            index = np.clip(first[:, None], 0, len(self.s) - width) + np.arange(width)
+            first = np.clip(first, 0, len(self.s) - 2)
+            index = np.minimum(first[:, None], len(self.s) - width) + np.arange(width)
             offset = points[rows, None] - self.points[index]
             away = np.einsum("nwc,nwc->nw", offset, offset)
-            away[index >= (first + reach[rows])[:, None]] = np.inf
+            away[(index < first[:, None]) | (index >= (first + reach[rows])[:, None])] = np.inf
             nearest = np.argmin(away, axis=1) + index[:, 0]
             choice = [self._on_segment(points[rows], nearest + before) for before in (-1, 0)]
             second = np.abs(choice[1][2]) < np.abs(choice[0][2])

@@ -12,104 +12,157 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from understudy.geometry import corners
-from understudy.metrics.road import OFF_ROAD, PAST_THE_LINE
+from understudy.metrics.road import OFF_ROAD, PAST_THE_LINE, STANDS
 from understudy.metrics.tracks import Tracks
 from understudy.records import Array, Floats, Ints
 
 if TYPE_CHECKING:
-    from understudy.maps import RouteLine
+    from understudy.maps import Roads, RouteLine
     from understudy.metrics.scene import Scene
 
 STAYS, SEEN_S = 1.0, 2.0  # m and s: it stays within the one for as long as it is seen, and that at least the other
 GOES_ROUND = 20.0  # m before and behind it in which one may be beside it
 ROOM = 0.5  # m left between it and who goes round
+SPARED = 1.0  # m further aside than that way round, or than the middle, in which one still goes round
 QUEUES = 10.0  # m: who stands so near before a light or junction, or behind who does, queues, and will drive on
-REACH = 250.0  # m of the route, from where the ego is, on which anything is looked for
+REACH_BACK, REACH = 50.0, 250.0  # m of the route, from where the ego is, on which others are looked for
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """n things that whoever keeps to the middle of the route would touch, the farthest first."""
+    """n stretches of the route on whose middle the ego would touch what stays there, in order, and the ways round."""
 
-    track: Ints  # (n,) numbers of tracks
     rear: Floats  # (n,) m along the route where it begins
     front: Floats  # (n,) m along the route where it ends
-    aside: Floats  # (n,) m to the left of the middle, on which the ego's centre goes by with ROOM
+    way: Floats  # (n,) m to the left of the middle, on which the ego's centre goes by with ROOM
 
     @classmethod
     def of(cls, scene: Scene) -> Blocks:
-        line, tracks = scene.line, scene.tracks
-        if line is None or scene.roads is None or tracks is None or not len(tracks):
-            return cls(np.empty(0, int), *np.empty((3, 0)))
-        row = _stays(tracks)
-        low = np.maximum(scene.along[tracks.frame(tracks.t[row])] - 50.0, 0.0)
-        s, d = line.project(np.stack([tracks.x[row], tracks.y[row]], axis=-1), low, 50.0 + REACH)
-        number, skew = tracks.number[row], tracks.yaw[row] - line.at(s)[:, 2]
-        cos, sin = np.abs(np.cos(skew)), np.abs(np.sin(skew))
-        half = (cos * tracks.length[number] + sin * tracks.width[number]) / 2
-        reach = (sin * tracks.length[number] + cos * tracks.width[number] + scene.vehicle.width) / 2
-        order = np.argsort(-s)
-        order = order[(np.abs(d) < reach)[order]]
-        s, d, half, reach = s[order], d[order], half[order], reach[order]
-        kept = ~_queues(scene, line, s - half, s + half)
-        # On the side where the way is shorter, where there is road for it; where there is none, one has to wait.
-        sides = np.stack([d + reach + ROOM, d - reach - ROOM])  # (2, n)
-        ends = line.at(np.stack([s - half, s + half]))  # (2, n, 3)
-        box = corners(_beside(ends, sides[:, None]), scene.vehicle.length, scene.vehicle.width)  # (2, 2, n, 4, 2)
-        way = np.where(scene.roads.inside(box, OFF_ROAD).all(axis=(1, 3)), np.abs(sides), np.inf)
-        kept &= np.isfinite(way).any(axis=0)
-        aside = sides[way.argmin(axis=0), np.arange(len(s))]
-        return cls(number[order][kept], (s - half)[kept], (s + half)[kept], aside[kept])
+        line, roads, tracks = scene.line, scene.roads, scene.tracks
+        if line is None or roads is None or tracks is None or not len(tracks):
+            return cls(*np.empty((3, 0)))
+        stays = _OnRoute.of(scene, line, tracks, _stays(scene, tracks))
+        queue = _queue(scene, line, roads, tracks)
+        queues = ((stays.rear[:, None] < queue[:, 1]) & (queue[:, 0] < stays.front[:, None])).any(axis=1)
+        middle = np.searchsorted(line.s, (stays.rear + stays.front) / 2).clip(0, len(line.s) - 1)
+        stays = stays.take(~queues & ~roads.junction[line.lane[middle]])
+        # What is so near to the next that one does not come back to the middle in between is gone round as one.
+        apart = stays.rear[1:] > np.maximum.accumulate(stays.front)[:-1] + 2 * GOES_ROUND
+        found = []
+        for group in np.split(np.arange(len(stays.rear)), np.flatnonzero(apart) + 1):
+            one = stays.take(group)
+            if len(group) and np.isfinite(way := _way_round(scene, line, roads, one)):
+                found.append((one.rear[0], one.front.max(), way))
+        return cls(*np.array(found).reshape(-1, 3).T)
 
     def __len__(self) -> int:
-        return len(self.track)
+        return len(self.rear)
 
-    def beside(self, s: Floats) -> Array:
-        """Whether places along the route (n,) are near enough to one for going round it."""
-        return np.asarray(((self.rear - GOES_ROUND < s[:, None]) & (s[:, None] < self.front + GOES_ROUND)).any(axis=1))
+    def within(self, s: Floats, metres: float = 0.0) -> Array:
+        """Whether places along the route (m,) are in one of the stretches, or so near before or behind it, (m, n)."""
+        return np.asarray((self.rear - metres < s[:, None]) & (s[:, None] < self.front + metres))
 
-    def way_round(self, line: RouteLine, along: Floats) -> Floats:
+    def spare(self, s: Floats, d: Floats) -> Array:
+        """Whether one goes round at places along the route and to the left of its middle (m,), each (m,)."""
+        low, high = np.minimum(self.way, 0.0) - SPARED, np.maximum(self.way, 0.0) + SPARED
+        aside = (low < d[:, None]) & (d[:, None] < high)
+        return np.asarray((self.within(s, GOES_ROUND) & aside).any(axis=1))
+
+    def left(self, along: Floats) -> Floats:
+        """How far to the left of the route's middle one drives at distances along it (...), 0 where nothing blocks."""
+        found = np.zeros(np.shape(along))
+        for rear, front, way in zip(self.rear, self.front, self.way, strict=True):
+            knots = rear - GOES_ROUND, rear - GOES_ROUND / 2, front + GOES_ROUND / 2, front + GOES_ROUND
+            share = np.interp(along, knots, (0.0, 1.0, 1.0, 0.0))
+            found += way * share**2 * (3 - 2 * share)  # smoothly: who still turns is about to hit what it goes round
+        return found
+
+    def poses(self, line: RouteLine, along: Floats) -> Floats:
         """Poses (..., 3) at distances along the route (...): on its middle, or beside it where one goes round."""
-        found, s = np.zeros(len(line.s)), line.s
-        for rear, front, aside in zip(self.rear, self.front, self.aside, strict=True):
-            knots = rear - GOES_ROUND, rear - GOES_ROUND / 4, front + GOES_ROUND / 4, front + GOES_ROUND
-            here = np.interp(s, knots, (0.0, aside, aside, 0.0))
-            found = np.where(np.abs(here) > np.abs(found), here, found)
-        pose = _beside(line.at(along), np.interp(along, s, found))
-        pose[..., 2] += np.arctan(np.interp(along, s, np.gradient(found, s)))
+        step = 0.5
+        pose = _moved(line.at(along), self.left(along))
+        pose[..., 2] += np.arctan((self.left(along + step) - self.left(along - step)) / (2 * step))
         return pose
 
 
-def _stays(tracks: Tracks) -> Ints:
-    """A row of each track that stays where it is."""
+@dataclass(frozen=True, slots=True)
+class _OnRoute:
+    """Those of some boxes that an ego on the middle of the route would touch, by where they begin."""
+
+    rear: Floats  # (n,) m along the route
+    front: Floats
+    left: Floats  # (n,) m to the left of the middle that the ego's centre must be to go by on the left, touching them
+    right: Floats  # and on the right
+
+    @classmethod
+    def of(cls, scene: Scene, line: RouteLine, tracks: Tracks, row: Ints) -> _OnRoute:
+        low = np.maximum(np.nan_to_num(scene.along[tracks.frame(tracks.t[row])]) - REACH_BACK, 0.0)
+        s, d = line.project(np.stack([tracks.x[row], tracks.y[row]], axis=-1), low, REACH_BACK + REACH)
+        skew = tracks.yaw[row] - line.at(s)[:, 2]
+        length, width = tracks.length[tracks.number[row]], tracks.width[tracks.number[row]]
+        cos, sin = np.abs(np.cos(skew)), np.abs(np.sin(skew))
+        half, reach = (cos * length + sin * width) / 2, (sin * length + cos * width + scene.vehicle.width) / 2
+        found = cls(s - half, s + half, d + reach, d - reach)
+        order = np.argsort(found.rear, kind="stable")
+        return found.take(order[(np.abs(d) < reach)[order]])
+
+    def take(self, rows: Array) -> _OnRoute:
+        return _OnRoute(self.rear[rows], self.front[rows], self.left[rows], self.right[rows])
+
+
+def _stays(scene: Scene, tracks: Tracks) -> Ints:
+    """Of each track that stays where it is the row at which the ego is nearest."""
     first = np.flatnonzero(np.diff(tracks.number, prepend=-1))
     last = np.append(first[1:], len(tracks)) - 1
-    sides = [np.maximum.reduceat(axis, first) - np.minimum.reduceat(axis, first) for axis in (tracks.x, tracks.y)]
-    return np.asarray(first[(np.hypot(*sides) < STAYS) & (tracks.t[last] - tracks.t[first] >= SEEN_S)])
+    sides = [np.fmax.reduceat(axis, first) - np.fmin.reduceat(axis, first) for axis in (tracks.x, tracks.y)]
+    stays = (np.hypot(*sides) < STAYS) & (tracks.t[last] - tracks.t[first] >= SEEN_S)
+    ego = scene.poses[scene.row(tracks.t)]
+    away = np.hypot(tracks.x - ego[:, 0], tracks.y - ego[:, 1])
+    return np.asarray(np.lexsort((away, tracks.number))[first][stays])  # nan is sorted last
 
 
-def _queues(scene: Scene, line: RouteLine, rear: Floats, front: Floats) -> Array:
-    """Whether those from `rear` to `front` (n,), the farthest first, wait at a light or junction or behind who does."""
-    waits = _stop_lines(scene, line)
-    found = np.zeros(len(rear), bool)
-    for i in range(len(rear)):
-        found[i] = any(-PAST_THE_LINE <= place - front[i] < QUEUES for place in waits)
-        if found[i]:
+def _queue(scene: Scene, line: RouteLine, roads: Roads, tracks: Tracks) -> Floats:
+    """From where to where along the route (n, 2) anybody ever stood before a light or a junction, or behind who did."""
+    follows = np.append(False, np.diff(tracks.number) == 0)
+    stood = _OnRoute.of(scene, line, tracks, _begins(tracks.speed <= STANDS, follows))
+    ego = scene.along[_begins(np.abs(scene.speed) <= STANDS, np.arange(len(scene.speed)) > 0)]
+    vehicle = scene.vehicle
+    rear = np.concatenate([stood.rear, ego - vehicle.rear_overhang])
+    front = np.concatenate([stood.front, ego + vehicle.length - vehicle.rear_overhang])
+    waits, found = _stop_lines(scene, line, roads), []
+    for i in np.argsort(-rear, kind="stable"):
+        if any(-PAST_THE_LINE <= place - front[i] < QUEUES for place in waits):
             waits.append(rear[i])
-    return found
+            found.append((rear[i], front[i]))
+    return np.array(found).reshape(-1, 2)
 
 
-def _stop_lines(scene: Scene, line: RouteLine) -> list[float]:
+def _begins(stands: Array, follows: Array) -> Ints:
+    """The rows of (n,) at which one begins to stand; `follows` says which rows follow another of the same one."""
+    return np.flatnonzero(stands & ~(follows & np.append(False, stands[:-1])))
+
+
+def _stop_lines(scene: Scene, line: RouteLine, roads: Roads) -> list[float]:
     """Where along the route a light or a junction may make one wait."""
-    roads, lit = scene.roads, scene.lights.lanes if scene.lights is not None else ()
-    assert roads is not None
+    lit = scene.lights.lanes if scene.lights is not None else ()
     junction = roads.junction[[roads.index(id) for id in line.route]]
     enters = np.append(~junction[:-1] & junction[1:], False)
     return [float(end) for id, end, into in zip(line.route, line.end, enters, strict=True)
             if np.isfinite(end) and (into or id in lit)]  # fmt: skip
 
 
-def _beside(pose: Floats, left: Floats) -> Floats:
+def _way_round(scene: Scene, line: RouteLine, roads: Roads, one: _OnRoute) -> float:
+    """How far to the left of the middle one goes by, the shorter way for which there is road; nan without, and then
+    one has to wait."""
+    ends = line.at(np.concatenate([one.rear, one.front]))
+    for way in sorted((one.left.max() + ROOM, one.right.min() - ROOM), key=abs):
+        box = corners(_moved(ends, np.full(len(ends), way)), scene.vehicle.length, scene.vehicle.width)
+        if roads.inside(box, OFF_ROAD).all():
+            return float(way)
+    return np.nan
+
+
+def _moved(pose: Floats, left: Floats) -> Floats:
     """Poses (..., 3) moved to the left of their own heading by `left` (...)."""
     x, y, turn = np.moveaxis(pose, -1, 0)
-    return np.stack(np.broadcast_arrays(x - left * np.sin(turn), y + left * np.cos(turn), turn), axis=-1)
+    return np.stack([x - left * np.sin(turn), y + left * np.cos(turn), turn], axis=-1)

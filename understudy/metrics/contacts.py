@@ -51,6 +51,17 @@ class Contacts:
         return cls(no_collision, ttc)
 
 
+def touches(scene: Scene, instants: Ints, motion: Motion) -> Array:
+    """Whether the ego's box overlaps anybody's at each sample (P, 41), whoever is to blame."""
+    found = np.zeros(motion.speed.shape, bool)
+    tracks = scene.tracks
+    if tracks is not None and len(tracks) and len(motion):
+        plan, number = _close(tracks, scene.vehicle, scene.t[instants], motion, np.ones(len(motion), bool))
+        pairs = _Pairs(scene, tracks, plan, number, scene.t[instants], motion)
+        np.logical_or.at(found, plan, pairs.touching(motion.centre(scene.vehicle)[plan], 0))
+    return found
+
+
 def _close(tracks: Tracks, vehicle: Vehicle, t: Floats, motion: Motion, known: Array) -> tuple[Ints, Ints]:
     """Pairs of a plan (n,) and a track (n,) that may come into contact: none is missed, most others are left out.
 

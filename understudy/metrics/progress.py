@@ -13,10 +13,10 @@ import numpy as np
 import shapely
 
 from understudy.maps import RouteLine
-from understudy.metrics.blocks import REACH
-from understudy.metrics.contacts import Contacts
+from understudy.metrics.blocks import GOES_ROUND, REACH, REACH_BACK
+from understudy.metrics.contacts import Contacts, touches
 from understudy.metrics.motion import DT, Motion, T
-from understudy.metrics.road import PAST_THE_LINE
+from understudy.metrics.road import PAST_THE_LINE, STANDS
 from understudy.metrics.tracks import Tracks
 from understudy.records import Array, Floats, Ints, Light, Vehicle
 
@@ -29,6 +29,7 @@ HARDEST_BRAKE = 6.0  # m/s²
 BEND_ACCEL = 2.0  # m/s² sideways
 SHORT = 5.0  # m: below this nobody is told apart (NAVSIM)
 ROUND_SPEED = 5.0  # m/s beside what it goes round
+ASIDE = 0.3  # m beside the middle that are beside it
 
 
 def progress(scene: Scene, instants: Ints, motion: Motion) -> Floats:
@@ -56,8 +57,13 @@ def reference(scene: Scene, instants: Ints) -> Floats:
     route = _Route(scene, line, tracks)
     along = route.drive(instants)  # (n, 41)
     speed = np.gradient(along, DT, axis=1)
-    contacts = Contacts.of(scene, instants, Motion(scene.blocks.way_round(line, along), speed))
+    motion = Motion(scene.blocks.poses(line, along), speed)
+    contacts = Contacts.of(scene, instants, motion)
     clean = (contacts.no_collision == 1) & (contacts.ttc == 1)
+    # Beside the middle it is where nobody has to let it be: there it touches nobody, whoever's fault it would be.
+    aside = np.abs(scene.blocks.left(along)) > ASIDE
+    rows = np.flatnonzero(aside.any(axis=1))
+    clean[rows] &= ~(touches(scene, instants[rows], motion.take(rows)) & aside[rows]).any(axis=1)
     gone = np.where(clean, along[:, -1] - along[:, 0], 0.0)
     known = scene.recorded(instants, float(T[-1])) & np.isfinite(along).all(axis=1)
     if scene.lights is None:
@@ -73,19 +79,19 @@ class _Route:
         self.scene, self.line, self.tracks = scene, line, tracks
         vehicle: Vehicle = scene.vehicle
         self.front = vehicle.length - vehicle.rear_overhang
-        self.free = _free_speed(line, scene.blocks.beside(line.s))
+        self.free = _free_speed(line, np.any(scene.blocks.within(line.s, GOES_ROUND), axis=1))
         rows = _near(line, tracks)
-        rows = rows[~np.isin(tracks.number[rows], scene.blocks.track)]
         frame = tracks.frame(tracks.t[rows])
-        low = np.maximum(scene.along[frame] - 50.0, 0.0)
-        s, d = line.project(np.stack([tracks.x[rows], tracks.y[rows]], axis=-1), low, REACH)
+        low = np.maximum(scene.along[frame] - REACH_BACK, 0.0)
+        s, d = line.project(np.stack([tracks.x[rows], tracks.y[rows]], axis=-1), low, REACH_BACK + REACH)
         turn = line.at(s)[:, 2]
         skew = tracks.yaw[rows] - turn
         length, width = tracks.length[tracks.number[rows]], tracks.width[tracks.number[rows]]
         cos, sin = np.abs(np.cos(skew)), np.abs(np.sin(skew))
-        blocks = np.abs(d) < (sin * length + cos * width + vehicle.width) / 2
+        in_way = np.abs(d) < (sin * length + cos * width + vehicle.width) / 2
+        in_way &= ~(scene.blocks.within(s).any(axis=1) & (tracks.speed[rows] <= STANDS))  # that is gone round
         order = np.lexsort((s, frame))
-        order = order[blocks[order]]
+        order = order[in_way[order]]
         self.frame, self.s = frame[order], s[order]
         self.rear = (s - (cos * length + sin * width) / 2)[order]
         self.speed = np.maximum(tracks.vx[rows] * np.cos(turn) + tracks.vy[rows] * np.sin(turn), 0.0)[order]

@@ -59,7 +59,7 @@ def lane_scores(scene: Scene, instants: Ints, motion: Motion) -> dict[str, Float
     junction = best(scene.roads.junction[near.lane].astype(float), 0.0) > 0
     limits = scene.roads.speed_limit[near.lane]
     limit = best(np.where((agrees > 0.5) & np.isfinite(limits), limits, -np.inf), np.nan)
-    along, free = speed * best(agrees, 0.0), ~_goes_round(scene, instants, centre[..., :2])
+    along, free = speed * best(agrees, 0.0), ~_goes_round(scene, instants, centre, speed)
     found = {
         "direction": _direction(np.where(free, along, np.maximum(along, 0.0))),
         "lane_keeping": 1.0 - _in_a_row(off_centre & free & ~junction & (np.abs(speed) > STANDS), OFF_CENTRE_KNOTS),
@@ -68,16 +68,18 @@ def lane_scores(scene: Scene, instants: Ints, motion: Motion) -> dict[str, Float
     return {name: np.where(known, found[name], np.nan) for name in names}
 
 
-def _goes_round(scene: Scene, instants: Ints, centre: Floats) -> Array:
-    """Whether the ego's centre, at places (P, K, 2) planned at instants (P,), is near what blocks its lane, (P, K)."""
+def _goes_round(scene: Scene, instants: Ints, centre: Floats, speed: Floats) -> Array:
+    """Whether the ego drives forward round what blocks its lane, (P, K), where its centre (P, K, 3) and its speed are
+    those planned at instants (P,)."""
     if scene.line is None or not len(scene.blocks):
-        return np.zeros(centre.shape[:2], bool)
+        return np.zeros(speed.shape, bool)
     # No further than it may have come: a route that turns back is near at a later place, too.
-    driven = np.hypot(*np.moveaxis(np.diff(centre, axis=1), -1, 0)).sum(axis=1)
+    driven = np.hypot(*np.moveaxis(np.diff(centre[..., :2], axis=1), -1, 0)).sum(axis=1)
     low, span = np.maximum(scene.along[instants] - 20.0, 0.0), 25.0 + 1.5 * driven
-    steps = centre.shape[1]
-    s, _ = scene.line.project(centre.reshape(-1, 2), np.repeat(low, steps), np.repeat(span, steps))
-    return scene.blocks.beside(s).reshape(-1, steps)
+    steps = speed.shape[1]
+    s, d = scene.line.project(centre[..., :2].reshape(-1, 2), np.repeat(low, steps), np.repeat(span, steps))
+    onward = np.cos(centre[..., 2].ravel() - scene.line.at(s)[:, 2]) > 0.5
+    return (scene.blocks.spare(s, d) & onward).reshape(speed.shape) & (speed >= 0)
 
 
 def _direction(along: Floats) -> Floats:
