@@ -105,6 +105,14 @@ def test_a_steady_drive_at_the_limit_is_perfect_and_keeps_its_distance() -> None
     assert found.metres == pytest.approx(120.0)
 
 
+def test_the_distance_to_the_lane_s_centre_is_not_asked_beside_what_is_gone_round() -> None:
+    aside = log(ahead=60.0)
+    offset = np.where(np.abs(aside["x"] - 80.0) < 15.0, 2.3, 0.25)
+    aside = replace(aside, columns=aside.columns | {"lane_offset": offset})
+    assert judged(ended(aside), "me").lane_distance == pytest.approx(0.25)
+    assert judged(ended(replace(aside, objects=log().objects)), "me").lane_distance > 0.7
+
+
 def test_driving_into_a_standing_car_costs_all_and_a_safety_driver_would_have_stepped_in_once() -> None:
     found = judged(ended(log(ahead=60.0, seconds=5.5), "collision", 0.5), "me")
     assert found.no_collision == 0 and found.score == 0 and found.collision_vehicle == 1

@@ -15,6 +15,7 @@ import numpy as np
 
 from understudy import metrics
 from understudy.geometry import corners, overlap
+from understudy.metrics.blocks import GOES_ROUND
 from understudy.metrics.motion import ahead
 from understudy.metrics.road import OFF_ROAD
 from understudy.observe import driven
@@ -107,7 +108,7 @@ def judged(drive: Drive, entrant: str = "", trouble: str = "") -> Route:
         outside=outside,
         interventions=0 if trouble else runs((windows["ttc"] == 0) | (windows["drivable"] == 0)),
         stuck=0 if trouble else runs(_lasting(windows["progress"] < MAKES_PROGRESS)),
-        lane_distance=_lane_distance(drive),
+        lane_distance=_lane_distance(scene),
         reds=_reds(scene),
         path=_path(drive),
     )
@@ -178,10 +179,13 @@ def _outside(scene: metrics.Scene) -> float:
     return float(step[off[1:]].sum() / max(step.sum(), 1e-9))
 
 
-def _lane_distance(drive: Drive) -> float:
+def _lane_distance(scene: metrics.Scene) -> float:
+    """The mean distance to the lane's centre while moving, but where something blocks the lane for good."""
+    drive = scene.drive
     if "lane_offset" not in drive or "speed" not in drive:
         return np.nan
-    offset = np.abs(drive["lane_offset"][drive["speed"] > MOVES])
+    beside = scene.blocks.within(scene.along, GOES_ROUND).any(axis=1)
+    offset = np.abs(drive["lane_offset"][(drive["speed"] > MOVES) & ~beside])
     offset = offset[np.isfinite(offset)]
     return float(offset.mean()) if len(offset) else np.nan
 
