@@ -51,7 +51,7 @@ class Share:
 
 # Pairs ----------------------------------------------------------------------------------------------------------------
 
-_FLIPS = 1 << 12
+_FLIPS = 1 << 14
 _RESAMPLES = 4_000
 _BETS, _MOST_GROWN = 64, 600.0  # shares of the greatest λ; and what exp can bear
 
@@ -81,7 +81,7 @@ def flip_test(differences: Floats) -> float:
 
     Fisher's randomisation test for pairs (1935), one-sided; it is the sign test that also looks at sizes, and exact for
     any n and any skew where swapping the labels of a pair changes nothing. All 2^n signs are tried while they are at
-    most 4,096, and else so many random ones, with one added to both counts (Phipson and Smyth 2010). nan is left out.
+    most 16,384, and else so many random ones, with one added to both counts (Phipson and Smyth 2010). nan is left out.
 
     Against a margin, `flip_test(d + 0.02)`, it holds for differences that lie evenly about it: a rare great loss leaves
     them all above it until the first is seen. What must hold whatever the skew is asked of `mean_test`.
@@ -113,7 +113,7 @@ def mean_test(differences: Floats, least: float, bound: float) -> float:
     return min(1.0, 1.0 / float(stake @ np.exp(np.minimum(grown, _MOST_GROWN))))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _signs(n: int) -> tuple[Floats, bool]:
     """Rows of signs (m, n), and whether they were drawn at random."""
     if 1 << n <= _FLIPS:

@@ -18,7 +18,7 @@ from understudy.triggers.spans import events
 class OffTheMap:
     """The middle of the ego is more than `off` away from drivable ground, or in a lane that goes the other way.
 
-    Score: how far off, m, or WRONG_WAY.
+    Score: how far off, m; a lane's width, 3.5, in a lane that goes the other way.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("pose", "speed", "map")
