@@ -588,6 +588,22 @@ def test_a_binding_clip_that_is_failed_decides_before_a_route_is_driven(clipped:
     assert [(clip.champion, clip.candidate) for clip in verdict.clips] == [(5, 0)] and len(names) == 2
 
 
+def test_a_clip_whose_drive_is_gone_is_left_out_by_name(clipped: Lake) -> None:
+    with clipped.run("mine", "more", {}, "") as run_:
+        row = {
+            "id": "clip:2",
+            "drive": "gone",
+            "start_ns": 2 * NS,
+            "end_ns": 6 * NS,
+            "place": "p",
+            "side": "regression",
+        }
+        run_.part("more").write({"clips": pa.Table.from_pylist([row])})
+    verdict, _ = driven(clipped, "lane_follow", "tests.test_gate:Swerving")
+    assert [one.clip for one in verdict.clips] == ["clip:1"]
+    assert verdict.void["clip:2"] == "its drive is not in the lake: gone"
+
+
 def test_a_gate_that_was_interrupted_goes_on_and_says_the_same(lake: Lake, tmp_path: Path) -> None:
     def stop_at(number: int) -> Callable[[Any, int], None]:
         seen: list[str] = []

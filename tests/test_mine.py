@@ -22,6 +22,7 @@ from understudy.mine.variety import Window, vary, windows
 from understudy.records import NS, Clip, Drive, Event, Floats
 from understudy.store import Lake
 from understudy.triggers.hard_brake import HardBrake
+from understudy.worlds import towns
 
 LONG = {name: (0, 1000 * NS) for name in ("a", "b", "c")}
 NEVER_ALIKE = np.random.default_rng(0)
@@ -219,6 +220,9 @@ def test_the_seed_decides_between_equals() -> None:
 
 
 def test_one_place_in_five_is_for_the_regression_suite_and_stays_there() -> None:
+    for side in towns.SIDES:  # nothing is learned in a town of the gate
+        kept = {side_of(town, 5) for town in towns.towns_of(side, count=12)}
+        assert kept == {"train" if side == "train" else "regression"}
     sides = [side_of(f"place {i}", 5) for i in range(2000)]
     assert 330 < sides.count("regression") < 470
     assert sides == [side_of(f"place {i}", 5) for i in range(2000)]

@@ -153,6 +153,16 @@ def test_what_was_trained_is_not_trained_again(lake: Lake, dataset: str, model: 
     assert again.name == model and not again.new
 
 
+def test_killed_before_it_was_said_that_it_was_trained_it_is_said_the_next_time(
+    dataset: str, model: str, lake: Lake, tmp_path: Path
+) -> None:
+    killed = Lake(Path(shutil.copytree(lake.root, tmp_path / "killed")))
+    shutil.rmtree(killed.root / "runs" / "train")
+    assert not killed.entries(stage="train")
+    again = learn(killed, dataset, STEPS)
+    assert not again.new and again.name == model and find(killed, model)
+
+
 def test_killed_at_any_moment_it_goes_on_along_the_same_curve_to_the_same_weights(
     lake: Lake, dataset: str, model: str, elsewhere: Lake
 ) -> None:

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,14 +21,15 @@ from understudy.errors import DataError, SettingsError, UnderstudyError, Unknown
 from understudy.fleet import tours
 from understudy.gate.entrants import entrant
 from understudy.ingest import ingest
+from understudy.mine.choose import side_of as by_name
 from understudy.mine.settings import WEIGHTS
-from understudy.records import Clip
+from understudy.records import NS, Clip
 from understudy.registry import Registry
 from understudy.store import Lake
 from understudy.store.reviews import Reviews, Subject
 from understudy.turn import learning
 from understudy.turn.apart import Side, assert_apart
-from understudy.turn.begin import assert_nothing_leaks
+from understudy.turn.begin import assert_nothing_leaks, begin
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
 from understudy.turn.clips import clips_of, keep_clips, kept_before, used_for_training
@@ -41,6 +43,7 @@ from understudy.turn.towns import _sent, fleet_of, side_of, told
 from understudy.turn.under_way import Impossible, Turn
 from understudy.web import turn as page
 from understudy.worlds import towns
+from understudy.worlds.scenario import Scenario
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +170,29 @@ def test_drives_with_pictures_and_no_poses_bring_the_turn_to_its_end_without_tra
     assert Registry(lake.root).spec("champion") == "lane_follow"
 
 
+def test_a_lake_with_nothing_to_begin_from_begins_with_a_rule(logs: Lake) -> None:
+    (logs.root / "registry.db").unlink()
+    row = run(logs, 1, replace(TINY, bootstrap_s=4.0))[0]  # less than a clip
+    assert row["steps"] == TINY.steps and row["outcome"] == "undecided"
+    assert Registry(logs.root).spec("champion") == "lane_follow"
+
+
+def test_who_is_made_champion_while_the_first_one_learns_stays_it(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    registry.promote(registry.add("constant_turn", entrant("constant_turn").hash, "constant_turn").hash, "by hand")
+    turn = Turn(Lake(tmp_path), Diary(Lake(tmp_path), 1), TINY, 0, 0)
+    turn.diary.done = {"begin": {"champion": None}, "fleet": {"sides": {}}}
+    assert learning.bootstrap(turn, lambda **_: None)["name"] == "constant_turn" and len(registry.reigns()) == 1
+
+
+def test_a_candidate_goes_on_only_from_weights_that_are_here(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(json.dumps({"made": {"model": "of another lake"}}))
+    (tmp_path / "model.onnx").touch()
+    turn = Turn(Lake(tmp_path), Diary(Lake(tmp_path), 1), TINY, 0, 0)
+    foreign = turn.registry.add("model", "0" * 20, str(tmp_path / "model.onnx")).hash
+    assert learning.weights_of(turn, foreign) == ""
+
+
 def test_a_training_that_diverges_ends_the_turn_and_the_champion_stays(logs: Lake) -> None:
     with pytest.raises(UnderstudyError, match=r"turn 1 stopped at train: training diverged.*champion: lane_follow"):
         run(logs, 1, replace(TINY, lr=1e30))
@@ -219,6 +245,10 @@ def test_a_champion_made_by_hand_meanwhile_ends_the_judging_in_words(tmp_path: P
     with pytest.raises(Impossible, match="logged has become champion meanwhile"):
         promote(turn, lambda **_: None)
     assert registry.reigns()[-1].model == hashes[2]
+    registry.promote(hashes[1], why="by hand, against the verdict")
+    turn.diary.done["gate"]["outcome"] = "refuse"
+    with pytest.raises(Impossible, match="constant_turn has become champion meanwhile"):
+        promote(turn, lambda **_: None)
 
 
 # Apart ----------------------------------------------------------------------------------------------------------------
@@ -258,6 +288,24 @@ def test_drives_of_a_fleet_of_ones_own_may_be_learned_from(tmp_path: Path, size:
     turn = Turn(lake, Diary(lake, 1), size, 0, 0)
     turn.diary.done = {"begin": {"fleet": {}, "champion": None, "world": "city"}}
     assert_nothing_leaks(turn)
+
+
+@pytest.mark.parametrize("size", [EVENING, STANDARD])
+def test_clips_mined_by_hand_and_a_champion_trained_by_hand_stop_no_turn(tmp_path: Path, size: Preset) -> None:
+    """Mining knows a town's side from its name; where the champion has learned nothing is kept for regression."""
+    lake = Lake(tmp_path)
+    found = tours(cars=10, minutes=10.0)
+    keep_clips(lake, "kept", [clip(one.drive, town := one.scenario.town, by_name(town, 5)) for one in found])
+    (tmp_path / "model.json").write_text(json.dumps({"data": {"places": ["grid:2", "grid:3"]}}))
+    (tmp_path / "model.onnx").touch()
+    turn = Turn(lake, Diary(lake, 1), size, 0, 0)
+    turn.diary.done = {"begin": begin(turn, "city")}
+    assert_nothing_leaks(turn)
+    turn.registry.promote(turn.registry.add("model", "0" * 20, str(tmp_path / "model.onnx")).hash, "by hand")
+    turn.diary.done = {"begin": begin(turn, "city")}
+    assert_nothing_leaks(turn)
+    there = {Scenario.parse(one["scenario"]).town for one in turn.came_to("begin")["fleet"]["regression"]}
+    assert there and "grid:2" not in there
 
 
 def test_a_clip_that_a_reviewer_sends_to_regression_does_not_stop_turns(tmp_path: Path) -> None:
@@ -342,8 +390,19 @@ def test_clips_by_chance_are_the_same_again_and_never_overlap(tmp_path: Path) ->
     assert len({(one.drive, one.start_ns) for one in chosen}) == 4 and all(one.seconds == 8.0 for one in chosen)
     assert {one.drive: one.side for one in chosen}.items() <= {"a": "train", "b": "regression"}.items()
     assert chosen != by_chance(share(lake, "ab"), 32.0, "y", {})
+    only = by_chance(share(lake, "ab"), 32.0, "x", {"a": "train", "b": "regression"}, only="train")
+    assert len(only) == 4 and {one.drive for one in only} == {"a"}, "the whole budget, from the one side"
     others = by_chance(share(lake, "ab"), 32.0, "x", {}, known=chosen)
     assert len(others) == 4 and not {clip.id for clip in others} & {clip.id for clip in chosen}
+
+
+def test_chance_does_not_pay_for_a_pause(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    one = replace(steady_turn(seconds=40.0), id="a")
+    read_in(lake, [replace(one, t_ns=one.t_ns + np.where(one.t_s > 20.0, 160 * NS, 0))])
+    found, t_ns = by_chance(share(lake, "a"), 400.0, "x", {"a": "train"}), lake.drive("a").t_ns
+    held = [np.count_nonzero((t_ns >= clip.start_ns) & (t_ns < clip.end_ns)) for clip in found]
+    assert len(found) in (4, 5) and min(held) > 30
 
 
 def test_a_share_of_a_lake_lists_fewer_drives_and_reads_all(tmp_path: Path) -> None:

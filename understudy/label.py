@@ -51,7 +51,7 @@ def spaced(t_ns: Ints, every_s: float) -> Ints:
     """Instants at least `every_s` apart (less half a millisecond, for clocks that tremble), from the first on."""
     if every_s <= 0:
         return np.arange(len(t_ns))
-    chosen, step = [0], int(every_s * NS) - NS // 2000
+    chosen, step = [0], max(int(every_s * NS) - NS // 2000, 1)
     while (following := int(np.searchsorted(t_ns, t_ns[chosen[-1]] + step))) < len(t_ns):
         chosen.append(following)
     return np.array(chosen, dtype=np.int64)

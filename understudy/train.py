@@ -115,6 +115,9 @@ def run(
     key = f"{settings.size}-{digest([samples.name, told])[:8]}"
     part = Part(lake.root, STAGE, key, samples.name, (samples.name,), told, code)
     if part.done:
+        if _rank() == 0:
+            with lake.run(STAGE, key, told, code) as run:  # it may have been killed before this was said
+                run.part(samples.name, [samples.name])
         return Trained(part.hash, settings.steps, math.nan, math.nan, new=False)
     folder = lake.root / TRAINING / part.hash
     with lake.reading(), _processes() as device:  # gc leaves alone what is being made
@@ -142,7 +145,7 @@ def run(
         blobs = {"model.safetensors": save(weights), "log.jsonl": (folder / "log.jsonl").read_bytes()}
         with lake.run(STAGE, key, told, code) as run:
             run.part(samples.name, [samples.name]).write({}, blobs, about=about)
-        rmtree(folder)
+        rmtree(folder, ignore_errors=True)
     return Trained(part.hash, settings.steps, speed, waiting, new=True)
 
 

@@ -69,6 +69,9 @@ def run(
     kept = regression_clips(lake)
     asked = [clip for clip in kept if clip.place not in learned]
     idle = {clip.id: f"{both[0].id} has learned in {clip.place}, where it lies" for clip in kept if clip not in asked}
+    there = {drive["id"] for drive in lake.drives()} if asked else set()
+    idle |= {clip.id: f"its drive is not in the lake: {clip.drive}" for clip in asked if clip.drive not in there}
+    asked = [clip for clip in asked if clip.id not in idle]
     judging = {place for drive in drives for place in drive["places"]} | {clip.place for clip in asked}
     if leaks := sorted({*leaked(trained), *(judging & trained)}):
         return _verdict(both, gate, {}, (), idle, "refuse", tuple(_leak(place) for place in leaks))

@@ -18,6 +18,7 @@ import numpy as np
 from understudy.mine.settings import Mine
 from understudy.records import NS, Clip, Event
 from understudy.store import digest
+from understudy.worlds.towns import side_of_place
 
 Stamps = tuple[int, int]
 
@@ -105,7 +106,12 @@ def choose(sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings
 
 
 def side_of(place: str, regression: int) -> str:
-    """The side that a place is on, by its name: one in `regression` is for the regression suite, the others train."""
+    """The side that a place is on, by its name: one in `regression` is for the regression suite, the others train.
+
+    A town of the city has a side of its own, and what was in a town of the gate is kept from training.
+    """
+    if town := side_of_place(place):
+        return "train" if town == "train" else "regression"
     return "regression" if int(digest(["side", place]), 16) % regression == 0 else "train"
 
 

@@ -92,6 +92,7 @@ def export(lake: Lake, model: str, to: Path, halves: bool = False) -> Path:
         raise UnderstudyError(f"model {model} was never shown a path and cannot plan; it learned {about['labels']}")
     to.parent.mkdir(parents=True, exist_ok=True)
     told = card(network, about, write(network, to, halves)) | _origin(lake, about)
+    told["made"]["model"] = find(lake, model).part  # from whose weights others may go on
     to.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return to
 

@@ -57,6 +57,10 @@ class Selection:
     route_s: float = 40.0  # that a route may take at most
 
     def __post_init__(self) -> None:
+        if not self.kinds:
+            raise SettingsError("selection.kinds wants kinds of event to judge by, got none")
+        if self.routes < 0 or self.routes % 2:
+            raise SettingsError(f"selection.routes wants an even number, half for each group, got {self.routes}")
         if learned := set(self.kinds) - set(KEPT):
             raise SettingsError(f"selection.kinds: {min(learned)} is not kept for judging; kept: {', '.join(KEPT)}")
         for rate in self.rates:

@@ -24,8 +24,10 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
     reigns = turn.registry.reigns()
     last = before.get(turn.number - 1, {}).get("campaign", {})
     asked = last if "weights" in last else asdict(FIRST)
+    champion = reigns[-1].model if reigns else None
+    learned = turn.registry.model(champion).card.get("data", {}).get("places", ()) if champion else ()
     fleets = {
-        kind: [told(tour) for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, events)]
+        kind: [told(tour) for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, events, learned)]
         for kind, events in (("train", asked["events"]), ("regression", ()), ("wheel", ()))
         if world == "city"
     }
@@ -33,7 +35,7 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
         "world": world,
         "seed": turn.seed,
         "preset": msgspec.to_builtins(turn.preset),
-        "champion": reigns[-1].model if reigns else None,
+        "champion": champion,
         "binding": sorted(turn.registry.binding()),
         "campaign": {name: asked[name] for name in ("weights", "events", "words")},
         "fleet": fleets,
@@ -47,8 +49,7 @@ def assert_nothing_leaks(turn: Turn) -> None:
     whatever the fleet drives; and where the champion has learned there before, the gate does not ask it.
     """
     told = turn.came_to("begin")
-    card = turn.registry.model(told["champion"]).card if told["champion"] else {}
-    learned = card.get("data", {}).get("places", ())
+    learned = turn.learned
     clips = clips_of(turn.lake)
     regression = [clip for clip in clips if clip.side == "regression"]
     barred = {clip.place for clip in regression}

@@ -34,17 +34,26 @@ def plan_in_shadow(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     if not any(planned.values()):
         lacks = Counter(why for one in reports.values() for why in [*one.skipped.values(), *one.failures.values()])
         raise Impossible(f"no drive offers what {', '.join(reports)} needs: {'; '.join(lacks)}")
-    listed = ", ".join("'{}'".format(drive.replace("'", "''")) for drive in drives)
-    rows = turn.lake.query(  # rounded, for threads add up in any order and a diary is the same however it came about
-        "SELECT policy, median(mean_displacement) AS median, quantile_cont(mean_displacement, 0.95) AS worst, "
-        "round(avg(plan_score), 6) AS score, round(avg(human_score), 6) AS human FROM plans "
-        f"WHERE drive IN ({listed}) AND NOT isnan(mean_displacement) GROUP BY policy ORDER BY policy"
-    ).to_pylist()
-    rows = [row for row in rows if row["policy"] in planned]
+    rows = [row for row in _disagreement(turn.lake, drives) if row["policy"] in planned]
     apart = ", ".join(f"{row['policy']} {row['median']:.2f} m apart (median)" for row in rows)
     tell(said=f"{max(planned.values())} drives: {apart}")
     failures = {f"{name} {drive}": why for name, one in reports.items() for drive, why in one.failures.items()}
     return {"planned": planned, "disagreement": rows, "failures": failures}
+
+
+def _disagreement(lake: Lake, drives: Collection[str]) -> list[dict[str, Any]]:
+    """How far each policy's plans lay from what was driven; nothing where no drive tells where it went."""
+    if "mean_displacement" not in lake.query("SELECT * FROM plans LIMIT 0").column_names:
+        return []
+    listed = ", ".join("'{}'".format(drive.replace("'", "''")) for drive in drives)
+    found: list[dict[str, Any]] = (
+        lake.query(  # rounded, for threads add up in any order and a diary is the same however it came about
+            "SELECT policy, median(mean_displacement) AS median, quantile_cont(mean_displacement, 0.95) AS worst, "
+            "round(avg(plan_score), 6) AS score, round(avg(human_score), 6) AS human FROM plans "
+            f"WHERE drive IN ({listed}) AND NOT isnan(mean_displacement) GROUP BY policy ORDER BY policy"
+        ).to_pylist()
+    )
+    return found
 
 
 def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ def drive_fleet(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         plan = [
             tour
             for kind, events in (("train", told["campaign"]["events"]), ("regression", ()))
-            for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, events)
+            for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, events, turn.learned)
         ]
         lost = _drive(turn, plan, tell)
     found = new_drives(turn.lake, turn.number)
@@ -74,4 +74,5 @@ def _drive(turn: Turn, plan: list[fleet.Tour], tell: Tell) -> dict[str, str]:
     on_drive = progress(tell)
     found = fleet.fleet_drive(turn.lake, plan, turn.processes, lambda outcome: on_drive(outcome, len(plan)))
     names = {tour.name for tour in plan}
-    return {name: why for name, why in sorted(found.failures.items()) if name in names}
+    failures = sorted(found.failures.items())  # of recordings that could not be read in, too
+    return {name: why for name, why in failures if name.removesuffix(".mcap") in names}

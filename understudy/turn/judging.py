@@ -50,7 +50,8 @@ def promote(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     if "skipped" in found:
         raise Impossible(f"nobody was judged, {turn.registry.model(turn.champion).name} stays champion")
     outcome, candidate = found["outcome"], turn.came_to("export")["candidate"]
-    if (present := turn.registry.reigns()[-1].model) not in (turn.champion, candidate):
+    present = turn.registry.reigns()[-1].model
+    if present != turn.champion and not (present == candidate and outcome == "promote"):
         name = turn.registry.model(present).name
         raise Impossible(f"{name} has become champion meanwhile, and the verdict is not against {name}")
     champion = crown(turn, candidate) if outcome == "promote" else turn.champion

@@ -13,6 +13,7 @@ from typing import Any
 from understudy import dataset, label
 from understudy.errors import DataError
 from understudy.gate.entrants import entrant
+from understudy.labelers.path import Path as PathLabeler
 from understudy.network.sizes import size_of
 from understudy.policies import named
 from understudy.records import Clip
@@ -21,9 +22,9 @@ from understudy.turn.chance import by_chance
 from understudy.turn.clips import clips_of, keep_clips, used_for_training
 from understudy.turn.diary import About, name_of, progress
 from understudy.turn.share import share
-from understudy.turn.under_way import Impossible, Tell, Turn, crown
+from understudy.turn.under_way import Impossible, Tell, Turn, crown_first
 
-_PLANS = {"pictures", "x"}  # what a drive must offer to teach a network to plan: what was seen, and where the car went
+_PLANS = {"pictures", *PathLabeler.needs}  # what a drive must offer to teach a network to plan
 
 
 def bootstrap(turn: Turn, tell: Tell) -> Mapping[str, Any]:
@@ -33,24 +34,34 @@ def bootstrap(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     drives = turn.came_to("fleet")["sides"]
     pictured = [drive["id"] for drive in turn.lake.drives() if drive["id"] in drives and {*drive["offers"]} >= _PLANS]
     if not pictured:
-        rule = turn.registry.add("lane_follow", entrant("lane_follow").hash, "lane_follow")
-        why = "no drive has pictures and poses to learn from"
-        tell(said=f"{why}: lane_follow is the first champion")
-        return {"champion": crown(turn, rule.hash, why), "name": rule.name}
+        return _by_rule(turn, "no drive has pictures and poses to learn from", tell)
     label_drives(turn, pictured, tell)
     clips = by_chance(
         share(turn.lake, (drive for drive in pictured if drives[drive] != "regression")),
         turn.preset.bootstrap_s,
         f"bootstrap {turn.seed}",
         drives,
+        only="train",
     )
     keep_clips(turn.lake, f"{name_of(turn.number)} bootstrap", clips)
-    frozen = freeze(turn, clips, tell)
+    try:
+        frozen = freeze(turn, clips, tell)
+    except Impossible as reason:
+        return _by_rule(turn, str(reason), tell)
     trained = teach(turn, frozen["name"], turn.preset.bootstrap_steps, "", tell)
     made = out_of_the_house(turn, trained["model"], frozen, "bootstrap", "")
-    crown(turn, made["candidate"], why=f"the first: learned from {frozen['seconds']:.0f} s chosen at random")
+    why = f"the first: learned from {frozen['seconds']:.0f} s chosen at random"
+    champion = turn.registry.model(crown_first(turn, made["candidate"], why))
     tell(said=f"{made['name']} learned from {frozen['seconds']:.0f} s chosen at random, {trained['steps']} steps")
-    return {"champion": made["candidate"], "name": made["name"], **frozen, "training": trained}
+    return {"champion": champion.hash, "name": champion.name, **frozen, "training": trained}
+
+
+def _by_rule(turn: Turn, why: str, tell: Tell) -> dict[str, Any]:
+    """Without anything to learn from the first champion is `lane_follow`."""
+    rule = turn.registry.add("lane_follow", entrant("lane_follow").hash, "lane_follow")
+    champion = turn.registry.model(crown_first(turn, rule.hash, why))
+    tell(said=f"{why}: {champion.name} is the first champion")
+    return {"champion": champion.hash, "name": champion.name}
 
 
 def label_all(turn: Turn, tell: Tell) -> Mapping[str, Any]:
@@ -68,8 +79,13 @@ def train_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     frozen = turn.came_to("dataset")
     if "skipped" in frozen:
         raise Impossible("there is no dataset")
-    made = turn.registry.model(turn.champion).card.get("made", {})
-    return teach(turn, frozen["name"], turn.preset.steps, str(made.get("model", "")), tell)
+    return teach(turn, frozen["name"], turn.preset.steps, weights_of(turn, turn.champion), tell)
+
+
+def weights_of(turn: Turn, model: str) -> str:
+    """The training that a model came out of; empty where it is not of this lake, or no network."""
+    made = str(turn.registry.model(model).card.get("made", {}).get("model", ""))
+    return made if made in {entry.part for entry in turn.lake.entries(stage="train")} else ""
 
 
 def export_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
@@ -103,6 +119,8 @@ def freeze(turn: Turn, clips: list[Clip], tell: Tell) -> dict[str, Any]:
     settings = dataset.Dataset(size=size.picture, history_s=size.history_s, clips=True, held_out=0.0)
     here = share(turn.lake, {clip.drive for clip in clips})
     frozen = dataset.run(here, settings, clips, turn.processes, progress(tell))
+    if not frozen.samples:
+        raise Impossible("the clips chosen for training hold no instant with a label")
     seconds = sum(clip.seconds for clip in clips)
     tell(said=f"{frozen.samples} instants of {len(clips)} clips, {seconds:.0f} s, in {len(frozen.places)} places")
     return {
@@ -159,7 +177,6 @@ def out_of_the_house(turn: Turn, model: str, frozen: About, name: str, parent: s
     with TemporaryDirectory() as folder:
         path = export(turn.lake, model, Path(folder) / f"{name}.onnx")
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        card["made"]["model"] = model
         champions = turn.registry.model(parent).card.get("data", {}).get("places", ()) if parent else ()
         card |= {
             "parents": [parent] if parent else [],

@@ -52,6 +52,7 @@ def summary(done: Mapping[str, About]) -> dict[str, Any]:
     apart = done["shadow"].get("disagreement", ())
     sides = {side: scores(gate, side) for side in ("champion", "candidate")}
     outcome = promoted.get("outcome", "skipped")
+    after = "candidate" if outcome == "promote" else "champion"
     return {
         "drives": len(fleet["drives"]) + len(wheel.get("drives", ())),
         "km": fleet["km"] + wheel.get("km", 0.0),
@@ -67,7 +68,8 @@ def summary(done: Mapping[str, About]) -> dict[str, Any]:
         "why": promoted.get("why", [promoted.get("skipped", "")]),
         "routes": gate.get("routes", 0),
         **sides,
-        "champion_after": sides["candidate" if outcome == "promote" else "champion"],
+        # Where somebody else has become champion meanwhile, nothing is known of them.
+        "champion_after": {} if outcome == "skipped" and "outcome" in gate else sides[after],
         "name": promoted.get("name", ""),
         "skipped": {step: about["skipped"] for step, about in done.items() if "skipped" in about},
     }

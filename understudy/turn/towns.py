@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,23 +11,28 @@ from understudy.network.sizes import size_of
 from understudy.turn.preset import Preset
 from understudy.worlds import towns
 from understudy.worlds.events import KINDS as EVENTS
-from understudy.worlds.sketches import KINDS, LIT
+from understudy.worlds.sketches import LIT
 
 _FLEETS = ("train", "regression", "wheel")  # each has seeds of its own
 _TURNS = 1000  # that one seed has room for
 _REGRESSION_TOWNS = 4
 
 
-def fleet_of(kind: str, preset: Preset, number: int, seed: int, events: Sequence[str] = ()) -> list[Tour]:
+def fleet_of(
+    kind: str, preset: Preset, number: int, seed: int, events: Sequence[str] = (), learned: Collection[str] = ()
+) -> list[Tour]:
     """The tours with a human at the wheel, in towns to train in or in those kept for regression; for `wheel`, what the
-    champion is to drive. `events` are kinds that cars are sent after, one each; the rest meet what comes."""
+    champion is to drive. `events` are kinds that cars are sent after, one each; the rest meet what comes. In towns
+    that the champion has `learned` in nothing is kept for regression."""
     cars, minutes = {
         "train": (preset.cars, preset.minutes),
         "regression": (preset.regression_cars, preset.regression_minutes),
         "wheel": (preset.wheel_cars, preset.wheel_minutes),
     }[kind]
     side, count = ("regression", _REGRESSION_TOWNS) if kind == "regression" else ("train", preset.towns)
-    pool = towns.towns_of(side, count=count)
+    pool = towns.towns_of(side, count=count + len(learned))
+    if kind == "regression":
+        pool = [town for town in pool if town not in learned]
     names = [pool[((number - 1) * cars + car) % count] for car in range(cars)]
     own = ((seed * _TURNS) + number) * len(_FLEETS) + _FLEETS.index(kind)
     made = tours(names, cars, minutes, pictures=size_of(preset.size).picture, seed=own)
@@ -60,16 +65,10 @@ def side_of(places: Sequence[str]) -> str:
 
     What was in a town of the gate is kept from training.
     """
-    sides = {_side(place) for place in places}
+    sides = {towns.side_of_place(place) for place in places}
     if not sides or "" in sides:
         return ""
     return "train" if sides == {"train"} else "regression"
-
-
-def _side(place: str) -> str:
-    kind, colon, number = place.partition(":")
-    known = colon and kind in KINDS and number.isdecimal()
-    return towns.side(place) if known else ""
 
 
 def told(tour: Tour) -> dict[str, Any]:

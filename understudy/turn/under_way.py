@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from understudy.errors import UnderstudyError
@@ -47,6 +47,12 @@ class Turn:
         first = self.came_to("bootstrap").get("champion")
         return str(first or self.came_to("begin")["champion"])
 
+    @property
+    def learned(self) -> Collection[str]:
+        """The places in which the champion that the turn begins with has learned."""
+        champion = self.came_to("begin")["champion"]
+        return self.registry.model(champion).card.get("data", {}).get("places", ()) if champion else ()
+
     def spec(self, model: str) -> str:
         """What stages are told to have a model drive."""
         return self.registry.model(model).spec
@@ -54,6 +60,12 @@ class Turn:
     def drives(self, *steps: str) -> list[str]:
         """The drives that steps of this turn brought."""
         return [drive for step in steps for drive in self.came_to(step).get("drives", ())]
+
+
+def crown_first(turn: Turn, model: str, why: str) -> str:
+    """Make a model champion where there is none; who is champion."""
+    reigns = turn.registry.reigns()
+    return reigns[-1].model if reigns else crown(turn, model, why)
 
 
 def crown(turn: Turn, model: str, why: str = "") -> str:

@@ -58,6 +58,12 @@ def side_of(identity: str) -> str:
     return _SIDE_OF[hashlib.sha256(f"side of {identity}".encode()).digest()[0] % 5]
 
 
+def side_of_place(place: str) -> str:
+    """The side of a place that is a town of the city, by its name; empty for any other place."""
+    kind, colon, number = place.partition(":")
+    return side(place) if colon and kind in KINDS and number.isdecimal() else ""
+
+
 def towns_of(side_wanted: str, kinds: tuple[str, ...] = tuple(KINDS), count: int = 5) -> list[str]:
     """The first `count` towns of a side, the kinds taking turns."""
     if side_wanted not in SIDES:
