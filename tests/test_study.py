@@ -293,6 +293,10 @@ def test_every_unit_is_there_once_and_seeds_are_whole() -> None:
 def test_a_pool_that_is_too_small_is_refused() -> None:
     with pytest.raises(SettingsError, match="make the pool larger"):
         Selection(pool_drives=1)
+    with pytest.raises(SettingsError, match="some for each of two groups"):
+        Selection(routes=1)
+    with pytest.raises(SettingsError, match="got none"):
+        Selection(kinds=())
     with pytest.raises(SettingsError, match="known: default, tenth"):
         Selection(rates=("often",))
 
@@ -420,7 +424,7 @@ TINY = Selection(
     steps=2,
     batch=4,
     instants=6,
-    routes=1,
+    routes=2,
     route_s=2.0,
 )
 

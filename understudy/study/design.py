@@ -59,8 +59,8 @@ class Selection:
     def __post_init__(self) -> None:
         if not self.kinds:
             raise SettingsError("selection.kinds wants kinds of event to judge by, got none")
-        if self.routes < 0 or self.routes % 2:
-            raise SettingsError(f"selection.routes wants an even number, half for each group, got {self.routes}")
+        if self.routes < 0 or self.routes == 1:
+            raise SettingsError(f"selection.routes wants 0, or some for each of two groups, got {self.routes}")
         if learned := set(self.kinds) - set(KEPT):
             raise SettingsError(f"selection.kinds: {min(learned)} is not kept for judging; kept: {', '.join(KEPT)}")
         for rate in self.rates:

@@ -17,7 +17,6 @@ from understudy.study.worth import Worth, k_of
 KEPT = "kept kinds"
 GROUPS = (EVERYDAY, KEPT)
 CLOSED = "driving_score"
-_SAME = ("dataset", "start", "settings")  # of lines that may be compared
 
 Line = Mapping[str, Any]
 

@@ -137,9 +137,6 @@ def teach(turn: Turn, frozen: str, steps: int, start: str, tell: Tell) -> dict[s
     """Train a network on a dataset, from the weights of `start` if there is one. DataError where it diverges."""
     from understudy import train
 
-    first: dict[str, float] = {}
-    last: dict[str, float] = {}
-
     def on_log(line: Mapping[str, float]) -> None:
         values = {name: value for name, value in line.items() if name not in ("step", "lr", "elapsed_s", "norm")}
         if wrong := sorted(name for name, value in values.items() if not math.isfinite(value)):
