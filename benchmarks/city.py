@@ -25,7 +25,7 @@ from understudy import workers
 from understudy.policies import named
 from understudy.recorder import write
 from understudy.records import Floats
-from understudy.worlds import towns
+from understudy.worlds import sides
 from understudy.worlds.city import City
 from understudy.worlds.outcome import judged
 from understudy.worlds.rig import default_rig
@@ -113,7 +113,7 @@ def drive_for(world: City, seconds: float) -> float:
 def drivers(out: Path, km: float, driver: str, processes: int) -> None:
     """Everyday routes in towns of the gate's side, in turn, until so many kilometres were driven."""
     done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    where = towns.towns_of("gate", count=12)
+    where = sides.towns_of("gate", count=12)
     metres, number = sum(row["metres"] for row in done), len(done)
     while metres < km * 1000 and number < 400:
         block = [

@@ -312,3 +312,29 @@ def test_a_missing_extra_is_one_line(module: str, extra: str, words: tuple[str, 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert f"needs the extra [{extra}]" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_the_main_job_needs_no_extra(tmp_path: Path) -> None:
+    """What `scripts/look` does, with nothing that an extra brings."""
+    extras = ("sumo", "libsumo", "sumolib", "gymnasium", "simplejpeg", "fastapi", "uvicorn", "torch", "onnx", "ray")
+    job = (
+        ["sample", "sample"],
+        ["ingest", "mcap", "sample"],
+        ["shadow", "lane_follow", "constant_turn"],
+        ["mine", "--budget", "20"],
+        ["show"],
+    )
+    code = (
+        "import sys\n"
+        "class Extras:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {extras}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Extras())\n"
+        "from understudy.cli import main\n"
+        f"for words in {job}:\n"
+        "    main(words, standalone_mode=False)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "lake" / "pages" / "moments.html").is_file()

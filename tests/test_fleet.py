@@ -19,7 +19,7 @@ from understudy.errors import UnderstudyError
 from understudy.policies.constant_turn import ConstantTurn
 from understudy.records import Driver, Observation, Plan
 from understudy.store import Lake
-from understudy.worlds import towns
+from understudy.worlds import sides
 from understudy.worlds.city import City
 from understudy.worlds.sumo import SumoError
 
@@ -27,10 +27,10 @@ SHORT = {"minutes": 0.2, "pictures": None, "traffic": "light"}
 
 
 def test_one_drive_in_five_is_in_a_regression_town_and_none_in_the_gates() -> None:
-    sides = [towns.side(tour.scenario.town) for tour in fleet.tours(cars=20)]
+    sides = [sides.side(tour.scenario.town) for tour in fleet.tours(cars=20)]
     assert sides.count("regression") == 4 and sides.count("train") == 16
     with pytest.raises(UnderstudyError, match="belongs to the gate"):
-        fleet.tours(towns.towns_of("gate", count=1))
+        fleet.tours(sides.towns_of("gate", count=1))
 
 
 def test_a_fleet_of_two_records_into_the_lake_and_a_second_run_drives_nothing(tmp_path: Path) -> None:

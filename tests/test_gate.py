@@ -38,7 +38,7 @@ from understudy.records import NS, PLAN_STEP_S, PLAN_STEPS, Drive, Kind, Objects
 from understudy.store import Lake
 from understudy.store.reviews import regression_clips
 from understudy.web import verdict as page
-from understudy.worlds import towns
+from understudy.worlds import sides
 from understudy.worlds.city import City
 from understudy.worlds.outcome import Route, _lasting, combined, judged, route_subscores, runs, window_scores
 from understudy.worlds.scenario import Scenario
@@ -166,20 +166,20 @@ def test_suites_lie_in_gate_towns_and_grow_by_appending(name: str) -> None:
     short, long = suites.suite(name, 8), suites.suite(name, 20)
     count = 20 * {"lights": 10, "braking": 2, "weather": 2}.get(name, 1)
     assert long.scenarios[: len(short.scenarios)] == short.scenarios and len(set(long.scenarios)) == count
-    assert {towns.side(Scenario.parse(one).town) for one in long.scenarios} == {"gate"}
+    assert {sides.side(Scenario.parse(one).town) for one in long.scenarios} == {"gate"}
     assert {len(long.block(i, 3)) for i in range(3)} == {count // 3, count // 3 + 1}
     assert sum((long.block(i, 3) for i in range(3)), ()) == long.scenarios
 
 
 def test_a_planted_leak_raises() -> None:
-    town = towns.towns_of("train", count=1)[0]
+    town = sides.towns_of("train", count=1)[0]
     with pytest.raises(DataError, match=r"a train town; this suite is for the gate side only"):
         suites.assert_side([str(Scenario(town=town))], "gate")
     assert suites.leaked([town, "boston:3:4", "just-a-drive"]) == ()
-    gate_town = towns.towns_of("gate", count=1)[0]
+    gate_town = sides.towns_of("gate", count=1)[0]
     assert suites.leaked([town, gate_town]) == (gate_town,)
     maps = [f"osm:{number:016x}" for number in range(20)]  # as a card names them: no file of that name is here
-    assert suites.leaked(maps) == tuple(one for one in maps if towns.side_of(one) == "gate")
+    assert suites.leaked(maps) == tuple(one for one in maps if sides.side_of(one) == "gate")
     assert 0 < len(suites.leaked(maps)) < 20
 
 
@@ -630,7 +630,7 @@ def _copy(lake: Lake, root: Path) -> Path:
 
 def test_who_is_perfect_but_for_one_binding_clip_is_refused_for_that_clip(tmp_path: Path) -> None:
     """The clip is of a drive in the city, so its scenario is driven again, by the city's driver and by a blind one."""
-    scenario = Scenario(town=towns.towns_of("regression", count=1)[0], route="r0:120", seed=3)
+    scenario = Scenario(town=sides.towns_of("regression", count=1)[0], route="r0:120", seed=3)
     with City(("route",)) as world:
         world.reset(scenario)
         while not world.ended and world.t_s < 9.0:
@@ -704,7 +704,7 @@ def test_a_network_drives_with_cameras_and_one_world_or_eight_change_nothing(tmp
 
 
 def test_a_network_that_learned_in_a_gate_town_is_refused(lake: Lake, tmp_path: Path) -> None:
-    (town,) = towns.towns_of("gate", count=1)
+    (town,) = sides.towns_of("gate", count=1)
     who = network(tmp_path / "small.onnx", ("organic:1", town))
     verdict = run(lake, "lane_follow", who, Gate(suites=("everyday",), routes=4))
     assert verdict.outcome == "refuse" and verdict.routes == 0

@@ -22,7 +22,7 @@ from understudy.mine.variety import Window, vary, windows
 from understudy.records import NS, Clip, Drive, Event, Floats
 from understudy.store import Lake
 from understudy.triggers.hard_brake import HardBrake
-from understudy.worlds import towns
+from understudy.worlds import sides
 
 LONG = {name: (0, 1000 * NS) for name in ("a", "b", "c")}
 NEVER_ALIKE = np.random.default_rng(0)
@@ -220,14 +220,14 @@ def test_the_seed_decides_between_equals() -> None:
 
 
 def test_one_place_in_five_is_for_the_regression_suite_and_stays_there() -> None:
-    for side in towns.SIDES:  # nothing is learned in a town of the gate
-        kept = {side_of(town, 5) for town in towns.towns_of(side, count=12)}
+    for side in sides.SIDES:  # nothing is learned in a town of the gate
+        kept = {side_of(town, 5) for town in sides.towns_of(side, count=12)}
         assert kept == {"train" if side == "train" else "regression"}
-    sides = [side_of(f"place {i}", 5) for i in range(2000)]
-    assert 330 < sides.count("regression") < 470
-    assert sides == [side_of(f"place {i}", 5) for i in range(2000)]
-    found = [sighting("one", 50.0 * i, 50.0 * i + 1, place=f"place {i}") for i in range(15)]
-    assert all(clip.side == side_of(clip.place, 5) for clip in choose(found, LONG, Mine()))
+    found = [side_of(f"place {i}", 5) for i in range(2000)]
+    assert 330 < found.count("regression") < 470
+    assert found == [side_of(f"place {i}", 5) for i in range(2000)]
+    seen = [sighting("one", 50.0 * i, 50.0 * i + 1, place=f"place {i}") for i in range(15)]
+    assert all(clip.side == side_of(clip.place, 5) for clip in choose(seen, LONG, Mine()))
 
 
 # Finding --------------------------------------------------------------------------------------------------------------

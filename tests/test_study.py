@@ -26,7 +26,7 @@ from understudy.study.report import KEPT as KEPT_KINDS
 from understudy.study.selection import Ground, do, look_at_pools, prepare, run
 from understudy.study.strategies import STRATEGIES, choose, excess, ranks, unit, worth
 from understudy.study.worth import isotonic, k_of, times
-from understudy.worlds import towns
+from understudy.worlds import sides
 
 MULTIPLES = np.array([0.0, 1, 2, 4, 8])
 
@@ -270,8 +270,8 @@ def test_what_is_learned_from_and_what_judges_lie_in_towns_of_different_sides() 
     design = Selection()
     learned = {tour.scenario.town for tour in (*base(design), *pool(design, "default"), *pool(design, "tenth"))}
     judging = {tour.scenario.town for group in judges(design).values() for tour in group}
-    assert {towns.side(town) for town in learned} == {"train"}
-    assert {towns.side(town) for town in judging} == {"regression"}
+    assert {sides.side(town) for town in learned} == {"train"}
+    assert {sides.side(town) for town in judging} == {"regression"}
     assert not {t.scenario.town for t in base(design)} & {t.scenario.town for t in pool(design, "default")}
 
 

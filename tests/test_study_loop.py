@@ -16,7 +16,7 @@ from understudy.gate.suites import suite
 from understudy.store import Lake
 from understudy.study.loop import CHANCE, FIRST, TRIGGERS, Loop, arms, audit, comparable, rows, run
 from understudy.turn.diary import turns
-from understudy.worlds import towns
+from understudy.worlds import sides
 from understudy.worlds.scenario import Scenario
 
 
@@ -24,7 +24,7 @@ def test_no_suite_of_the_gate_and_no_fleet_comes_to_the_towns_of_the_audit() -> 
     audited = [Scenario.parse(one) for one in audit(200)]
     places = {one.town for one in audited}
     assert len({str(one) for one in audited}) == 200 and len(places) == 12
-    assert {towns.side(place) for place in places} == {"gate"}, "fleets are refused there"
+    assert {sides.side(place) for place in places} == {"gate"}, "fleets are refused there"
     for name in ("everyday", "braking", "events", "weather", "lights"):
         routes = 2 if name == "lights" else 60
         assert not places & {Scenario.parse(one).town for one in suite(name, routes).scenarios}

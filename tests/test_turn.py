@@ -42,7 +42,7 @@ from understudy.turn.summary import Goal, line
 from understudy.turn.towns import _sent, fleet_of, side_of, told
 from understudy.turn.under_way import Impossible, Turn
 from understudy.web import turn as page
-from understudy.worlds import towns
+from understudy.worlds import sides
 from understudy.worlds.scenario import Scenario
 
 
@@ -256,7 +256,7 @@ def test_a_champion_made_by_hand_meanwhile_ends_the_judging_in_words(tmp_path: P
 
 def test_a_planted_leak_stops_the_turn_before_anything_is_driven(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
-    gate_town = towns.towns_of("gate", count=1)[0]
+    gate_town = sides.towns_of("gate", count=1)[0]
     keep_clips(lake, "planted", [clip("city/grid:1/r1/everyday/clear/none/77", gate_town)])
     with pytest.raises(DataError, match=f"train and gate share 1 places, '{gate_town}'"):
         run(lake, 1, TINY)
@@ -338,13 +338,13 @@ def test_every_turn_of_every_seed_has_traffic_of_its_own() -> None:
 
 def test_a_turn_drives_where_its_side_allows() -> None:
     for kind, side in (("train", "train"), ("regression", "regression"), ("wheel", "train")):
-        assert {towns.side(tour.scenario.town) for tour in fleet_of(kind, EVENING, 2, 0)} == {side}
+        assert {sides.side(tour.scenario.town) for tour in fleet_of(kind, EVENING, 2, 0)} == {side}
     sent = fleet_of("train", EVENING, 1, 0, ["cut_in"])
     assert [tour.scenario.event for tour in sent][:2] == ["cut_in", "tail"]
 
 
 def test_the_side_of_a_drive_is_that_of_its_town() -> None:
-    train, regression, gate = (towns.towns_of(side, count=1)[0] for side in towns.SIDES)
+    train, regression, gate = (sides.towns_of(side, count=1)[0] for side in sides.SIDES)
     assert [side_of([town]) for town in (train, regression, gate)] == ["train", "regression", "regression"]
     assert side_of(["miami:3:4"]) == side_of([train, "miami:3:4"]) == side_of([]) == ""
 

@@ -16,7 +16,7 @@ import pytest
 from understudy.errors import UnderstudyError, UnknownName
 from understudy.geometry import bicycle, seen_from
 from understudy.records import Drive, Driver, Kind, Light, Plan
-from understudy.worlds import towns
+from understudy.worlds import sides, towns
 from understudy.worlds.city import City
 from understudy.worlds.detect import Walls, chance, detect_lights, detect_objects, smooth
 from understudy.worlds.ego import TICK_S, Ego, Follower
@@ -381,7 +381,7 @@ def test_an_event_happens_and_is_written_into_the_truth(kind: str, scenario: str
 def test_an_event_comes_about_on_the_routes_that_are_known_for_it(group: str, kind: str) -> None:
     """The first in each table; `scripts/find_events --check` drives all of them."""
     known = list(islice(met(group, kind), 30))
-    assert len(set(known)) == 30 and {towns.side(one.town) for one in known} == {group}
+    assert len(set(known)) == 30 and {sides.side(one.town) for one in known} == {group}
     with City() as world:
         world.begin(known[0])
         while not world.ended and world.t_s < SOON_S and not world.events.happened():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.errors import UnderstudyError, UnknownName
-from understudy.worlds import towns
+from understudy.worlds import sides, towns
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.sketches import KINDS
 
@@ -43,14 +43,14 @@ def test_what_is_no_scenario_is_answered_in_a_line(bad: str) -> None:
 
 @given(st.sampled_from(sorted(KINDS)), st.integers(0, 10**9))
 def test_a_town_is_on_one_side_whatever_else_is_asked(kind: str, number: int) -> None:
-    side = towns.side(f"{kind}:{number}")
-    assert side in towns.SIDES
-    assert towns.side(f"{kind}:{number:012}") == side  # another spelling of the same town
-    assert towns.side_of(towns.identity(f"{kind}:{number}")) == side
+    side = sides.side(f"{kind}:{number}")
+    assert side in sides.SIDES
+    assert sides.side(f"{kind}:{number:012}") == side  # another spelling of the same town
+    assert sides.side_of(sides.identity(f"{kind}:{number}")) == side
 
 
 def test_train_regression_and_gate_share_no_town() -> None:
-    chosen = {side: set(towns.towns_of(side, count=60)) for side in towns.SIDES}
+    chosen = {side: set(sides.towns_of(side, count=60)) for side in sides.SIDES}
     assert all(len(names) == 60 for names in chosen.values())
     assert (
         not chosen["train"] & chosen["regression"]
@@ -60,7 +60,7 @@ def test_train_regression_and_gate_share_no_town() -> None:
 
 
 def test_three_towns_in_five_are_for_training() -> None:
-    sides = [towns.side(f"organic:{number}") for number in range(2000)]
+    sides = [sides.side(f"organic:{number}") for number in range(2000)]
     assert abs(sides.count("train") / 2000 - 0.6) < 0.05
     assert abs(sides.count("gate") / 2000 - 0.2) < 0.04
 
@@ -72,9 +72,9 @@ def test_towns_of_different_names_are_different_towns() -> None:
 
 def test_an_unknown_kind_of_town_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match="organic"):
-        towns.side("orgnic:3")
+        sides.side("orgnic:3")
     with pytest.raises(UnderstudyError, match="grid:NUMBER"):
-        towns.side("grid:x")
+        sides.side("grid:x")
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -133,6 +133,6 @@ def test_a_map_of_openstreetmap_is_a_town_known_by_what_it_holds(tmp_path: Path)
     (tmp_path / "b.osm").write_text(OSM.format(nodes=nodes))
     town = towns.town(f"osm:{tmp_path / 'a.osm'}", tmp_path / "cache")
     assert len(town.streets) == 6
-    assert town.id == towns.identity(f"osm:{tmp_path / 'b.osm'}")
+    assert town.id == sides.identity(f"osm:{tmp_path / 'b.osm'}")
     with pytest.raises(UnderstudyError, match="osm:FILE"):
-        towns.side("osm:/nowhere.osm")
+        sides.side("osm:/nowhere.osm")

@@ -24,7 +24,7 @@ from understudy.recorder import write
 from understudy.records import Drive, Driver, Plan, Policy
 from understudy.store import Lake
 from understudy.store.upkeep import RECORDINGS
-from understudy.worlds import towns
+from understudy.worlds import sides
 from understudy.worlds.city import HERTZ, City
 from understudy.worlds.events import KINDS
 from understudy.worlds.events.stage import open_road
@@ -100,10 +100,10 @@ def tours(
     if driver != "human" and pictures_hz < HERTZ and "pictures" in named(driver, settings).policy.needs:
         raise UnderstudyError(f"{driver} drives by pictures and wants {HERTZ:.0f} a second; leave --pictures-hz out")
     for name in town_names:
-        if towns.side(name) == "gate":
+        if sides.side(name) == "gate":
             raise UnderstudyError(f"town {name} belongs to the gate: no fleet may drive there; choose another number")
-    train = town_names or towns.towns_of("train", count=max(cars, 1))
-    regression = () if town_names else towns.towns_of("regression", count=max(cars // REGRESSION_EVERY, 1))
+    train = town_names or sides.towns_of("train", count=max(cars, 1))
+    regression = () if town_names else sides.towns_of("regression", count=max(cars // REGRESSION_EVERY, 1))
     made = []
     for car in range(cars):
         for_regression = bool(regression) and car % REGRESSION_EVERY == REGRESSION_EVERY - 1

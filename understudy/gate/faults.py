@@ -17,7 +17,7 @@ from understudy.gate.drivers import Driver, Human
 from understudy.geometry import arc_length, constant_turn
 from understudy.policies.lane_follow import LaneFollow
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Light, Observation, Plan
-from understudy.worlds import towns
+from understudy.worlds import sides
 from understudy.worlds.world import Planner, World
 
 _T = PLAN_STEP_S * np.arange(1, PLAN_STEPS + 1, dtype=np.float64)
@@ -153,7 +153,7 @@ class Leaked(Human):
 
     @property
     def places(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(towns.towns_of("gate", count=1))
+        return tuple(sides.towns_of("gate", count=1))
 
 
 FAULTS: dict[str, Any] = {

@@ -21,14 +21,14 @@ import numpy as np
 from understudy.errors import DataError, UnknownName
 from understudy.geometry import arc_length
 from understudy.records import Light
-from understudy.worlds import towns
+from understudy.worlds import sides, towns
 from understudy.worlds.city import DEPART_S
 from understudy.worlds.events import KINDS
 from understudy.worlds.events.met import METRES, met
 from understudy.worlds.net import Signal, Town
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.scene import WEATHERS
-from understudy.worlds.sketches import KINDS as TOWN_KINDS
+from understudy.worlds.sides import TOWN_KINDS
 from understudy.worlds.sketches import LIT
 from understudy.worlds.way import ENTERS_M, lanes_of
 
@@ -93,13 +93,13 @@ def _made(name: str, routes: int) -> Suite:
 def _ordinary(i: int, weathers: tuple[str, ...]) -> str:
     """A route without an event. Every weather comes to every town."""
     lap, which = divmod(i, len(weathers))
-    places = towns.towns_of(SIDE, count=TOWNS)
+    places = sides.towns_of(SIDE, count=TOWNS)
     return str(Scenario(town=places[(lap + which) % TOWNS], route=f"r{i}:{METRES}", weather=weathers[which], seed=i))
 
 
 def _before_lights(routes: int) -> Suite:
     """Routes of gate towns that come to a red light soon: others spend most of their time between lights."""
-    places = towns.towns_of(SIDE, LIT, _LIT_TOWNS)
+    places = sides.towns_of(SIDE, LIT, _LIT_TOWNS)
     found = [_red_routes(towns.town(place)) for place in places]
     scenarios = tuple(str(replace(next(found[i % len(found)]), seed=i)) for i in range(routes))
     assert_side(scenarios, SIDE)
@@ -143,7 +143,7 @@ def assert_side(scenarios: Iterable[str], side: str) -> None:
     """Raises DataError for a scenario whose town is not on that side of the split."""
     for identifier in scenarios:
         town = Scenario.parse(identifier).town
-        if (found := towns.side(town)) != side:
+        if (found := sides.side(town)) != side:
             raise DataError(f"{identifier} lies in {town}, a {found} town; this suite is for the {side} side only")
 
 
@@ -152,8 +152,8 @@ def leaked(places: Iterable[str]) -> tuple[str, ...]:
     found = []
     for place in places:
         kind, colon, _ = place.partition(":")
-        known = towns.identity(place) if colon and kind in TOWN_KINDS else place if colon and kind == "osm" else ""
-        if known and towns.side_of(known) == SIDE:
+        known = sides.identity(place) if colon and kind in TOWN_KINDS else place if colon and kind == "osm" else ""
+        if known and sides.side_of(known) == SIDE:
             found.append(place)
     return tuple(sorted(found))
 

@@ -18,7 +18,7 @@ import numpy as np
 from understudy.mine.settings import Mine
 from understudy.records import NS, Clip, Event
 from understudy.store import digest
-from understudy.worlds.towns import side_of_place
+from understudy.worlds.sides import side_of_place
 
 Stamps = tuple[int, int]
 

@@ -15,7 +15,7 @@ from itertools import count
 
 from understudy.errors import SettingsError
 from understudy.fleet import PICTURES, Tour
-from understudy.worlds import towns
+from understudy.worlds import sides
 from understudy.worlds.events import KINDS
 from understudy.worlds.events.met import METRES, met
 from understudy.worlds.scenario import Scenario
@@ -94,20 +94,20 @@ def units(design: Selection) -> Iterator[Unit]:
 
 def base(design: Selection) -> list[Tour]:
     """What the start learns from: everyday driving, in the first train towns."""
-    places = towns.towns_of("train", count=_BASE_TOWNS)
+    places = sides.towns_of("train", count=_BASE_TOWNS)
     return [_tour(places, 1000 + i, "none", design.drive_minutes) for i in range(design.base_drives)]
 
 
 def pool(design: Selection, rate: str) -> list[Tour]:
     """What is chosen from, in other train towns."""
-    places = towns.towns_of("train", count=2 * _BASE_TOWNS)[_BASE_TOWNS:]
+    places = sides.towns_of("train", count=2 * _BASE_TOWNS)[_BASE_TOWNS:]
     events = ["tail" if i % RATES[rate] == 0 else "none" for i in range(design.pool_drives)]
     return [_tour(places, 2000 + i, event, design.drive_minutes) for i, event in enumerate(events)]
 
 
 def judges(design: Selection) -> dict[str, list[Tour]]:
     """What judges, by everyday or kept kind, in towns where nobody trains."""
-    places = towns.towns_of("regression", count=_BASE_TOWNS)
+    places = sides.towns_of("regression", count=_BASE_TOWNS)
     found = {EVERYDAY: [_tour(places, 3000 + i, "none", design.drive_minutes) for i in range(design.everyday_drives)]}
     for number, kind in enumerate(design.kinds):
         first = 4000 + 100 * number
@@ -117,7 +117,7 @@ def judges(design: Selection) -> dict[str, list[Tour]]:
 
 def routes(design: Selection) -> dict[str, list[str]]:
     """The scenarios of the closed loop, by everyday or kept kind, which comes about on each; none that `judges` has."""
-    places = towns.towns_of("regression", count=_BASE_TOWNS)
+    places = sides.towns_of("regression", count=_BASE_TOWNS)
     everyday = (Scenario(town=places[i % len(places)], route=f"r{5000 + i}:{METRES}", seed=5000 + i) for i in count())
     asked = {EVERYDAY: everyday, **{kind: met("regression", kind) for kind in design.kinds}}
     found: dict[str, list[str]] = {}

@@ -32,7 +32,7 @@ from understudy.study.journal import append, commit, machine, read
 from understudy.turn.diary import Told
 from understudy.turn.preset import Preset
 from understudy.turn.run import run as go_round
-from understudy.worlds import towns
+from understudy.worlds import sides
 from understudy.worlds.events import KINDS
 from understudy.worlds.events.met import METRES, met
 from understudy.worlds.outcome import Route
@@ -61,7 +61,7 @@ class Loop:
 
 def audit(count: int) -> list[str]:
     """The scenarios of the audit, in towns of the gate's side beyond those that its suites drive in."""
-    places = towns.towns_of(SIDE, count=_AUDIT_TOWNS.stop)[_AUDIT_TOWNS]
+    places = sides.towns_of(SIDE, count=_AUDIT_TOWNS.stop)[_AUDIT_TOWNS]
     with_events = itertools.chain.from_iterable(zip(*(met("audit", kind) for kind in KINDS), strict=False))
     scenarios = [
         str(

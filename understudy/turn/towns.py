@@ -9,8 +9,8 @@ from typing import Any
 from understudy.fleet import Tour, tours
 from understudy.network.sizes import size_of
 from understudy.turn.preset import Preset
-from understudy.worlds import towns
 from understudy.worlds.events import KINDS as EVENTS
+from understudy.worlds.sides import side_of_place, towns_of
 from understudy.worlds.sketches import LIT
 
 _FLEETS = ("train", "regression", "wheel")  # each has seeds of its own
@@ -30,7 +30,7 @@ def fleet_of(
         "wheel": (preset.wheel_cars, preset.wheel_minutes),
     }[kind]
     side, count = ("regression", _REGRESSION_TOWNS) if kind == "regression" else ("train", preset.towns)
-    pool = towns.towns_of(side, count=count + len(learned))
+    pool = towns_of(side, count=count + len(learned))
     if kind == "regression":
         pool = [town for town in pool if town not in learned]
     names = [pool[((number - 1) * cars + car) % count] for car in range(cars)]
@@ -65,10 +65,10 @@ def side_of(places: Sequence[str]) -> str:
 
     What was in a town of the gate is kept from training.
     """
-    sides = {towns.side_of_place(place) for place in places}
-    if not sides or "" in sides:
+    found = {side_of_place(place) for place in places}
+    if not found or "" in found:
         return ""
-    return "train" if sides == {"train"} else "regression"
+    return "train" if found == {"train"} else "regression"
 
 
 def told(tour: Tour) -> dict[str, Any]:

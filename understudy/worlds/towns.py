@@ -1,29 +1,20 @@
-"""Towns: from an identifier such as `organic:3` to streets, lanes, lights, houses, and the side of the split it is on.
-
-A town's side follows from its identity alone, so train, regression and gate never share one: nothing has to be
-remembered, and nobody can move a town by accident. An OpenStreetMap town is known by what its file holds, not by its
-name.
-"""
+"""Towns: from an identifier such as `organic:3` to streets, lanes, lights and houses; `sides` says what for."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.errors import DataError
 from understudy.worlds.net import Town, read_net
-from understudy.worlds.sketches import BIN, KINDS, Sketch, Street, draw
-
-SIDES = ("train", "regression", "gate")
-_SIDE_OF = ("regression", "gate", "train", "train", "train")
+from understudy.worlds.sides import identity, side
+from understudy.worlds.sketches import BIN, Sketch, Street, draw
 
 _NETCONVERT = (
     "--no-turnarounds", "--walkingareas", "--junctions.corner-detail", "6", "--junctions.internal-link-detail", "8",
@@ -31,49 +22,6 @@ _NETCONVERT = (
     "--tls.default-type", "static", "--tls.green.time", "22", "--tls.yellow.time", "3", "--tls.allred.time", "1",
     "--default.crossing-width", "3", "--no-warnings",
 )  # fmt: skip
-
-
-def identity(town: str) -> str:
-    """What a town is, whatever its file is called: its identifier, or a hash of the map that it is made from."""
-    kind, _, rest = town.partition(":")
-    if kind == "osm":
-        try:
-            return f"osm:{hashlib.sha256(Path(rest).read_bytes()).hexdigest()[:16]}"
-        except OSError as error:
-            raise DataError(f"reading a town's map: {error.strerror}; expected osm:FILE; {rest}") from error
-    if kind not in KINDS:
-        raise UnknownName("kind of town", kind, [*KINDS, "osm"])
-    if not rest.isdecimal():
-        raise UnderstudyError(f"no town {town!r}: expected {kind}:NUMBER, as in {kind}:3")
-    return f"{kind}:{int(rest)}"
-
-
-def side(town: str) -> str:
-    """`train`, `regression` or `gate`: three, one and one towns in five."""
-    return side_of(identity(town))
-
-
-def side_of(identity: str) -> str:
-    """The side of what a town is, as `identity` tells it and drives name their places: its map need not be here."""
-    return _SIDE_OF[hashlib.sha256(f"side of {identity}".encode()).digest()[0] % 5]
-
-
-def side_of_place(place: str) -> str:
-    """The side of a place that is a town of the city, by its name; empty for any other place."""
-    kind, colon, number = place.partition(":")
-    return side(place) if colon and kind in KINDS and number.isdecimal() else ""
-
-
-def towns_of(side_wanted: str, kinds: tuple[str, ...] = tuple(KINDS), count: int = 5) -> list[str]:
-    """The first `count` towns of a side, the kinds taking turns."""
-    if side_wanted not in SIDES:
-        raise UnknownName("side", side_wanted, SIDES)
-    found = {kind: _on_side(kind, side_wanted) for kind in kinds}
-    return [next(found[kinds[i % len(kinds)]]) for i in range(count)]
-
-
-def _on_side(kind: str, side_wanted: str) -> Iterator[str]:
-    return (name for number in itertools.count(1) if side(name := f"{kind}:{number}") == side_wanted)
 
 
 def cache_folder() -> Path:
