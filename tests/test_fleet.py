@@ -27,8 +27,8 @@ SHORT = {"minutes": 0.2, "pictures": None, "traffic": "light"}
 
 
 def test_one_drive_in_five_is_in_a_regression_town_and_none_in_the_gates() -> None:
-    sides = [sides.side(tour.scenario.town) for tour in fleet.tours(cars=20)]
-    assert sides.count("regression") == 4 and sides.count("train") == 16
+    found = [sides.side(tour.scenario.town) for tour in fleet.tours(cars=20)]
+    assert found.count("regression") == 4 and found.count("train") == 16
     with pytest.raises(UnderstudyError, match="belongs to the gate"):
         fleet.tours(sides.towns_of("gate", count=1))
 

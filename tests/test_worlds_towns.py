@@ -60,9 +60,9 @@ def test_train_regression_and_gate_share_no_town() -> None:
 
 
 def test_three_towns_in_five_are_for_training() -> None:
-    sides = [sides.side(f"organic:{number}") for number in range(2000)]
-    assert abs(sides.count("train") / 2000 - 0.6) < 0.05
-    assert abs(sides.count("gate") / 2000 - 0.2) < 0.04
+    found = [sides.side(f"organic:{number}") for number in range(2000)]
+    assert abs(found.count("train") / 2000 - 0.6) < 0.05
+    assert abs(found.count("gate") / 2000 - 0.2) < 0.04
 
 
 def test_towns_of_different_names_are_different_towns() -> None:
