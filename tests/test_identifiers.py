@@ -38,6 +38,8 @@ GOOD = [
         Identifier("drive", "city/organic:3/r12:5000/everyday/clear/none/7", 2.0, 4.0),
     ),
     ("city/grid:3", Identifier("drive", "city/grid:3")),
+    ("trips/11-30", Identifier("drive", "trips/11-30")),
+    ("trips/11-30/2:8", Identifier("drive", "trips/11-30", 2.0, 8.0)),
     ("clip", Identifier("drive", "clip")),
 ]
 BAD = [

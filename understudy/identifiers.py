@@ -6,7 +6,7 @@
 
 A NAME, and so a DRIVE, is one or more words parted by `/`; a word has letters, digits and `._-+=@,|~%`, may end in a
 number of its own (`organic:3`), and is neither `.` nor `..`, so that a name can be a path below a folder and never
-leaves it.
+leaves it. The last word is not two decimals with a dash: whoever writes DRIVE/12.0-18.0 means a stretch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GRAMMAR = f"DRIVE, DRIVE/12.0:18.0 or KIND:NAME with KIND one of {', '.join(KIND
 
 _WORD = r"[\w.\-+=@,|~%]+(?::[0-9a-f]+)?"
 _NAME = re.compile(rf"{_WORD}(/{_WORD})*", re.ASCII)
-_DASHED = re.compile(r"\d+(\.\d+)?-\d+(\.\d+)?", re.ASCII)
+_DASHED = re.compile(r"\d+\.\d+-\d+\.\d+", re.ASCII)  # a stretch written wrong; `11-30` may be a day's folder
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)?:(\d+(?:\.\d+)?)?", re.ASCII)
 
 
