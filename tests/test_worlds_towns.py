@@ -65,6 +65,12 @@ def test_three_towns_in_five_are_for_training() -> None:
     assert abs(found.count("gate") / 2000 - 0.2) < 0.04
 
 
+def test_a_drive_tells_the_side_of_its_town() -> None:
+    for place in ("grid:7", "osm:0123456789abcdef"):
+        assert sides.side_of_place(place) == sides.side_of(place)
+    assert [sides.side_of_place(place) for place in ("miami:3:4", "grid:x", "grid", "")] == [""] * 4
+
+
 def test_towns_of_different_names_are_different_towns() -> None:
     nets = {town: towns.town(town).net.parent.name for town in ("grid:1", "grid:2", "grid:3", "mix:1", "mix:2")}
     assert len(set(nets.values())) == len(nets)

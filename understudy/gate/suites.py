@@ -28,7 +28,6 @@ from understudy.worlds.events.met import METRES, met
 from understudy.worlds.net import Signal, Town
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.scene import WEATHERS
-from understudy.worlds.sides import TOWN_KINDS
 from understudy.worlds.sketches import LIT
 from understudy.worlds.way import ENTERS_M, lanes_of
 
@@ -149,13 +148,7 @@ def assert_side(scenarios: Iterable[str], side: str) -> None:
 
 def leaked(places: Iterable[str]) -> tuple[str, ...]:
     """Those of the places of a training that are towns of the gate; one from a map is known by its contents alone."""
-    found = []
-    for place in places:
-        kind, colon, _ = place.partition(":")
-        known = sides.identity(place) if colon and kind in TOWN_KINDS else place if colon and kind == "osm" else ""
-        if known and sides.side_of(known) == SIDE:
-            found.append(place)
-    return tuple(sorted(found))
+    return tuple(sorted(place for place in places if sides.side_of_place(place) == SIDE))
 
 
 def special(suite: str, identifier: str) -> str:

@@ -34,7 +34,7 @@ class Mine:
     variety: float = 0.0  # share of the budget for what a model in the shadow finds unlike all that is kept
     seed: int = 0  # decides between equals
     triggers: tuple[str | dict[str, Any], ...] = ()  # names, or tables with `use`; none: all that need no settings
-    weights: dict[str, float] = field(default_factory=dict)  # by trigger, beside the usual; 0 finds but keeps none
+    weights: dict[str, float] = field(default_factory=dict)  # by trigger, else the usual; 0 finds but keeps none
     regression: int = 5  # one place in so many is kept for the regression suite
     side: str = ""  # of all clips, for who knows it (a town's is in its identity); by default a place's name decides
 

@@ -46,13 +46,12 @@ def _disagreement(lake: Lake, drives: Collection[str]) -> list[dict[str, Any]]:
     if "mean_displacement" not in lake.query("SELECT * FROM plans LIMIT 0").column_names:
         return []
     listed = ", ".join("'{}'".format(drive.replace("'", "''")) for drive in drives)
-    found: list[dict[str, Any]] = (
-        lake.query(  # rounded, for threads add up in any order and a diary is the same however it came about
-            "SELECT policy, median(mean_displacement) AS median, quantile_cont(mean_displacement, 0.95) AS worst, "
-            "round(avg(plan_score), 6) AS score, round(avg(human_score), 6) AS human FROM plans "
-            f"WHERE drive IN ({listed}) AND NOT isnan(mean_displacement) GROUP BY policy ORDER BY policy"
-        ).to_pylist()
-    )
+    found: list[dict[str, Any]] = lake.query(
+        # Rounded, for threads add up in any order and a diary is the same however it came about.
+        "SELECT policy, median(mean_displacement) AS median, quantile_cont(mean_displacement, 0.95) AS worst, "
+        "round(avg(plan_score), 6) AS score, round(avg(human_score), 6) AS human FROM plans "
+        f"WHERE drive IN ({listed}) AND NOT isnan(mean_displacement) GROUP BY policy ORDER BY policy"
+    ).to_pylist()
     return found
 
 

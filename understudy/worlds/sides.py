@@ -46,9 +46,11 @@ def side_of(identity: str) -> str:
 
 
 def side_of_place(place: str) -> str:
-    """The side of a place that is a town of the city, by its name; empty for any other place."""
-    kind, colon, number = place.partition(":")
-    return side(place) if colon and kind in TOWN_KINDS and number.isdecimal() else ""
+    """The side of a place that is a town of the city, as drives name it; empty for any other place."""
+    kind, colon, rest = place.partition(":")
+    if colon and kind == "osm":
+        return side_of(place)
+    return side(place) if colon and kind in TOWN_KINDS and rest.isdecimal() else ""
 
 
 def towns_of(side_wanted: str, kinds: tuple[str, ...] = TOWN_KINDS, count: int = 5) -> list[str]:
