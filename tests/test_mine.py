@@ -220,9 +220,8 @@ def test_the_seed_decides_between_equals() -> None:
 
 
 def test_one_place_in_five_is_for_the_regression_suite_and_stays_there() -> None:
-    for side in sides.SIDES:  # nothing is learned in a town of the gate
-        kept = {side_of(town, 5) for town in sides.towns_of(side, count=12)}
-        assert kept == {"train" if side == "train" else "regression"}
+    for side in sides.SIDES:  # nothing is learned or asked in a town of the gate
+        assert {side_of(town, 5) for town in sides.towns_of(side, count=12)} == {side}
     found = [side_of(f"place {i}", 5) for i in range(2000)]
     assert 330 < found.count("regression") < 470
     assert found == [side_of(f"place {i}", 5) for i in range(2000)]
@@ -449,6 +448,20 @@ def test_what_the_same_model_saw_in_clips_kept_before_is_known(lake: Lake) -> No
     assert known.start_ns == 0 != alone.start_ns, "furthest from 50; without that, chance"
     again = mine.run(Half(lake.root), settings, key="x", kept=[replace(kept, drive="drive2")]).clips
     assert again == (alone,), "nobody planned there"
+
+
+def test_variety_sees_with_the_eyes_it_is_told_to(lake: Lake) -> None:
+    """Two models planned in the same drive, and each finds another window the odd one."""
+    drive = next(iter(_drives()))
+    for name, odd in (("first", 20), ("later", 10)):
+        with lake.run("shadow", name, {}, "newer") as run:
+            one = seen(drive, 9.0 * (drive.t_s // 5 == odd // 5)[:, None])
+            lake.put_shadow(run.part(drive.id), one, replace(one.shadows["one"], policy=name))
+    settings = replace(TWO, budget="10s", variety=1.0)
+    found = {who: mine.run(lake, settings, key=who or "x", eyes=who).clips for who in ("first", "later", "", "nobody")}
+    starts = {who: {clip.start_ns // NS for clip in clips} for who, clips in found.items()}
+    assert 20 in starts["first"] and 10 in starts["later"] and starts["first"] != starts["later"]
+    assert starts[""] == starts["nobody"] == starts["first"]
 
 
 def test_what_was_searched_is_not_searched_again(lake: Lake) -> None:

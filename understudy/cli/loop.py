@@ -28,6 +28,7 @@ from understudy.cli.output import open_lake
     type=click.Choice(["city", "none"]),
     help="Where the fleet drives [default: the city, unless the lake holds your own drives only].",
 )
+@click.option("--anew", is_flag=True, help="Begin the turn that was cut short anew, with the numbers given here.")
 @processes_option
 @json_option
 @lake_option
@@ -38,6 +39,7 @@ def turn(
     budget: str | None,
     seed: int,
     world: str | None,
+    anew: bool,
     processes: int,
     as_json: bool,
     lake: Path | None,
@@ -45,8 +47,9 @@ def turn(
     """Drive, shadow, mine, label, train, judge, promote; again.
 
     Makes the turns that the lake does not have yet, up to --turns in all. Killed and run again, a turn goes on where it
-    was; what is done is left alone. The first champion learns from clips chosen at random. A turn that is refused or
-    undecided leaves the champion where it is, and its clips to the next. Needs the extras [city] and [train].
+    was, with the numbers that it was begun with; what is done is left alone. The first champion learns from clips
+    chosen at random. A turn that is refused or undecided leaves the champion where it is, and its clips to the next.
+    Needs the extras [city] and [train].
     """
     from understudy.turn.preset import preset as preset_of
     from understudy.turn.preset import with_budget
@@ -66,15 +69,16 @@ def turn(
         seed=seed,
         world=world,  # type: ignore[arg-type]
         until=Goal.parse(until) if until else None,
+        anew=anew,
         processes=processes,
         on_line=teller(),
         on_verdict=lambda found: verdict.write(here, found),
-        on_turn=lambda number: page.write(here, number),
+        on_turn=lambda number: page.path(here, number).exists() or page.write(here, number),
     )
     for row in rows:
         click.echo(line(row) if sys.stdout.isatty() and not as_json else json.dumps(row))
     if rows:
-        click.echo(str(here.root / "pages" / f"turn-{rows[-1]['turn']:03d}.html"), err=True)
+        click.echo(str(page.path(here, rows[-1]["turn"])), err=True)
 
 
 def teller() -> Callable[[Mapping[str, Any]], None]:

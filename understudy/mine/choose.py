@@ -108,10 +108,10 @@ def choose(sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings
 def side_of(place: str, regression: int) -> str:
     """The side that a place is on, by its name: one in `regression` is for the regression suite, the others train.
 
-    A town of the city has a side of its own, and what was in a town of the gate is kept from training.
+    A town of the city has a side of its own; what was in a town of the gate is neither learned from nor asked.
     """
     if town := side_of_place(place):
-        return "train" if town == "train" else "regression"
+        return town
     return "regression" if int(digest(["side", place]), 16) % regression == 0 else "train"
 
 
@@ -183,5 +183,5 @@ def _clip(window: _Window, events: Iterable[Event], settings: Mine) -> Clip:
         end_ns=window.end_ns,
         events=tuple(in_order(event for event in events if shows(window, event))),
         place=window.place,
-        side=settings.side or side_of(window.place, settings.regression),
+        side=side_of(window.place, settings.regression),
     )

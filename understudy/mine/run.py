@@ -96,13 +96,15 @@ def run(
     on_drive: Callable[[workers.Outcome, int], None] | None = None,
     key: str = "clips",
     kept: Collection[Clip] = (),
+    eyes: str = "",
 ) -> Mined:
     """Find the events of every drive of the lake, and choose clips.
 
     A trigger passes over drives that lack what it needs, which is counted. Drives that were searched already, by the
     same triggers in the same shadow runs, are not searched again. Clips replace those that were chosen under the same
-    `key` before, and lie beside those of other keys. Variety looks for what is unlike the clips `kept` before, too, as
-    far as the same policy planned in the shadow of their drives.
+    `key` before, and lie beside those of other keys. Variety sees with the `eyes` of one policy, or where that has seen
+    nothing, of the one that has seen most; it looks for what is unlike the clips `kept` before, too, as far as the same
+    policy planned in the shadow of their drives.
     """
     settings = settings or Mine()
     triggers = resolve(settings.triggers)
@@ -111,7 +113,7 @@ def run(
             raise SettingsError(f"mine.weights: no trigger named {name!r} is asked{hint(name, triggers)}")
     code = code_version(["understudy.mine", "understudy.store", *{type(one).__module__ for one in triggers.values()}])
     report, entries = _find(lake, triggers, lake.drives(), code, processes, on_drive)
-    chosen = _choose(lake, settings, entries, kept, code, key)
+    chosen = _choose(lake, settings, entries, kept, eyes, code, key)
     clips = read_clips(lake, chosen.part)
     return Mined(report, tuple(_yields(triggers, entries, clips)), tuple(clips), chosen.about["unlike"])
 
@@ -245,17 +247,19 @@ def _events(lake: Lake, drives: set[str]) -> dict[str, Event]:
 # Clips ----------------------------------------------------------------------------------------------------------------
 
 
-def _choose(lake: Lake, settings: Mine, entries: list[Entry], kept: Collection[Clip], code: str, key: str) -> Entry:
+def _choose(
+    lake: Lake, settings: Mine, entries: list[Entry], kept: Collection[Clip], eyes: str, code: str, key: str
+) -> Entry:
     """Choose clips and keep them; the part that holds them."""
     told = {name: value for name, value in asdict(settings).items() if name != "triggers"}
     before = {clip.drive for clip in kept}
     seen = [entry.part for entry in lake.entries(stage="mine", key="events") if entry.subject in before]
     with lake.run("mine", key, told, code) as run:
-        part = run.part(key, [*(entry.part for entry in entries), *seen, *(clip.id for clip in kept)])
+        part = run.part(key, [*(entry.part for entry in entries), *seen, *(clip.id for clip in kept), eyes])
         if (there := part.entry()) is not None:
             return there
         bounds = {entry.subject: (entry.about["start_ns"], entry.about["end_ns"]) for entry in entries}
-        clips, unlike = _best(lake, bounds, settings, kept) if entries else ([], [])
+        clips, unlike = _best(lake, bounds, settings, kept, eyes) if entries else ([], [])
         clips += unlike
         events = in_order(_events(lake, {clip.drive for clip in clips}).values())  # the weaker ones too
         rows = [_row(clip, events, part.hash) for clip in clips]
@@ -266,26 +270,30 @@ def _choose(lake: Lake, settings: Mine, entries: list[Entry], kept: Collection[C
 
 
 def _best(
-    lake: Lake, drives: Mapping[str, tuple[int, int]], settings: Mine, kept: Collection[Clip]
+    lake: Lake, drives: Mapping[str, tuple[int, int]], settings: Mine, kept: Collection[Clip], eyes: str
 ) -> tuple[list[Clip], list[Clip]]:
     """The clips of some drives that are worth keeping: what triggers choose, and what is unlike that and all `kept`."""
-    there = _windows(lake, drives) if settings.variety else []
+    there = _windows(lake, drives, eyes) if settings.variety else []
     clips = choose(_strongest(lake, drives), drives, settings.share(1 - settings.variety) if there else settings)
     own = defaultdict(list)
     for clip in kept:
         own[clip.drive].append(clip)
     before = _windows(lake, own, there[0].policy) if there and kept else []
-    known = [window for window in before if any(shows(window, clip) for clip in own[window.drive])]
+    known = [
+        window
+        for window in before
+        if window.policy == there[0].policy and any(shows(window, clip) for clip in own[window.drive])
+    ]
     return clips, vary(there, clips, settings, known)
 
 
-def _windows(lake: Lake, drives: Iterable[str], policy: str = "") -> list[Window]:
-    """The windows of some drives, as that policy saw them, or the one that saw most."""
+def _windows(lake: Lake, drives: Iterable[str], policy: str) -> list[Window]:
+    """The windows of some drives as that policy saw them; where it saw none, as the one that saw most did."""
     if "windows" not in lake.tables():
         return []
     rows = lake.table("windows", set(drives), WINDOWS.names[:-1]).to_pylist()
     seen = Counter(row["policy"] for row in rows)
-    most = policy or max(sorted(seen), key=lambda name: seen[name], default="")
+    most = policy if policy in seen else max(sorted(seen), key=lambda name: seen[name], default="")
     return [Window(**{**row, "embedding": np.array(row["embedding"])}) for row in rows if row["policy"] == most]
 
 

@@ -35,8 +35,7 @@ class Mine:
     seed: int = 0  # decides between equals
     triggers: tuple[str | dict[str, Any], ...] = ()  # names, or tables with `use`; none: all that need no settings
     weights: dict[str, float] = field(default_factory=dict)  # by trigger, else the usual; 0 finds but keeps none
-    regression: int = 5  # one place in so many is kept for the regression suite
-    side: str = ""  # of all clips, for who knows it (a town's is in its identity); by default a place's name decides
+    regression: int = 5  # one place in so many is kept for the regression suite; a town has a side of its own
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d+|\d+(\.\d+)?s", str(self.budget)):
@@ -49,8 +48,6 @@ class Mine:
             raise SettingsError(f"mine.variety wants a share of the budget, 0 to 1, got {self.variety}")
         if self.regression < 1:
             raise SettingsError(f"mine.regression wants 1 or more, got {self.regression}")
-        if self.side not in ("", "train", "regression"):
-            raise SettingsError(f"mine.side wants train or regression, got {self.side!r}")
 
     def weight(self, trigger: str) -> float:
         """How many turns a trigger gets for every turn of one that is not listed."""

@@ -74,7 +74,7 @@ def vary(found: Sequence[Window], clips: list[Clip], settings: Mine, known: Sequ
 
 def _clip(window: Window, settings: Mine) -> Clip:
     drive, start, end, place = window.drive, window.start_ns, window.end_ns, window.place
-    side = settings.side or side_of(place, settings.regression)
+    side = side_of(place, settings.regression)
     return Clip(f"clip:{digest([drive, start, end])[:12]}", drive, start, end, (), place, side)
 
 

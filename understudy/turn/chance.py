@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
@@ -19,24 +19,22 @@ def by_chance(
     lake: Share,
     budget_s: float,
     identity: str,
-    sides: Mapping[str, str],
     known: Iterable[Clip] = (),
     only: str = "",
 ) -> list[Clip]:
     """Clips of 8 s of the drives listed, none overlapping, until the budget is spent; chance follows from `identity`.
 
-    `sides` are those of drives that are known; the side of others follows from the name of the place. A `known`
-    clip is not chosen again, nor one that is not on the side `only`, nor one of which a pause takes half.
+    A `known` clip is not chosen again, nor one that is not on the side `only`, nor one of which a pause takes half.
     """
     had = {clip.id for clip in known}
     slots = [(listed["id"], start) for listed in lake.drives() for start in range(int(listed["seconds"] // SECONDS))]
     order = sorted(slots, key=lambda slot: digest([identity, *slot]))
-    found = (_clip(lake, drive, slot, sides.get(drive, "")) for drive, slot in order)
+    found = (_clip(lake, drive, slot) for drive, slot in order)
     wanted = (clip for clip in found if clip and clip.id not in had and (not only or clip.side == only))
     return list(islice(wanted, int(budget_s // SECONDS)))
 
 
-def _clip(lake: Lake, id: str, slot: int, side: str) -> Clip | None:
+def _clip(lake: Lake, id: str, slot: int) -> Clip | None:
     drive = lake.drive(id, ["place"], objects=False, lights=False, map=False, cameras=False, truth=False)
     start = int(drive.t_ns[0]) + round(slot * SECONDS * NS)
     end = start + round(SECONDS * NS)
@@ -44,7 +42,7 @@ def _clip(lake: Lake, id: str, slot: int, side: str) -> Clip | None:
     if within < SECONDS * len(drive) / max(_recorded_s(drive.t_s), SECONDS) / 2:
         return None
     place = drive.place_at(min(int(np.searchsorted(drive.t_ns, (start + end) // 2)), len(drive) - 1))
-    return Clip(f"clip:{digest([id, start, end])[:12]}", id, start, end, (), place, side or side_of(place, 5))
+    return Clip(f"clip:{digest([id, start, end])[:12]}", id, start, end, (), place, side_of(place, 5))
 
 
 def _recorded_s(t_s: Floats) -> float:

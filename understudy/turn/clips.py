@@ -56,28 +56,32 @@ def _disagreement(lake: Lake, drives: Collection[str]) -> list[dict[str, Any]]:
 
 
 def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
-    """Events, then clips within the budget: for training from the towns to train in, for regression from the others."""
+    """Events, then clips within the budget; of towns kept for regression so many clips, whatever the budget."""
     preset, asked = turn.preset, turn.came_to("begin")["campaign"]
     sides = {**turn.came_to("fleet")["sides"], **dict.fromkeys(turn.drives("wheel"), "train")}
+    of_all = {
+        "train": [drive for drive, side in sides.items() if side in ("train", "")],  # a log's places tell the side
+        "regression": [drive for drive, side in sides.items() if side == "regression"],
+    }
     brought: dict[str, Counter[str]] = {name: Counter() for name in ("events", "clips", "hours")}
     clips: list[Clip] = []
+    eyes = turn.registry.model(turn.champion).name
     unlike = 0
     failures: dict[str, str] = {}
-    for side in ("train", "regression", ""):
-        drives = [drive for drive, known in sides.items() if known == side]
+    for side, drives in of_all.items():
         if not drives:
             continue
-        key = f"{name_of(turn.number)} {side or 'logs'}"
+        key = f"{name_of(turn.number)} {side}"
         here = share(turn.lake, drives)
         budget = preset.regression_clips if side == "regression" else f"{preset.budget_s:g}s"
         variety = 0.0 if side == "regression" else preset.variety
-        settings = mine.Mine(budget, side=side, weights=dict(asked["weights"]), seed=turn.seed, variety=variety)
+        settings = mine.Mine(budget, weights=dict(asked["weights"]), seed=turn.seed, variety=variety)
         if preset.chosen == "chance" and side != "regression":
-            chosen = by_chance(here, preset.budget_s, f"{key} {turn.seed}", sides, kept_before(turn, drives))
+            chosen = by_chance(here, preset.budget_s, f"{key} {turn.seed}", kept_before(turn, drives))
             keep_clips(turn.lake, key, chosen)
         else:
             known = kept_before(turn, drives) if variety else []
-            mined = mine.run(here, settings, turn.processes, progress(tell), key, known)
+            mined = mine.run(here, settings, turn.processes, progress(tell), key, known, eyes)
             chosen = list(mined.clips)
             unlike += mined.unlike
             failures |= mined.report.failures

@@ -90,6 +90,11 @@ class Diary:
         self.done[step] = entry.about
         return entry.about
 
+    def forget(self) -> None:
+        """Give up what the turn has come to: it is as if it had not begun. What its steps made stays in the lake."""
+        with self.lake.run(STAGE, name_of(self.number), {}, ""):
+            self.done = {}
+
     @contextmanager
     def telling(self, step: str) -> Iterator[Callable[..., None]]:
         """Tell that a step begins, what it comes to, and if it fails, why; gives what tells of its progress."""

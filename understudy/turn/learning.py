@@ -31,18 +31,12 @@ def bootstrap(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     """The first champion: a network that learns from clips chosen at random."""
     if turn.came_to("begin")["champion"]:
         raise Impossible("there is a champion already")
-    drives = turn.came_to("fleet")["sides"]
+    drives = set(turn.drives("fleet"))
     pictured = [drive["id"] for drive in turn.lake.drives() if drive["id"] in drives and {*drive["offers"]} >= _PLANS]
     if not pictured:
         return _by_rule(turn, "no drive has pictures and poses to learn from", tell)
     label_drives(turn, pictured, tell)
-    clips = by_chance(
-        share(turn.lake, (drive for drive in pictured if drives[drive] != "regression")),
-        turn.preset.bootstrap_s,
-        f"bootstrap {turn.seed}",
-        drives,
-        only="train",
-    )
+    clips = by_chance(share(turn.lake, pictured), turn.preset.bootstrap_s, f"bootstrap {turn.seed}", only="train")
     keep_clips(turn.lake, f"{name_of(turn.number)} bootstrap", clips)
     try:
         frozen = freeze(turn, clips, tell)

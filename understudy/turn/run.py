@@ -38,6 +38,7 @@ def run(
     seed: int = 0,
     world: World | None = None,
     until: Goal | None = None,
+    anew: bool = False,
     processes: int = 0,
     on_line: Told | None = None,
     on_verdict: Callable[[Verdict], object] | None = None,
@@ -46,7 +47,8 @@ def run(
     """Go round until the lake has made `count` turns, or `until` is reached; what its turns came to, in order.
 
     A turn that is done is left alone, one that was cut short goes on where it was, with the preset, the seed and the
-    world that it was begun with. `on_line` hears every line of the diary, `on_turn` the number of each turn that ends.
+    world that it was begun with; or it begins `anew` with those given here. `on_line` hears every line of the diary,
+    `on_turn` the number of each turn that is done.
     Raises UnderstudyError, saying at which step, where a turn cannot go on; the champion is then who it was.
     """
     lake.root.mkdir(parents=True, exist_ok=True)
@@ -58,9 +60,11 @@ def run(
         diary = Diary(lake, number, on_line)
         if not diary.over:
             with locked(lake.root / "turns" / ".lock", exclusive=True, wait_s=0.2, busy=busy):
+                if anew and diary.done:
+                    diary.forget()
                 _turn(lake, diary, preset, seed, world, processes, on_verdict)
-            if on_turn is not None:
-                on_turn(number)
+        if on_turn is not None:
+            on_turn(number)
     return [done["report"] for done in turns(lake).values() if "report" in done]
 
 
@@ -125,4 +129,7 @@ def _do(turn: Turn, name: str, work: Callable[[Tell], Mapping[str, Any]]) -> Non
     except (UnderstudyError, OSError) as error:
         reigns = turn.registry.reigns()
         champion = turn.registry.model(reigns[-1].model).name if reigns else "nobody yet"
-        raise UnderstudyError(f"turn {turn.number} stopped at {name}: {error} (champion: {champion})") from error
+        raise UnderstudyError(
+            f"turn {turn.number} stopped at {name}: {error} (champion: {champion}); the same again goes on from there, "
+            "`anew` begins the turn with other numbers"
+        ) from error

@@ -61,14 +61,9 @@ def _sent(events: Sequence[str], names: Sequence[str]) -> dict[int, str]:
 
 
 def side_of(places: Sequence[str]) -> str:
-    """The side of a drive that was in towns of the city: `train` or `regression`, and empty for other places.
-
-    What was in a town of the gate is kept from training.
-    """
+    """The side of a drive that was in towns of the city, which are all on one side; empty for any other drive."""
     found = {side_of_place(place) for place in places}
-    if not found or "" in found:
-        return ""
-    return "train" if found == {"train"} else "regression"
+    return found.pop() if len(found) == 1 else ""
 
 
 def told(tour: Tour) -> dict[str, Any]:

@@ -61,11 +61,15 @@ class Step:
     share: float  # percent of the longest
 
 
+def path(lake: Lake, number: int) -> Path:
+    """Where the page of a turn lies."""
+    return lake.root / "pages" / f"{name_of(number)}.html"
+
+
 def write(lake: Lake, number: int) -> Path:
     """Write the page of a turn that is over into the lake, and say where it is."""
-    path = lake.root / "pages" / f"{name_of(number)}.html"
-    write_whole(path, render(lake, number).encode())
-    return path
+    write_whole(path(lake, number), render(lake, number).encode())
+    return path(lake, number)
 
 
 def render(lake: Lake, number: int) -> str:
