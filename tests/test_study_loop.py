@@ -79,6 +79,12 @@ def test_both_arms_go_round_and_are_audited_once(tmp_path: Path) -> None:
     again = run(tmp_path / "arms", design, TINY, journal)
     assert [{**one, "commit": ""} for one in again] == [{**one, "commit": ""} for one in lines]
     assert json.loads(journal.read_bytes().splitlines()[-1])["driver"] == CHANCE
+    first = {**json.loads(before.splitlines()[0]), "routes": "as it drove"}
+    journal.write_bytes(json.dumps(first).encode() + b"\n")
+    assert [one["routes"] == "as it drove" for one in run(tmp_path / "arms", design, TINY, journal)] == [
+        one["model"] == lines[0]["model"] for one in lines
+    ], "who is champion still is not driven again"
+    journal.write_bytes(before)
     other = run(tmp_path / "arms", replace(design, routes=1), TINY, journal)
     assert len(other) == 3 and len(other[0]["routes"]["metres"]) == 1, "another audit is another line"
 

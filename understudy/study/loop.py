@@ -92,6 +92,7 @@ def run(
     """
     for seed in range(design.seeds):
         begins = _named(design, preset, seed, FIRST)
+        named = {_named(design, preset, seed, who) for who in (FIRST, TRIGGERS, CHANCE)}
         first = {line["driver"]: line["model"] for line in read(path) if line["unit"] == begins}  # by who tells of it
         for arm, one in ((TRIGGERS, preset), (CHANCE, replace(preset, chosen="chance"))):
             if all(_named(design, preset, seed, who) in _done(path) for who in (FIRST, arm)):
@@ -109,7 +110,11 @@ def run(
                 unit = _named(design, preset, seed, who)
                 if unit in _done(path):
                     continue
-                routes = _audited(lake, entrant(registry.model(reign.model).spec), design, processes, tell)
+                heard = {line["model"]: line["routes"] for line in read(path) if line["unit"] in named}
+                routes = heard.get(reign.model)  # who is champion still has driven it
+                if routes is None:
+                    drove = _audited(lake, entrant(registry.model(reign.model).spec), design, processes, tell)
+                    routes = {key: [_told(getattr(one, key)) for one in drove] for key in _KEPT_OF_ROUTES}
                 append(
                     path,
                     {
@@ -120,7 +125,7 @@ def run(
                         "outcomes": [report["outcome"] for report in reports] if who == arm else [],
                         "settings": asdict(design),
                         "preset": asdict(preset),
-                        "routes": {key: [_told(getattr(one, key)) for one in routes] for key in _KEPT_OF_ROUTES},
+                        "routes": routes,
                         "command": command,
                         "commit": commit(),
                         "machine": machine(),

@@ -126,11 +126,11 @@ class Diary:
 
 def progress(tell: Callable[..., None]) -> Callable[[workers.Outcome, int], None]:
     """Tells of drives as they are worked on, in the form that stages report them."""
-    count = 0
+    count = total = 0
 
     def on_drive(outcome: workers.Outcome, of: int) -> None:
-        nonlocal count
-        count = count % of + 1  # a stage may go over drives more than once
+        nonlocal count, total
+        count, total = count % of + 1 if of == total else 1, of  # a stage may go over drives more than once
         trouble = {"error": outcome.error, "trace": outcome.trace} if outcome.error else {}
         tell(done=count, of=of, what=outcome.name, **trouble)
 

@@ -90,7 +90,8 @@ def render(lake: Lake, number: int) -> str:
         steps=_steps(here, times(lake.root, number)),
         dots=curve(rows),
         triggers=[one for one in here["mine"]["triggers"] if one["events"]],
-        findings=here["gate"].get("findings", ()),
+        findings=here["gate"].get("findings", ()) if rows[number]["routes"] else (),
+        clips=here["gate"].get("clips", {"all": 0}),
     )
 
 
