@@ -14,7 +14,7 @@ from tests.turning import TINY
 from understudy.errors import DataError
 from understudy.gate.suites import suite
 from understudy.store import Lake
-from understudy.study.loop import CHANCE, FIRST, TRIGGERS, Loop, arms, audit, comparable, rows, run
+from understudy.study.loop import CHANCE, FIRST, TRIGGERS, Loop, arms, audit, comparable, rows, run, table
 from understudy.turn.diary import turns
 from understudy.worlds import sides
 from understudy.worlds.scenario import Scenario
@@ -49,6 +49,9 @@ def test_gains_are_of_the_same_routes_and_a_seed_that_lacks_a_driver_does_not_co
     np.testing.assert_allclose(found[FIRST].over_chance, -0.1)
     assert found[TRIGGERS].interventions == pytest.approx(400.0) and found[TRIGGERS].promoted == 2
     assert not list(rows(lines[:1])), "one driver alone says nothing"
+    told = table(found.values()).splitlines()
+    assert told[-1].endswith("| 2 | 0.550 | 0.550 | 400 | +0.300 (+0.300 to +0.300) | +0.200 (+0.200 to +0.200) |")
+    assert {line.count("|") for line in told} == {9}
 
 
 def test_arms_of_other_designs_are_other_lakes(tmp_path: Path) -> None:

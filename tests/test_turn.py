@@ -198,9 +198,7 @@ def test_a_training_that_diverges_ends_the_turn_and_the_champion_stays(logs: Lak
         run(logs, 1, replace(TINY, lr=1e30))
     assert Registry(logs.root).spec("champion") == "lane_follow" and "train" not in turns(logs)[1]
     assert '"failed"' in diary_file(logs.root, 1).read_text(encoding="utf-8")
-    with pytest.raises(
-        UnderstudyError, match=r"diverged.*`anew`"
-    ):  # with the numbers of before
+    with pytest.raises(UnderstudyError, match=r"diverged.*`anew`"):  # with the numbers of before
         run(logs, 1, TINY)
     row = run(logs, 1, TINY, anew=True)[0]
     assert row["outcome"] == "undecided" and row["drives"] == 5 and row["steps"] == TINY.steps

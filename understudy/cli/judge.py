@@ -109,7 +109,7 @@ def models(as_json: bool, lake: Path | None) -> None:
         for one in registry.models()
     ]  # fmt: skip
     shown: dict[str, Callable[[Any], str]] = dict.fromkeys(("id", "name", "verdicts", "added"), str)
-    shown["champion"] = yes
+    shown |= {"added": lambda at: at[:16].replace("T", " "), "champion": yes}
     emit(rows, shown, as_json, "no models yet; `understudy gate CHAMPION CANDIDATE` makes two known")
 
 

@@ -111,7 +111,7 @@ def loop(
     from understudy import settings
     from understudy.cli.loop import teller
     from understudy.study.journal import read
-    from understudy.study.loop import JOURNAL, Loop, comparable, rows, run
+    from understudy.study.loop import JOURNAL, Loop, comparable, rows, run, told_gain
     from understudy.turn.preset import preset
 
     path = journal or JOURNAL
@@ -129,12 +129,8 @@ def loop(
         for row in rows(lines)
     ]  # fmt: skip
     shown: dict[str, Callable[[Any], str]] = {"id": str, "seeds": str, "driving_score": number(3)}
-    shown |= {"per_100_km": number(0), "promoted": str, "over_first": _gain, "over_chance": _gain}
+    shown |= {"per_100_km": number(0), "promoted": str, "over_first": told_gain, "over_chance": told_gain}
     emit(found, shown, as_json, "no seed has all of its drivers audited yet")
-
-
-def _gain(told: tuple[float, float, float]) -> str:
-    return "{:+.3f} ({:+.3f} to {:+.3f})".format(*told)
 
 
 @study.command(

@@ -11,7 +11,7 @@ An arm that was killed goes on where it was, as turns do. A driver that was audi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -225,6 +225,25 @@ def rows(lines: Sequence[Line]) -> Iterator[Row]:
             over_chance=_gain(scores[who] - scores[CHANCE], f"{who} over chance"),
             promoted=sum(line["outcomes"].count("promote") for line in own),
         )
+
+
+def table(found: Iterable[Row]) -> str:
+    """Rows as Markdown."""
+    heads = ["driver", "seeds", "promotions", "score", "driving score", "interventions per 100 km"]
+    heads += ["driving score over the first", "over chance"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for row in found:
+        cells = [f"`{row.driver}`", str(row.seeds), str(row.promoted) if row.driver != FIRST else ""]
+        cells += [f"{row.score:.3f}", f"{row.driving_score:.3f}", f"{row.interventions:.0f}"]
+        cells += [told_gain(row.over_first) if row.driver != FIRST else ""]
+        cells += [told_gain(row.over_chance) if row.driver == TRIGGERS else ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def told_gain(gain: tuple[float, float, float]) -> str:
+    """A gain with its interval, in words."""
+    return "{:+.3f} ({:+.3f} to {:+.3f})".format(*gain)
 
 
 def _values(lines: Sequence[Line], name: str) -> Floats:

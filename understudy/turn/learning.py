@@ -115,7 +115,7 @@ def freeze(turn: Turn, clips: list[Clip], tell: Tell) -> dict[str, Any]:
     frozen = dataset.run(here, settings, clips, turn.processes, progress(tell))
     if not frozen.samples:
         raise Impossible("the clips chosen for training hold no instant with a label")
-    seconds = sum(clip.seconds for clip in clips)
+    seconds = round(sum(clip.seconds for clip in clips), 3)
     tell(said=f"{frozen.samples} instants of {len(clips)} clips, {seconds:.0f} s, in {len(frozen.places)} places")
     return {
         "name": frozen.name,
