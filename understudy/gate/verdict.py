@@ -304,7 +304,7 @@ def faults(evidence: Evidence, gate: Gate, clips: Sequence[ClipResult] = (), mea
     """What is proven against the candidate, at any of the looks; its means only where they are asked."""
     level = per_look(gate.alpha, sum(look.means for look in gate.looks) * gate.blocks)
     reasons = [
-        Reason("clip", clip.clip, f"fails the clip {clip.clip}: {clip.candidate} of 5 starts; it binds")
+        Reason("clip", clip.clip, f"fails {clip.clip}, which binds: passes it from {clip.candidate} of 5 starts")
         for clip in clips
         if clip.binds and clip.failed
     ]
