@@ -125,7 +125,7 @@ def speed(lake: Lake, steps: int, seed: int) -> None:
         for name, one in (("dataset", batch), ("memory", constant)):
             began = began if name == "dataset" else time.monotonic()
             with torch.autocast("cpu", torch.bfloat16):
-                said = network(**one["inputs"])
+                said = network(**one["inputs"], **one["mounted"])
             optimizer.zero_grad()
             total(losses(said, one["labels"], network.planner.anchors, network.planner.unit)).backward()
             optimizer.step()

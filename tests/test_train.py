@@ -31,7 +31,7 @@ from understudy.policies import named
 from understudy.records import PLAN_STEPS, Clip
 from understudy.shadow import plan_all
 from understudy.store import Lake
-from understudy.train import Train, schedule
+from understudy.train import Train, meet, parts_of, schedule, twin_of
 from understudy.train import run as train
 from understudy.web import evaluation
 
@@ -40,7 +40,7 @@ STEPS = 40
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> None:
-    """Sums come out the same only if as many threads make them."""
+    """Each core has a file of tests."""
     torch.set_num_threads(1)
 
 
@@ -189,6 +189,44 @@ def test_a_finished_training_leaves_no_checkpoint_and_gc_forgets_one_that_was_br
     assert left.is_file()
     lake.gc(forget=True)
     assert not left.exists()
+
+
+def test_two_threads_learn_what_one_does(lake: Lake, dataset: str, model: str, elsewhere: Lake) -> None:
+    """Each takes its half of every batch; one thread takes both, one after the other."""
+    torch.set_num_threads(2)
+    try:
+        assert learn(elsewhere, dataset, STEPS).name == model and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert curve(elsewhere, model) == curve(lake, model) and weights(elsewhere, model) == weights(lake, model)
+
+
+def test_a_batch_falls_into_parts_and_one_sample_into_one() -> None:
+    inputs, mounted = {"speed": torch.arange(5.0)}, {"index": torch.arange(3)}
+    for count, sizes in ((1, [5]), (2, [3, 2])):
+        parts = parts_of({"inputs": inputs, "labels": {"path": torch.arange(5)}, "mounted": mounted}, count)
+        assert [len(part["inputs"]["speed"]) for part in parts] == sizes
+        assert torch.equal(torch.cat([part["labels"]["path"] for part in parts]), torch.arange(5))
+        assert all(part["mounted"] is mounted for part in parts)
+    alone = {"inputs": {"speed": torch.zeros(1)}, "labels": {}, "mounted": {}}
+    assert len(parts_of(alone, 2)) == 1
+
+
+def test_halves_meet_in_the_gradient_of_the_whole() -> None:
+    """Of a network without statistics of batches, and a loss that is a mean over samples."""
+    torch.manual_seed(0)
+    whole = torch.nn.Linear(3, 1)
+    halves = whole, twin_of(whole)  # type: ignore[arg-type]
+    samples = torch.randn(8, 3)
+    whole(samples).square().mean().backward()
+    wanted = [one.grad.clone() for one in whole.parameters() if one.grad is not None]
+    for half, part in zip(halves, samples.chunk(2), strict=True):
+        half.zero_grad()
+        half(part).square().mean().backward()
+    meet(*halves)
+    for one, other, grad in zip(*(half.parameters() for half in halves), wanted, strict=True):
+        assert one.data_ptr() == other.data_ptr() and one.grad is not None
+        torch.testing.assert_close(one.grad, grad)
 
 
 def test_another_seed_gives_other_weights(lake: Lake, dataset: str) -> None:

@@ -359,7 +359,7 @@ class Clip:
     end_ns: int
     events: tuple[Event, ...]
     place: str
-    side: str = "train"  # train or regression
+    side: str = "train"  # train, regression or gate: the last is neither learned from nor asked
 
     @property
     def seconds(self) -> float:

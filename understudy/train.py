@@ -4,6 +4,9 @@ Everything that chance decides (which samples, from which view) follows from the
 run that was killed goes on from its last checkpoint along the same curve. The checkpoint is one safetensors file with
 its state in the header; it appears whole or not at all.
 
+On a processor two halves of every batch are learned from at the same time, each in a thread of its own. Threads within
+a layer would wait for each other at every one of them, and long where another program wants a core too.
+
 On several devices: `torchrun --nproc-per-node 2 --no-python understudy train ...`; each takes its share of every batch.
 """
 
@@ -16,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -190,38 +194,51 @@ def train(
     optimizer = torch.optim.AdamW(network.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
     checkpoint = Checkpoint(folder, network, averaged, optimizer)
     first = checkpoint.load()
-    learner: nn.Module = torch.compile(network) if settings.compile else network  # type: ignore[assignment]
+    learners: list[nn.Module] = [torch.compile(network) if settings.compile else network]  # type: ignore[list-item]
     if _world() > 1:
-        learner = DistributedDataParallel(learner)
-    learner.train()
+        learners = [DistributedDataParallel(learners[0])]
+    elif device.type == "cpu" and not settings.compile:
+        learners.append(twin_of(network))
+    for one in learners:
+        one.train()
 
     log = Log(folder / "log.jsonl", first)
     half = _half(settings.precision, device)
-    began, waited, saved = time.monotonic(), 0.0, time.monotonic()
-    for step, batch in enumerate(Feed(samples, size, settings, device, first), start=first):
-        waited += batch["waited"]
-        for group in optimizer.param_groups:
-            group["lr"] = settings.lr * schedule(step, settings.warmup, settings.steps)
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            said = learner(**batch["inputs"])
-        found = losses(said, batch["labels"], network.planner.anchors, network.planner.unit)
-        optimizer.zero_grad()
-        (total(found) + 0.0 * sum(value.sum() for value in said.values())).backward()  # every head has a gradient
-        norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        if torch.isfinite(norm):
-            optimizer.step()
-        average(averaged, network, min(settings.ema, (1 + step) / (10 + step)))
-        log.add({name: float(value.detach()) for name, value in found.items()} | {"norm": float(norm)})
 
-        done = step + 1
-        if done % LOG_EVERY == 0 or done == settings.steps:
-            if _rank() == 0:
-                line = log.write(done, {"lr": optimizer.param_groups[0]["lr"], "elapsed_s": time.monotonic() - began})
-                if on_log is not None:
-                    on_log(line)
-            if time.monotonic() - saved >= settings.save_every_s or done == settings.steps:
-                checkpoint.save(done)
-                saved = time.monotonic()
+    def learn(learner: nn.Module, part: Mapping[str, dict[str, Tensor]]) -> dict[str, float]:
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            said = learner(**part["inputs"], **part["mounted"])
+        found = losses(said, part["labels"], network.planner.anchors, network.planner.unit)
+        learner.zero_grad()
+        (total(found) + 0.0 * sum(value.sum() for value in said.values())).backward()  # every head has a gradient
+        return {name: float(value.detach()) for name, value in found.items()}
+
+    began, waited, saved = time.monotonic(), 0.0, time.monotonic()
+    with _threads(len(learners)) as pool:
+        for step, batch in enumerate(Feed(samples, size, settings, device, first), start=first):
+            waited += batch["waited"]
+            for group in optimizer.param_groups:
+                group["lr"] = settings.lr * schedule(step, settings.warmup, settings.steps)
+            parts = parts_of(batch, len(learners))
+            found = list(pool.map(learn, learners, parts))
+            if len(parts) > 1:
+                meet(*learners)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+            if torch.isfinite(norm):
+                optimizer.step()
+            average(averaged, network, min(settings.ema, (1 + step) / (10 + step)))
+            log.add({"norm": float(norm)}, *found)
+
+            done = step + 1
+            if done % LOG_EVERY == 0 or done == settings.steps:
+                if _rank() == 0:
+                    lr, elapsed_s = optimizer.param_groups[0]["lr"], time.monotonic() - began
+                    line = log.write(done, {"lr": lr, "elapsed_s": elapsed_s})
+                    if on_log is not None:
+                        on_log(line)
+                if time.monotonic() - saved >= settings.save_every_s or done == settings.steps:
+                    checkpoint.save(done)
+                    saved = time.monotonic()
     spent = max(time.monotonic() - began, 1e-9)
     averaged.eval()
     return averaged, (settings.steps - first) * settings.batch / spent, waited / spent
@@ -267,6 +284,45 @@ def average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
             old.lerp_(new, 1 - keep)
         else:
             old.copy_(new)
+
+
+def twin_of(network: Network) -> Network:
+    """A network of the same weights, in the same memory, with gradients and statistics of batches of its own."""
+    twin = deepcopy(network)
+    for own, shared in zip(twin.parameters(), network.parameters(), strict=True):
+        own.data = shared.data
+    return twin
+
+
+def parts_of(batch: Mapping[str, Any], count: int) -> list[dict[str, dict[str, Tensor]]]:
+    """A batch in so many parts, or as many as it has samples; all of it is mounted alike."""
+    count = min(count, len(batch["inputs"]["speed"]))
+    cut = {what: {name: value.tensor_split(count) for name, value in batch[what].items()}
+           for what in ("inputs", "labels")}  # fmt: skip
+    return [
+        {what: {name: value[k] for name, value in named.items()} for what, named in cut.items()}
+        | {"mounted": batch["mounted"]}
+        for k in range(count)
+    ]
+
+
+def meet(network: nn.Module, twin: nn.Module) -> None:
+    """Give the network the mean of both gradients, as processes of DistributedDataParallel do."""
+    for one, other in zip(network.parameters(), twin.parameters(), strict=True):
+        if one.grad is not None and other.grad is not None:
+            one.grad.add_(other.grad).mul_(0.5)
+
+
+@contextmanager
+def _threads(learners: int) -> Iterator[ThreadPoolExecutor]:
+    """A thread for each learner, as far as torch may have so many, and torch's own shared out among them."""
+    own = torch.get_num_threads()
+    torch.set_num_threads(max(own // learners, 1))
+    try:
+        with ThreadPoolExecutor(min(learners, own)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(own)
 
 
 def _paths(samples: Samples) -> Array:
@@ -317,7 +373,7 @@ class Feed:
         chunk = self._order(step // len(chunks))[step % len(chunks)]
         view = int(np.random.default_rng([self.settings.seed, 1, step]).integers(self.settings.views))
         tensors = self._tensors(self.samples.take(chunk[_rank() :: _world()]), view)
-        tensors["inputs"] |= self.mounted(int(self.samples.rig_number[chunk[0]]), view)
+        tensors["mounted"] = self.mounted(int(self.samples.rig_number[chunk[0]]), view)
         return tensors
 
     @lru_cache(maxsize=2)  # noqa: B019 - it lives as long as the training
@@ -425,8 +481,8 @@ class Log:
         self.board = _board(path.parent, first)
         self.since: list[dict[str, float]] = []
 
-    def add(self, values: dict[str, float]) -> None:
-        self.since.append(values)
+    def add(self, *values: dict[str, float]) -> None:
+        self.since += values
 
     def write(self, step: int, more: dict[str, float]) -> dict[str, float]:
         names = dict.fromkeys(name for values in self.since for name in values)
