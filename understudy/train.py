@@ -220,7 +220,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * schedule(step, settings.warmup, settings.steps)
             parts = parts_of(batch, len(learners))
-            found = list(pool.map(learn, learners, parts))
+            found = list((pool.map if len(parts) > 1 else map)(learn, learners, parts))
             if len(parts) > 1:
                 meet(*learners)
             norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)

@@ -251,11 +251,11 @@ def _choose(
     lake: Lake, settings: Mine, entries: list[Entry], kept: Collection[Clip], eyes: str, code: str, key: str
 ) -> Entry:
     """Choose clips and keep them; the part that holds them."""
-    told = {name: value for name, value in asdict(settings).items() if name != "triggers"}
+    told = {name: value for name, value in asdict(settings).items() if name != "triggers"} | {"eyes": eyes}
     before = {clip.drive for clip in kept}
     seen = [entry.part for entry in lake.entries(stage="mine", key="events") if entry.subject in before]
     with lake.run("mine", key, told, code) as run:
-        part = run.part(key, [*(entry.part for entry in entries), *seen, *(clip.id for clip in kept), eyes])
+        part = run.part(key, [*(entry.part for entry in entries), *seen, *(clip.id for clip in kept)])
         if (there := part.entry()) is not None:
             return there
         bounds = {entry.subject: (entry.about["start_ns"], entry.about["end_ns"]) for entry in entries}
