@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +32,8 @@ from understudy.turn.apart import Side, assert_apart
 from understudy.turn.begin import assert_nothing_leaks, begin
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
-from understudy.turn.clips import clips_of, keep_clips, kept_before, used_for_training
-from understudy.turn.diary import STEPS, Diary, diary_file, times, turns
+from understudy.turn.clips import choose_clips, clips_of, keep_clips, kept_before, used_for_training
+from understudy.turn.diary import STEPS, Diary, diary_file, progress, times, turns
 from understudy.turn.judging import promote
 from understudy.turn.preset import EVENING, PRESETS, STANDARD, Preset, preset, with_budget
 from understudy.turn.run import NothingNew, run, world_of
@@ -42,6 +42,7 @@ from understudy.turn.summary import Goal, line
 from understudy.turn.towns import _sent, fleet_of, side_of, told
 from understudy.turn.under_way import Impossible, Turn
 from understudy.web import turn as page
+from understudy.workers import Outcome
 from understudy.worlds import sides
 from understudy.worlds.scenario import Scenario
 
@@ -101,8 +102,9 @@ def test_a_candidates_card_does_not_forget_where_its_champion_learned(turned: La
 
 
 def test_the_same_turn_again_writes_nothing(turned: Lake) -> None:
-    before = files(turned.root)
-    again = run(turned, 1, TINY)
+    before, heard = files(turned.root), list[int]()
+    again = run(turned, 1, TINY, on_turn=heard.append)
+    assert heard == [1], "who writes its page may have been killed before"
     assert files(turned.root) == before and again == [turns(turned)[1]["report"]]
 
 
@@ -119,6 +121,14 @@ def test_the_page_tells_the_turn_and_runs_nothing(turned: Lake) -> None:
     assert "What to collect next" in text and "left out: {" not in text and turns(turned)[1]["promote"]["name"] in text
     with pytest.raises(UnknownName):
         page.write(turned, 2)
+
+
+def test_progress_begins_again_with_what_is_asked() -> None:
+    told: list[tuple[int, int]] = []
+    on_drive = progress(lambda **more: told.append((more["done"], more["of"])))
+    for of in (2, 2, 3, 3, 3, 3):
+        on_drive(Outcome("a"), of)
+    assert told == [(1, 2), (2, 2), (1, 3), (2, 3), (3, 3), (1, 3)]
 
 
 def test_the_diary_is_told_as_it_goes(turned: Lake) -> None:
@@ -398,6 +408,21 @@ def test_clips_by_chance_are_the_same_again_and_never_overlap(tmp_path: Path) ->
     assert len(only) == 4 and {one.drive for one in only} == {"a"}, "the whole budget, from the one side"
     others = by_chance(share(lake, "ab"), 32.0, "x", known=chosen)
     assert len(others) == 4 and not {clip.id for clip in others} & {clip.id for clip in chosen}
+
+
+def test_the_citys_drives_and_ones_own_share_one_budget_and_a_town_of_the_gate_has_none(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    read_in(lake, [replace(steady_turn(seconds=40.0), id=name) for name in "acd"])
+    turn = Turn(lake, Diary(lake, 1), replace(TINY, chosen="chance", budget_s=16.0), 0, 0)
+    champion = turn.registry.add("lane_follow", entrant("lane_follow").hash, "lane_follow").hash
+    turn.diary.done = {
+        "begin": {"champion": champion, "campaign": asdict(FIRST)},
+        "bootstrap": {},
+        "fleet": {"drives": ["a", "c", "d"], "sides": {"a": "train", "c": "", "d": "gate"}},
+        "wheel": {"drives": []},
+    }
+    chosen = choose_clips(turn, lambda **_: None)["clips"]
+    assert len(chosen) == 2 and {one["drive"] for one in chosen} <= {"a", "c"}
 
 
 def test_chance_does_not_pay_for_a_pause(tmp_path: Path) -> None:
