@@ -203,10 +203,10 @@ def train(
         one.train()
 
     log = Log(folder / "log.jsonl", first)
-    half = _half(settings.precision, device)
+    bfloat16 = _half(settings.precision, device)
 
     def learn(learner: nn.Module, part: Mapping[str, dict[str, Tensor]]) -> dict[str, float]:
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             said = learner(**part["inputs"], **part["mounted"])
         found = losses(said, part["labels"], network.planner.anchors, network.planner.unit)
         learner.zero_grad()
