@@ -29,7 +29,7 @@ from understudy.store import Lake
 from understudy.store.reviews import Reviews, Subject
 from understudy.turn import learning
 from understudy.turn.apart import Side, assert_apart
-from understudy.turn.begin import assert_nothing_leaks, begin
+from understudy.turn.begin import assert_nothing_leaks, begin, left_open
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
 from understudy.turn.clips import choose_clips, clips_of, keep_clips, kept_before, used_for_training
@@ -76,6 +76,7 @@ def test_a_turn_goes_through_all_its_steps_and_says_what_it_came_to(turned: Lake
     assert 0 <= triggered <= 8 and unlike == (16 - triggered) // 5
     assert "were kept for being unlike all else" in page.render(turned, 1)
     assert done["train"]["start"] == done["bootstrap"]["training"]["model"]
+    assert done["train"]["on_from"].startswith("bootstrap")
     assert row["outcome"] in ("promote", "refuse", "undecided") and line(row).startswith("turn 1: 2 drives")
     champion = Registry(turned.root).reigns()[-1].model
     assert (champion == done["export"]["candidate"]) == (row["outcome"] == "promote")
@@ -168,6 +169,34 @@ def test_without_a_city_a_turn_does_what_it_can_and_says_what_it_could_not(logs:
     with pytest.raises(NothingNew, match="no drive is new"):
         run(logs, 2, TINY)
     assert files(logs.root) == before
+
+
+def test_a_candidate_that_is_left_undecided_goes_on_learning(logs: Lake) -> None:
+    run(logs, 1, TINY)
+    read_in(logs, [replace(steady_turn(), id="new")])
+    row = run(logs, 2, TINY)[1]
+    one, two = turns(logs).values()
+    assert row["outcome"] == "undecided" and two["train"]["start"] == one["train"]["model"]
+    assert two["begin"]["champion"] == one["begin"]["champion"] and "On from turn-001" in page.render(logs, 2)
+    registry = Registry(logs.root)
+    assert registry.model(two["export"]["candidate"]).card["parents"] == [one["export"]["candidate"]]
+
+
+def test_who_was_refused_or_is_no_longer_challenged_does_not_go_on_learning(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    (tmp_path / "model.json").write_text(json.dumps({"data": {"places": ["here"]}}))
+    (tmp_path / "model.onnx").touch()
+    turn = Turn(lake, Diary(lake, 2), TINY, 0, 0)
+    candidate = turn.registry.add("model", "0" * 20, str(tmp_path / "model.onnx")).hash
+
+    def goes_on(outcome: str, champion: str = "who was challenged") -> str | None:
+        before = {"promote": {"outcome": outcome, "champion": "who was challenged"}}
+        return left_open(turn, before | {"export": {"candidate": candidate}}, champion)
+
+    assert goes_on("undecided") == candidate
+    assert goes_on("refuse") is goes_on("undecided", "made by hand") is left_open(turn, {}, None) is None
+    keep_clips(lake, "kept", [clip("drive", "here", "regression")])
+    assert goes_on("undecided") is None, "it learned where the regression suite asks now"
 
 
 def test_drives_with_pictures_and_no_poses_bring_the_turn_to_its_end_without_training(tmp_path: Path) -> None:

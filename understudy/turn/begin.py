@@ -25,6 +25,7 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
     last = before.get(turn.number - 1, {}).get("campaign", {})
     asked = last if "weights" in last else asdict(FIRST)
     champion = reigns[-1].model if reigns else None
+    still_open = left_open(turn, before.get(turn.number - 1, {}), champion)
     learned = turn.registry.model(champion).card.get("data", {}).get("places", ()) if champion else ()
     fleets = {
         kind: [told(tour) for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, events, learned)]
@@ -36,10 +37,23 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
         "seed": turn.seed,
         "preset": msgspec.to_builtins(turn.preset),
         "champion": champion,
+        "open": still_open,
         "binding": sorted(turn.registry.binding()),
         "campaign": {name: asked[name] for name in ("weights", "events", "words")},
         "fleet": fleets,
     }
+
+
+def left_open(turn: Turn, before: Mapping[str, Any], champion: str | None) -> str | None:
+    """The candidate that the turn before left undecided against who is champion still; it goes on learning. None where
+    the regression suite has meanwhile come to ask in a place where it learned."""
+    promoted = before.get("promote", {})
+    if promoted.get("outcome") != "undecided" or promoted["champion"] != champion:
+        return None
+    candidate = str(before["export"]["candidate"])
+    learned = turn.registry.model(candidate).card.get("data", {}).get("places", ())
+    asked = {clip.place for clip in clips_of(turn.lake) if clip.side == "regression"}
+    return None if asked.intersection(learned) else candidate
 
 
 def assert_nothing_leaks(turn: Turn) -> None:

@@ -16,18 +16,14 @@ from understudy.store import Lake
 from understudy.store.reviews import heeded, standing
 from understudy.turn.campaign import Brought
 from understudy.turn.chance import by_chance
-from understudy.turn.diary import name_of, progress, turns
+from understudy.turn.diary import name_of, progress
 from understudy.turn.share import share
 from understudy.turn.under_way import Impossible, Tell, Turn
 
 
 def plan_in_shadow(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     """The champion plans at every instant that people drove; so does a candidate that the turn before left open."""
-    before = turns(turn.lake).get(turn.number - 1, {})
-    models = [turn.champion]
-    if before.get("promote", {}).get("outcome") == "undecided":
-        models.append(before["export"]["candidate"])
-    specs = list(dict.fromkeys(turn.spec(model) for model in models))
+    specs = list(dict.fromkeys(turn.spec(model) for model in (turn.champion, turn.learner)))
     drives = turn.drives("fleet")
     reports = shadow.run(share(turn.lake, drives), specs, processes=turn.processes, on_drive=progress(tell))
     planned = {name: len(one.made) + len(one.kept) for name, one in reports.items()}

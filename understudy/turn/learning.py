@@ -69,11 +69,16 @@ def freeze_all(turn: Turn, tell: Tell) -> Mapping[str, Any]:
 
 
 def train_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
-    """The candidate learns on from the champion's weights, where the champion is a network of this lake."""
+    """The candidate learns on from a network of this lake: from the candidate that the turn before left undecided, so that
+    turns that prove nothing add up, or else from the champion."""
     frozen = turn.came_to("dataset")
     if "skipped" in frozen:
         raise Impossible("there is no dataset")
-    return teach(turn, frozen["name"], turn.preset.steps, weights_of(turn, turn.champion), tell)
+    start = weights_of(turn, turn.learner)
+    return {
+        "on_from": turn.registry.model(turn.learner).name if start else "",
+        **teach(turn, frozen["name"], turn.preset.steps, start, tell),
+    }
 
 
 def weights_of(turn: Turn, model: str) -> str:
@@ -87,7 +92,7 @@ def export_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     trained = turn.came_to("train")
     if "skipped" in trained:
         raise Impossible("nothing was trained")
-    made = out_of_the_house(turn, trained["model"], turn.came_to("dataset"), name_of(turn.number), turn.champion)
+    made = out_of_the_house(turn, trained["model"], turn.came_to("dataset"), name_of(turn.number), turn.learner)
     tell(said=made["name"])
     return made
 
@@ -168,11 +173,11 @@ def out_of_the_house(turn: Turn, model: str, frozen: About, name: str, parent: s
     with TemporaryDirectory() as folder:
         path = export(turn.lake, model, Path(folder) / f"{name}.onnx")
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        champions = turn.registry.model(parent).card.get("data", {}).get("places", ()) if parent else ()
+        learned = turn.registry.model(parent).card.get("data", {}).get("places", ()) if parent else ()
         card |= {
             "parents": [parent] if parent else [],
             "data": {
-                "places": sorted({*card["data"]["places"], *champions}),
+                "places": sorted({*card["data"]["places"], *learned}),
                 **{key: frozen[key] for key in ("clips", "seconds", "samples")},
             },
         }

@@ -48,6 +48,11 @@ class Turn:
         return str(first or self.came_to("begin")["champion"])
 
     @property
+    def learner(self) -> str:
+        """The hash of whom the candidate goes on from: the one that the turn before left undecided, or the champion."""
+        return str(self.came_to("begin").get("open") or self.champion)
+
+    @property
     def learned(self) -> Collection[str]:
         """The places in which the champion that the turn begins with has learned."""
         champion = self.came_to("begin")["champion"]
