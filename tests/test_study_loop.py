@@ -14,7 +14,19 @@ from tests.turning import TINY
 from understudy.errors import DataError
 from understudy.gate.suites import suite
 from understudy.store import Lake
-from understudy.study.loop import CHANCE, FIRST, TRIGGERS, Loop, arms, audit, comparable, rows, run, table
+from understudy.study.loop import (
+    CHANCE,
+    FIRST,
+    LEARNED,
+    TRIGGERS,
+    Loop,
+    arms,
+    audit,
+    comparable,
+    rows,
+    run,
+    table,
+)
 from understudy.turn.diary import turns
 from understudy.worlds import sides
 from understudy.worlds.scenario import Scenario
@@ -39,8 +51,8 @@ def line(driver: str, seed: int, scores: list[float], **more: Any) -> dict[str, 
 
 def test_gains_are_of_the_same_routes_and_a_seed_that_lacks_a_driver_does_not_count() -> None:
     base = [0.1, 0.2, 0.3, 0.4]
-    lines = [line(who, seed, [b + gain for b in base]) for seed in (0, 1)
-             for who, gain in ((FIRST, 0.0), (CHANCE, 0.1), (TRIGGERS, 0.3))]  # fmt: skip
+    gains = {FIRST: 0.0, CHANCE: 0.1, TRIGGERS: 0.3, LEARNED[CHANCE]: 0.4, LEARNED[TRIGGERS]: 0.5}
+    lines = [line(who, seed, [b + gain for b in base]) for seed in (0, 1) for who, gain in gains.items()]
     lines.append(line(TRIGGERS, 2, [1.0] * 4))
     found = {row.driver: row for row in rows(lines)}
     assert {row.seeds for row in found.values()} == {2}
@@ -48,9 +60,11 @@ def test_gains_are_of_the_same_routes_and_a_seed_that_lacks_a_driver_does_not_co
     np.testing.assert_allclose(found[TRIGGERS].over_chance, 0.2)
     np.testing.assert_allclose(found[FIRST].over_chance, -0.1)
     assert found[TRIGGERS].interventions == pytest.approx(400.0) and found[TRIGGERS].promoted == 2
+    np.testing.assert_allclose(found[LEARNED[TRIGGERS]].over_first, 0.5)
+    np.testing.assert_allclose(found[LEARNED[TRIGGERS]].over_chance, 0.1)
     assert not list(rows(lines[:1])), "one driver alone says nothing"
     told = table(found.values()).splitlines()
-    assert told[-1].endswith("| 2 | 0.550 | 0.550 | 400 | +0.300 (+0.300 to +0.300) | +0.200 (+0.200 to +0.200) |")
+    assert told[4].endswith("| 2 | 0.550 | 0.550 | 400 | +0.300 (+0.300 to +0.300) | +0.200 (+0.200 to +0.200) |")
     assert {line.count("|") for line in told} == {9}
 
 
@@ -70,7 +84,7 @@ def test_lines_of_a_preset_with_other_numbers_are_not_compared() -> None:
 def test_both_arms_go_round_and_are_audited_once(tmp_path: Path) -> None:
     journal, design = tmp_path / "loop.jsonl", Loop(preset="tiny", seeds=1, turns=1, routes=2, route_s=2.0)
     lines = run(tmp_path / "arms", design, TINY, journal)
-    assert [one["driver"] for one in lines] == [FIRST, TRIGGERS, CHANCE]
+    assert [one["driver"] for one in lines] == [FIRST, TRIGGERS, LEARNED[TRIGGERS], CHANCE, LEARNED[CHANCE]]
     assert all(len(one["routes"]["metres"]) == 2 for one in lines)
     chosen = {arm: turns(Lake(arms(tmp_path / "arms", design, TINY) / "seed-0" / arm))[1] for arm in (TRIGGERS, CHANCE)}
     assert chosen[CHANCE]["begin"]["preset"]["chosen"] == "chance"
@@ -81,7 +95,7 @@ def test_both_arms_go_round_and_are_audited_once(tmp_path: Path) -> None:
     journal.write_bytes(before[: before.rindex(b"{") + 9])  # killed while it wrote the last line
     again = run(tmp_path / "arms", design, TINY, journal)
     assert [{**one, "commit": ""} for one in again] == [{**one, "commit": ""} for one in lines]
-    assert json.loads(journal.read_bytes().splitlines()[-1])["driver"] == CHANCE
+    assert json.loads(journal.read_bytes().splitlines()[-1])["driver"] == LEARNED[CHANCE]
     first = {**json.loads(before.splitlines()[0]), "routes": "as it drove"}
     journal.write_bytes(json.dumps(first).encode() + b"\n")
     assert [one["routes"] == "as it drove" for one in run(tmp_path / "arms", design, TINY, journal)] == [
@@ -89,12 +103,12 @@ def test_both_arms_go_round_and_are_audited_once(tmp_path: Path) -> None:
     ], "who is champion still is not driven again"
     journal.write_bytes(before)
     other = run(tmp_path / "arms", replace(design, routes=1), TINY, journal)
-    assert len(other) == 3 and len(other[0]["routes"]["metres"]) == 1, "another audit is another line"
+    assert len(other) == 5 and len(other[0]["routes"]["metres"]) == 1, "another audit is another line"
 
     told = [json.loads(line) for line in before.splitlines()]
     assert told[0]["preset"]["steps"] == TINY.steps
-    journal.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in ({**told[0], "model": "x"}, told[1])))
+    journal.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in ({**told[0], "model": "x"}, *told[1:3])))
     for _ in range(2):
         with pytest.raises(DataError, match="did not begin with the same champion"):
             run(tmp_path / "arms", design, TINY, journal)
-    assert [json.loads(line)["driver"] for line in journal.read_bytes().splitlines()] == [FIRST, TRIGGERS]
+    assert [json.loads(line)["driver"] for line in journal.read_bytes().splitlines()][-1] == LEARNED[TRIGGERS]

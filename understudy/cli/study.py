@@ -104,9 +104,9 @@ def loop(
 ) -> None:
     """Does the loop improve the driver, and by more than chance?
 
-    For every seed, turns as they are beside turns whose clips are chosen at random. The first champion and each arm's
-    last drive audit routes that no fleet, no gate and no campaign comes to. Killed and run again it goes on; an audited
-    driver is a line of the journal. Needs the extras [city] and [train].
+    For every seed, turns as they are beside turns whose clips are chosen at random. The first champion, each arm's last
+    champion and its last candidate drive audit routes that no fleet, no gate and no campaign comes to. Killed and run
+    again it goes on; an audited driver is a line of the journal. Needs the extras [city] and [train].
     """
     from understudy import settings
     from understudy.cli.loop import teller

@@ -1,9 +1,10 @@
 """Does the loop improve the driver, and by more than as many seconds chosen at random?
 
 Every seed has two arms, each a lake of its own: `triggers`, the loop as it is, and `chance`, the same with clips chosen
-at random and nothing asked of the next turn. Both begin with the same first champion. The first champion and each arm's
-last drive audit routes, in towns that no fleet, no suite of the gate and no campaign ever comes to; nothing of the
-audit finds its way back into an arm.
+at random and nothing asked of the next turn. Both begin with the same first champion. The first champion, each arm's
+last champion and its last candidate drive audit routes, in towns that no fleet, no suite of the gate and no campaign
+ever comes to; nothing of the audit finds its way back into an arm. Candidates tell what an arm has learned where a
+small gate could not prove it.
 
 An arm that was killed goes on where it was, as turns do. A driver that was audited is a line of the journal.
 """
@@ -29,7 +30,7 @@ from understudy.records import Floats
 from understudy.registry import Registry
 from understudy.store import Lake, digest
 from understudy.study.journal import append, commit, machine, read
-from understudy.turn.diary import Told
+from understudy.turn.diary import Told, turns
 from understudy.turn.preset import Preset
 from understudy.turn.run import run as go_round
 from understudy.worlds import sides
@@ -39,7 +40,9 @@ from understudy.worlds.outcome import Route
 from understudy.worlds.scenario import Scenario
 
 JOURNAL = Path("studies/loop.jsonl")
-FIRST, TRIGGERS, CHANCE = "first", "triggers", "chance"  # whom a line is about
+FIRST, TRIGGERS, CHANCE = "first", "triggers", "chance"  # the first champion and each arm's last: whom a line is about
+LEARNED = {arm: f"{arm}, last candidate" for arm in (CHANCE, TRIGGERS)}
+DRIVERS = (FIRST, CHANCE, TRIGGERS, *LEARNED.values())
 _AUDIT_TOWNS = slice(12, 24)  # of the gate's side, two of each kind
 assert _AUDIT_TOWNS.start >= TOWNS
 _FIRST_SEED = 9000
@@ -91,37 +94,36 @@ def run(
     diaries of turns, `tell` each route of an audit and how many there are.
     """
     for seed in range(design.seeds):
-        begins = _named(design, preset, seed, FIRST)
-        named = {_named(design, preset, seed, who) for who in (FIRST, TRIGGERS, CHANCE)}
-        first = {line["driver"]: line["model"] for line in read(path) if line["unit"] == begins}  # by who tells of it
+        units = {who: _named(design, preset, seed, who) for who in DRIVERS}
+        first = {line["driver"]: line["model"] for line in read(path) if line["unit"] == units[FIRST]}  # by who tells
         for arm, one in ((TRIGGERS, preset), (CHANCE, replace(preset, chosen="chance"))):
-            if all(_named(design, preset, seed, who) in _done(path) for who in (FIRST, arm)):
+            if _done(path).issuperset(units[who] for who in (FIRST, arm, LEARNED[arm])):
                 continue
             lake = Lake(arms(root, design, preset) / f"seed-{seed}" / arm)
             reports = go_round(lake, design.turns, one, seed=seed, world="city", processes=processes, on_line=on_line)
             registry = Registry(lake.root)
-            reigns = registry.reigns()
+            reigns = [reign.model for reign in registry.reigns()]
             if not reigns:
                 raise DataError(f"study of the loop: seed {seed}, {arm}: no champion came of the first turn")
-            first[arm] = reigns[0].model
+            first[arm] = reigns[0]
             if len(set(first.values())) > 1:
                 raise DataError(f"study of the loop: the arms of seed {seed} did not begin with the same champion")
-            for who, reign in ((FIRST, reigns[0]), (arm, reigns[-1])):
-                unit = _named(design, preset, seed, who)
-                if unit in _done(path):
+            learned = [done["export"].get("candidate", reigns[-1]) for done in turns(lake).values()]
+            for who, model in ((FIRST, reigns[0]), (arm, reigns[-1]), (LEARNED[arm], learned[-1])):
+                if units[who] in _done(path):
                     continue
-                heard = {line["model"]: line["routes"] for line in read(path) if line["unit"] in named}
-                routes = heard.get(reign.model)  # who is champion still has driven it
+                heard = {line["model"]: line["routes"] for line in read(path) if line["unit"] in units.values()}
+                routes = heard.get(model)  # who is champion still has driven it
                 if routes is None:
-                    drove = _audited(lake, entrant(registry.model(reign.model).spec), design, processes, tell)
+                    drove = _audited(lake, entrant(registry.model(model).spec), design, processes, tell)
                     routes = {key: [_told(getattr(one, key)) for one in drove] for key in _KEPT_OF_ROUTES}
                 append(
                     path,
                     {
-                        "unit": unit,
+                        "unit": units[who],
                         "seed": seed,
                         "driver": who,
-                        "model": reign.model,
+                        "model": model,
                         "outcomes": [report["outcome"] for report in reports] if who == arm else [],
                         "settings": asdict(design),
                         "preset": asdict(preset),
@@ -190,7 +192,7 @@ class Row:
     driving_score: float
     interventions: float  # per 100 km
     over_first: tuple[float, float, float]  # gain in driving score, low, high
-    over_chance: tuple[float, float, float]
+    over_chance: tuple[float, float, float]  # champion over champion, candidate over candidate
     promoted: int  # turns, of all seeds
 
 
@@ -204,17 +206,16 @@ def comparable(lines: Sequence[Line]) -> list[Line]:
 
 
 def rows(lines: Sequence[Line]) -> Iterator[Row]:
-    """A row for every driver, of those seeds that have all three."""
+    """A row for every driver, of those seeds that have all."""
     by = {(line["driver"], line["seed"]): line for line in lines}
-    seeds = sorted(
-        seed for seed in {line["seed"] for line in lines} if all((w, seed) in by for w in (FIRST, TRIGGERS, CHANCE))
-    )
+    seeds = [seed for seed in sorted({line["seed"] for line in lines}) if all((who, seed) in by for who in DRIVERS)]
     if not seeds:
         return
-    drove = {who: [by[who, seed] for seed in seeds] for who in (FIRST, CHANCE, TRIGGERS)}
+    drove = {who: [by[who, seed] for seed in seeds] for who in DRIVERS}
     scores = {who: _values(own, "driving_score") for who, own in drove.items()}
     for who, own in drove.items():
         metres = _values(own, "metres").sum()
+        beside = LEARNED[CHANCE] if who in LEARNED.values() else CHANCE
         yield Row(
             driver=who,
             seeds=len(seeds),
@@ -222,7 +223,7 @@ def rows(lines: Sequence[Line]) -> Iterator[Row]:
             driving_score=float(np.nanmean(scores[who])),
             interventions=float(_values(own, "interventions").sum() / max(metres, 1.0) * 1e5),
             over_first=_gain(scores[who] - scores[FIRST], f"{who} over first"),
-            over_chance=_gain(scores[who] - scores[CHANCE], f"{who} over chance"),
+            over_chance=_gain(scores[who] - scores[beside], f"{who} over chance"),
             promoted=sum(line["outcomes"].count("promote") for line in own),
         )
 
@@ -233,10 +234,10 @@ def table(found: Iterable[Row]) -> str:
     heads += ["driving score over the first", "over chance"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in found:
-        cells = [f"`{row.driver}`", str(row.seeds), str(row.promoted) if row.driver != FIRST else ""]
+        cells = [f"`{row.driver}`", str(row.seeds), str(row.promoted) if row.driver in LEARNED else ""]
         cells += [f"{row.score:.3f}", f"{row.driving_score:.3f}", f"{row.interventions:.0f}"]
         cells += [told_gain(row.over_first) if row.driver != FIRST else ""]
-        cells += [told_gain(row.over_chance) if row.driver == TRIGGERS else ""]
+        cells += [told_gain(row.over_chance) if row.driver in (TRIGGERS, LEARNED[TRIGGERS]) else ""]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -69,8 +69,8 @@ def freeze_all(turn: Turn, tell: Tell) -> Mapping[str, Any]:
 
 
 def train_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
-    """The candidate learns on from a network of this lake: from the candidate that the turn before left undecided, so that
-    turns that prove nothing add up, or else from the champion."""
+    """The candidate learns on from a network of this lake: from the one that the turn before left undecided, so that
+    turns which each prove nothing add up, or else from the champion."""
     frozen = turn.came_to("dataset")
     if "skipped" in frozen:
         raise Impossible("there is no dataset")
