@@ -305,13 +305,26 @@ def test_plugins_are_listed_with_what_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("module", "extra", "words"),
-    [("torch", "train", ("train",)), ("sumo", "city", ("watch", "scenario:city/grid:1/r0/everyday/clear/none/0"))],
+    [
+        ("torch", "train", ("train",)),
+        ("sumo", "city", ("watch", "scenario:city/grid:1/r0/everyday/clear/none/0")),
+        ("sumo", "city", ("fleet", "drive", "--cars", "2")),
+        ("sumo", "city", ("gate", "lane_follow", "constant_turn")),
+        ("sumo", "city", ("turn",)),
+    ],
 )
 def test_a_missing_extra_is_one_line(module: str, extra: str, words: tuple[str, ...], tmp_path: Path) -> None:
     code = f"import sys\nsys.modules[{module!r}] = None\nfrom understudy.cli import main\nmain({list(words)!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert f"needs the extra [{extra}]" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_what_turns_and_judges_recorded_drives_imports_nothing_of_the_city() -> None:
+    code = "import sys\nfor name in ('sumo', 'simplejpeg', 'gymnasium'):\n    sys.modules[name] = None\n"
+    code += "import understudy.turn.run, understudy.gate.run"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_main_job_needs_no_extra(tmp_path: Path) -> None:

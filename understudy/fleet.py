@@ -31,6 +31,7 @@ from understudy.worlds.events.stage import open_road
 from understudy.worlds.rig import default_rig
 from understudy.worlds.scenario import Scenario
 from understudy.worlds.scene import weather as weather_of
+from understudy.worlds.sketches import program
 from understudy.worlds.traffic import LEVELS
 
 FOLDER = RECORDINGS  # of the lake
@@ -127,6 +128,8 @@ def fleet_drive(
     folder = lake.root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     todo = [tour for tour in plan if not (folder / f"{tour.name}.mcap").exists()]
+    if todo:
+        program("sumo")  # without the extra [city]: one word of it, not one for every car
     with lake.reading():  # gc leaves alone what is being written
         outcomes = workers.map_drives(partial(_record, folder), todo, processes, on_drive, describe=_name)
     failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error}

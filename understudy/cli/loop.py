@@ -49,7 +49,7 @@ def turn(
     Makes the turns that the lake does not have yet, up to --turns in all. Killed and run again, a turn goes on where it
     was, with the numbers that it was begun with; what is done is left alone. The first champion learns from clips
     chosen at random. A turn that is refused or undecided leaves the champion where it is, and its clips to the next.
-    Needs the extras [city] and [train].
+    Needs the extras [city] and [train]; on drives of your own [train] alone.
     """
     from understudy.turn.preset import preset as preset_of
     from understudy.turn.preset import with_budget

@@ -35,6 +35,7 @@ from understudy.store.tables import read_part
 from understudy.worlds.boxes import Boxes
 from understudy.worlds.outcome import COLUMNS, Route
 from understudy.worlds.scenario import Scenario
+from understudy.worlds.sketches import program
 
 Told = Callable[[workers.Outcome, int], None]
 T = TypeVar("T", "_Task", "_ClipTask")
@@ -166,6 +167,8 @@ class _Course:
                         self.driven[who.id, scenario] = found
                     else:
                         todo.append(_Task(part, who, scenario, one.seconds))
+        if any(Scenario.parse(task.scenario).world == "city" for task in todo):
+            program("sumo")  # without the extra [city]: one word of it, not one for every route
         for task, outcome in self._work(_drive_one, todo):
             part, who, scenario = task.part, task.who, task.scenario
             found = read_route(self.lake, part)

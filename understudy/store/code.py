@@ -21,6 +21,7 @@ from understudy.store.files import digest
 LIBRARIES = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "torch": ("torch",),
+    "sumo": ("eclipse-sumo",),
     "libsumo": ("eclipse-sumo",),
     "sumolib": ("eclipse-sumo",),
     "traci": ("eclipse-sumo",),

@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import simplejpeg
 
 from understudy.records import NS, Array, Camera, Floats, Ints, Kind, Rig
 from understudy.worlds.ground import Ground, rasterise
@@ -69,6 +68,8 @@ class Film:
     encoded_: list[bytes] = field(default_factory=list)
 
     def add(self, t_ns: int, picture: Array) -> None:
+        import simplejpeg  # of the extra [city], which a turn of recorded drives does without
+
         self.t_ns.append(t_ns)
         self.recent.append(picture)
         # A lamp is a pixel or two: its colour must not be shared with its neighbours.
@@ -89,6 +90,8 @@ class Film:
         back = len(self.t_ns) - index
         if back <= len(self.recent):
             return self.recent[-back]
+        import simplejpeg
+
         return np.asarray(simplejpeg.decode_jpeg(self.encoded_[index]))
 
     def encoded(self, index: int) -> tuple[str, bytes]:

@@ -14,11 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import sumo
 
 from understudy.errors import DataError, UnknownName
-
-BIN = Path(sumo.SUMO_HOME) / "bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,14 @@ class Sketch:
         self.streets += [Street(a, b, lanes, speed), Street(b, a, lanes, speed)]
 
 
+def program(name: str) -> Path:
+    """Where one of SUMO's programs lies. ModuleNotFoundError without the extra [city], which who drives nowhere in the
+    city does without."""
+    import sumo
+
+    return Path(sumo.SUMO_HOME) / "bin" / name
+
+
 def draw(kind: str, number: int) -> Sketch:
     """The sketch of a town; the same for the same kind and number, everywhere."""
     if kind not in KINDS:
@@ -57,7 +62,7 @@ def _generated(options: list[str], number: int) -> Sketch:
     """What netgenerate draws, without its dead ends (nobody could leave one without a U-turn)."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [BIN / "netgenerate", *options, "--seed", str(number), "--plain-output-prefix", f"{folder}/t",
+            [program("netgenerate"), *options, "--seed", str(number), "--plain-output-prefix", f"{folder}/t",
              "--no-warnings"],
             capture_output=True, text=True,
         )  # fmt: skip

@@ -26,7 +26,7 @@ import numpy as np
 
 from understudy.errors import UnderstudyError
 from understudy.records import Array
-from understudy.worlds.sketches import BIN
+from understudy.worlds.sketches import program
 
 ID_DIGITS = 7  # of every vehicle and person: "0000012" is track 12
 _OK, _STEP, _VEHICLE, _PERSON = 0x00, 0x02, 0xC4, 0xCE
@@ -94,7 +94,7 @@ class Sumo:
             # SUMO listens on all interfaces; it accepts the first client only, and that is us.
             self._log = (routes.parent / "sumo.log").open("w+b")
             self._process = subprocess.Popen(
-                [BIN / "sumo", "-n", net, "-r", routes, "--seed", str(seed), "--step-length", str(step_s),
+                [program("sumo"), "-n", net, "-r", routes, "--seed", str(seed), "--step-length", str(step_s),
                  "--remote-port", str(port), "--num-clients", "1", *_OPTIONS, *options],
                 stdout=self._log, stderr=self._log, stdin=subprocess.DEVNULL,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from understudy.errors import DataError
 from understudy.worlds.net import Town, read_net
 from understudy.worlds.sides import identity, side
-from understudy.worlds.sketches import BIN, Sketch, Street, draw
+from understudy.worlds.sketches import Sketch, Street, draw, program
 
 _NETCONVERT = (
     "--no-turnarounds", "--walkingareas", "--junctions.corner-detail", "6", "--junctions.internal-link-detail", "8",
@@ -56,6 +56,7 @@ def _built(name: str, who: str, cache: Path) -> Path:
         sources = {"town.nod.xml": nodes.encode(), "town.edg.xml": edges.encode()}
         options = ["--node-files", "town.nod.xml", "--edge-files", "town.edg.xml", "--crossings.guess"]
     options += [*_NETCONVERT, "--output-file", "town.net.xml"]
+    netconvert = program("netconvert")
     made_from = hashlib.sha256(repr((who, sources, options, version("eclipse-sumo"))).encode()).hexdigest()[:20]
     folder = cache / made_from
     if not folder.is_dir():
@@ -64,7 +65,7 @@ def _built(name: str, who: str, cache: Path) -> Path:
         try:
             for file, content in sources.items():
                 (aside / file).write_bytes(content)
-            done = subprocess.run([BIN / "netconvert", *options], cwd=aside, capture_output=True, text=True)
+            done = subprocess.run([netconvert, *options], cwd=aside, capture_output=True, text=True)
             if done.returncode:
                 raise DataError(f"building town {name}: netconvert says {' '.join(done.stderr.split())[:300]}")
             try:
