@@ -179,7 +179,7 @@ def test_a_planted_leak_raises() -> None:
     gate_town = sides.towns_of("gate", count=1)[0]
     assert suites.leaked([town, gate_town]) == (gate_town,)
     maps = [f"osm:{number:016x}" for number in range(20)]  # as a card names them: no file of that name is here
-    assert suites.leaked(maps) == tuple(one for one in maps if sides.side_of(one) == "gate")
+    assert suites.leaked(maps) == tuple(one for one in maps if sides.side_of_place(one) == "gate")
     assert 0 < len(suites.leaked(maps)) < 20
 
 

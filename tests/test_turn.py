@@ -21,7 +21,7 @@ from understudy.errors import DataError, SettingsError, UnderstudyError, Unknown
 from understudy.fleet import tours
 from understudy.gate.entrants import entrant
 from understudy.ingest import ingest
-from understudy.mine.choose import side_of as by_name
+from understudy.mine.choose import side_of
 from understudy.mine.settings import WEIGHTS
 from understudy.records import NS, Clip
 from understudy.registry import Registry
@@ -39,7 +39,7 @@ from understudy.turn.preset import EVENING, PRESETS, STANDARD, Preset, preset, w
 from understudy.turn.run import NothingNew, run, world_of
 from understudy.turn.share import share
 from understudy.turn.summary import Goal, line
-from understudy.turn.towns import _sent, fleet_of, side_of, told
+from understudy.turn.towns import _sent, common_side, fleet_of, told
 from understudy.turn.under_way import Impossible, Turn
 from understudy.web import turn as page
 from understudy.workers import Outcome
@@ -326,7 +326,7 @@ def test_drives_of_a_fleet_of_ones_own_may_be_learned_from(tmp_path: Path, size:
     """Its seeds begin at 0, as those of the gate do, in other towns."""
     lake = Lake(tmp_path)
     found = tours(cars=8, minutes=10.0)
-    sides = {tour.drive: side_of([tour.scenario.town]) for tour in found}
+    sides = {tour.drive: common_side([tour.scenario.town]) for tour in found}
     keep_clips(lake, "kept", [clip(tour.drive, tour.scenario.town, sides[tour.drive]) for tour in found])
     turn = Turn(lake, Diary(lake, 1), size, 0, 0)
     turn.diary.done = {"begin": {"fleet": {}, "champion": None, "world": "city"}}
@@ -338,7 +338,7 @@ def test_clips_mined_by_hand_and_a_champion_trained_by_hand_stop_no_turn(tmp_pat
     """Mining knows a town's side from its name; where the champion has learned nothing is kept for regression."""
     lake = Lake(tmp_path)
     found = tours(cars=10, minutes=10.0)
-    keep_clips(lake, "kept", [clip(one.drive, town := one.scenario.town, by_name(town, 5)) for one in found])
+    keep_clips(lake, "kept", [clip(one.drive, town := one.scenario.town, side_of(town, 5)) for one in found])
     (tmp_path / "model.json").write_text(json.dumps({"data": {"places": ["grid:2", "grid:3"]}}))
     (tmp_path / "model.onnx").touch()
     turn = Turn(lake, Diary(lake, 1), size, 0, 0)
@@ -388,8 +388,8 @@ def test_a_turn_drives_where_its_side_allows() -> None:
 
 def test_the_side_of_a_drive_is_that_of_its_town() -> None:
     train, regression, gate = (sides.towns_of(side, count=1)[0] for side in sides.SIDES)
-    assert [side_of([town]) for town in (train, regression, gate)] == ["train", "regression", "gate"]
-    assert side_of(["miami:3:4"]) == side_of([train, "miami:3:4"]) == side_of([]) == ""
+    assert [common_side([town]) for town in (train, regression, gate)] == ["train", "regression", "gate"]
+    assert common_side(["miami:3:4"]) == common_side([train, "miami:3:4"]) == common_side([]) == ""
 
 
 def test_a_drive_that_regression_has_a_clip_of_is_not_learned_from() -> None:
@@ -431,7 +431,7 @@ def test_clips_by_chance_are_the_same_again_and_never_overlap(tmp_path: Path) ->
     chosen = by_chance(share(lake, "ab"), 32.0, "x")
     assert len(chosen) == 4 and chosen == by_chance(share(lake, "ab"), 32.0, "x")
     assert len({(one.drive, one.start_ns) for one in chosen}) == 4 and all(one.seconds == 8.0 for one in chosen)
-    assert {one.drive: one.side for one in chosen} == {"a": by_name("a", 5), "b": by_name("b", 5)}
+    assert {one.drive: one.side for one in chosen} == {"a": side_of("a", 5), "b": side_of("b", 5)}
     assert chosen != by_chance(share(lake, "ab"), 32.0, "y")
     only = by_chance(share(lake, "ab"), 32.0, "x", only="train")
     assert len(only) == 4 and {one.drive for one in only} == {"a"}, "the whole budget, from the one side"

@@ -46,7 +46,7 @@ def test_a_town_is_on_one_side_whatever_else_is_asked(kind: str, number: int) ->
     side = sides.side(f"{kind}:{number}")
     assert side in sides.SIDES
     assert sides.side(f"{kind}:{number:012}") == side  # another spelling of the same town
-    assert sides.side_of(sides.identity(f"{kind}:{number}")) == side
+    assert sides.side_of_place(sides.identity(f"{kind}:{number}")) == side
 
 
 def test_train_regression_and_gate_share_no_town() -> None:
@@ -66,8 +66,8 @@ def test_three_towns_in_five_are_for_training() -> None:
 
 
 def test_a_drive_tells_the_side_of_its_town() -> None:
-    for place in ("grid:7", "osm:0123456789abcdef"):
-        assert sides.side_of_place(place) == sides.side_of(place)
+    assert sides.side_of_place("grid:7") == sides.side("grid:7")
+    assert {sides.side_of_place(f"osm:{number:016x}") for number in range(40)} == set(sides.SIDES)
     assert [sides.side_of_place(place) for place in ("miami:3:4", "grid:x", "grid", "")] == [""] * 4
 
 

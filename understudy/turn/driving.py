@@ -13,7 +13,7 @@ from understudy.errors import DataError
 from understudy.records import Driver
 from understudy.store import Lake
 from understudy.turn.diary import progress, turns
-from understudy.turn.towns import fleet_of, side_of
+from understudy.turn.towns import common_side, fleet_of
 from understudy.turn.under_way import Impossible, Tell, Turn
 
 
@@ -34,7 +34,7 @@ def drive_fleet(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     km = sum(drive["km"] or 0.0 for drive in found)  # who has no poses has no kilometres
     hours = sum(drive["seconds"] for drive in found) / 3600
     tell(said=f"{len(found)} drives, {km:.1f} km" + (f", {len(lost)} lost" if lost else ""))
-    sides = {drive["id"]: side_of(drive["places"]) for drive in found}
+    sides = {drive["id"]: common_side(drive["places"]) for drive in found}
     return {"drives": sorted(sides), "sides": sides, "km": km, "hours": hours, "lost": lost}
 
 

@@ -60,7 +60,7 @@ def _sent(events: Sequence[str], names: Sequence[str]) -> dict[int, str]:
     return sent
 
 
-def side_of(places: Sequence[str]) -> str:
+def common_side(places: Sequence[str]) -> str:
     """The side of a drive that was in towns of the city, which are all on one side; empty for any other drive."""
     found = {side_of_place(place) for place in places}
     return found.pop() if len(found) == 1 else ""

@@ -37,20 +37,20 @@ def identity(town: str) -> str:
 
 def side(town: str) -> str:
     """`train`, `regression` or `gate`: three, one and one towns in five."""
-    return side_of(identity(town))
-
-
-def side_of(identity: str) -> str:
-    """The side of what a town is, as `identity` tells it and drives name their places: its map need not be here."""
-    return _SIDE_OF[hashlib.sha256(f"side of {identity}".encode()).digest()[0] % 5]
+    return _side(identity(town))
 
 
 def side_of_place(place: str) -> str:
-    """The side of a place that is a town of the city, as drives name it; empty for any other place."""
+    """The side of a place that is a town of the city, as drives name it by its identity: its map need not be here.
+    Empty for any other place."""
     kind, colon, rest = place.partition(":")
     if colon and kind == "osm":
-        return side_of(place)
+        return _side(place)
     return side(place) if colon and kind in TOWN_KINDS and rest.isdecimal() else ""
+
+
+def _side(identity: str) -> str:
+    return _SIDE_OF[hashlib.sha256(f"side of {identity}".encode()).digest()[0] % 5]
 
 
 def towns_of(side_wanted: str, kinds: tuple[str, ...] = TOWN_KINDS, count: int = 5) -> list[str]:
