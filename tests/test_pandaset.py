@@ -17,7 +17,7 @@ from understudy.errors import DataError
 from understudy.geometry import lift_table, project, seen_from, transform
 from understudy.network.sizes import size_of
 from understudy.observe import rig_of
-from understudy.readers.pandaset import GROUND_M, Pandaset
+from understudy.readers.pandaset import GROUND_M, LARGEST, Pandaset
 from understudy.records import Kind
 
 COUNT, SPEED = 20, 5.0
@@ -114,6 +114,14 @@ def test_a_damaged_table_is_told_in_one_line(tmp_path: Path, rows: list[tuple[ob
     with pytest.raises(DataError, match=said) as caught:
         Pandaset().read(tmp_path, "007")
     assert "\n" not in str(caught.value) and str(caught.value).endswith("cuboids.csv.gz")
+
+
+def test_a_small_table_that_unpacks_to_a_huge_one_is_not_swallowed(tmp_path: Path) -> None:
+    small_log(tmp_path, [car(0)])
+    with gzip.open(tmp_path / "converted/cuboids.csv.gz", "ab") as file:
+        file.write(bytes(LARGEST))
+    with pytest.raises(DataError, match=r"more than 128 MiB of text"):
+        Pandaset().read(tmp_path, "007")
 
 
 def test_a_log_cut_short_is_told_in_one_line(tmp_path: Path) -> None:

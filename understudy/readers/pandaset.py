@@ -17,6 +17,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from understudy.records import NS, Camera, Drive, Floats, Ints, Kind, Objects, V
 
 EXPECTED = "folders of PandaSet, each with lidar/poses.json and camera/"
 POSES, STAMPS = "poses.json", "timestamps.json"
+LARGEST = 1 << 27  # bytes of a table of cuboids as text: a hundred logs' worth; a small file may unpack to anything
 GROUND_M = -0.39  # of the body frame: the median underside of the cars within 20 m of the first frame
 PACIFICA = Vehicle(length=5.18, width=2.02, height=1.78, wheelbase=3.09, rear_overhang=1.04)
 ego_T_body = rigid(np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.array([0.0, 0.0, -GROUND_M]))
@@ -156,8 +158,12 @@ def _objects(log: Path, t_ns: Ints, world_T_body: Floats) -> Objects | None:
     tables = _tables(log)
     if not tables:
         return None
-    with folder.reading("PandaSet's cuboids", tables[0]), gzip.open(tables[0], "rt", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["cuboids.sensor_id"] != "1" or _alone(row)]
+    with folder.reading("PandaSet's cuboids", tables[0]), gzip.open(tables[0]) as file:
+        text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise ValueError(f"more than {LARGEST >> 20} MiB of text")
+        table = csv.DictReader(StringIO(text.decode()))
+        rows = [row for row in table if row["cuboids.sensor_id"] != "1" or _alone(row)]
         number = {name: np.array([float(row[name]) for row in rows]) for name in _NUMBERS}
         frame = number["frame"].astype(np.int64)
         if len(rows) and not (frame.min() >= 0 and frame.max() < len(t_ns)):
