@@ -121,6 +121,13 @@ def test_the_interval_of_many_is_the_normal_one() -> None:
     assert np.isnan(bootstrap(np.array([1.0]), "one")).all()
 
 
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_intervals_of_few_cover_as_often_as_they_say(n: int) -> None:
+    random = np.random.default_rng(n)
+    found = [bootstrap(random.normal(0.3, 1.0, n), f"{n} {i}") for i in range(1000)]
+    assert np.mean([low <= 0.3 <= high for low, high in found]) > 0.93
+
+
 def test_pairs_that_are_half_unknown_are_left_out() -> None:
     found = Paired.of(np.array([0.2, -0.1, 0.001, np.nan]), "some")
     assert (found.n, found.wins, found.losses, found.ties) == (3, 1, 1, 1)

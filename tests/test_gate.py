@@ -34,7 +34,8 @@ from understudy.gate.run import lost, run
 from understudy.gate.verdict import Gate, Look, Pairs, Verdict, decide, gather, merits
 from understudy.geometry import constant_turn
 from understudy.policies.lane_follow import LaneFollow
-from understudy.records import NS, PLAN_STEP_S, PLAN_STEPS, Drive, Kind, Objects, Observation, Plan
+from understudy.records import NS, PLAN_STEP_S, PLAN_STEPS, Clip, Drive, Kind, Objects, Observation, Plan
+from understudy.registry import Registry
 from understudy.store import Lake
 from understudy.store.reviews import regression_clips
 from understudy.web import verdict as page
@@ -169,6 +170,14 @@ def test_suites_lie_in_gate_towns_and_grow_by_appending(name: str) -> None:
     assert {sides.side(Scenario.parse(one).town) for one in long.scenarios} == {"gate"}
     assert {len(long.block(i, 3)) for i in range(3)} == {count // 3, count // 3 + 1}
     assert sum((long.block(i, 3) for i in range(3)), ()) == long.scenarios
+
+
+@pytest.mark.parametrize("name", suites.STANDARD)
+def test_who_leaves_routes_out_gets_the_next_ones(name: str) -> None:
+    whole, first, second = suites.suite(name, 8), suites.suite(name, 4), suites.suite(name, 4, first=4)
+    assert whole.scenarios == first.scenarios + second.scenarios and first.seconds == second.seconds
+    with pytest.raises(SettingsError, match="routes to leave out"):
+        Gate(first=-1)
 
 
 def test_a_planted_leak_raises() -> None:
@@ -502,6 +511,19 @@ class Swerving(LaneFollow):
         )
 
 
+@dataclass(frozen=True)
+class Raising(LaneFollow):
+    def plan(self, seen: Observation) -> Plan:
+        raise RuntimeError("no plan")
+
+
+@dataclass(frozen=True)
+class OneAtATime(LaneFollow):
+    def plan(self, seen: Observation) -> Plan:
+        assert len(seen) == 1
+        return super().plan(seen)
+
+
 REPLAY = Gate(suites=("replay",), routes=4, blocks=1)
 
 
@@ -586,6 +608,40 @@ def test_a_binding_clip_that_is_failed_decides_before_a_route_is_driven(clipped:
     verdict, names = driven(clipped, "lane_follow", "tests.test_gate:Swerving")
     assert [reason.kind for reason in verdict.reasons] == ["clip"] and verdict.routes == 0
     assert [(clip.champion, clip.candidate) for clip in verdict.clips] == [(5, 0)] and len(names) == 2
+
+
+def test_who_raises_or_takes_one_instant_at_a_time_is_asked_like_others(clipped: Lake) -> None:
+    verdict, _ = driven(clipped, "lane_follow", "tests.test_gate:Raising")
+    assert [(clip.champion, clip.candidate) for clip in verdict.clips] == [(5, 0)] and verdict.outcome == "refuse"
+    verdict = run(clipped, "lane_follow", "tests.test_gate:OneAtATime", Gate(suites=()))
+    assert [(clip.champion, clip.candidate) for clip in verdict.clips] == [(5, 5)]
+
+
+def test_who_cannot_be_asked_for_a_log_is_said_to_be_and_what_binds_is_asked_of_the_other(clipped: Lake) -> None:
+    """The city's own driver has no plan for a log."""
+    nobody = run(clipped, "human", "tests.test_gate:Swerving", Gate(suites=()))
+    assert nobody.clips == () and nobody.void == {
+        "clip:1": "human cannot be asked: human has no plan for first, which is a log: it drives worlds only"
+    }
+    bound = run(clipped, "human", "tests.test_gate:Swerving", Gate(suites=()), binding={"clip:1": None})
+    assert [(clip.champion, clip.candidate) for clip in bound.clips] == [(None, 0)] and bound.outcome == "refuse"
+    assert "clip:1" in run(clipped, "lane_follow", "human", Gate(suites=()), binding={"clip:1": None}).void
+
+
+def test_what_binds_is_asked_though_mining_chooses_otherwise_by_now(clipped: Lake) -> None:
+    registry, gate = Registry(clipped.root), Gate(suites=())
+    registry.add("lane_follow", entrant("lane_follow").hash, "lane_follow")
+    registry.promote("lane_follow", "to begin with")
+    first = run(clipped, "lane_follow", "tests.test_gate:Swerving", gate)
+    registry.record(report.as_json(first), {first.champion: "lane_follow", first.candidate: "tests.test_gate:Swerving"})
+    assert registry.binding()["clip:1"] == Clip("clip:1", "first", 2 * NS, 6 * NS, (), "p", "regression")
+    with clipped.run("mine", "clips", {}, "otherwise"):
+        pass
+    assert regression_clips(clipped) == []
+    again = run(clipped, "lane_follow", "tests.test_gate:Swerving", gate, binding=registry.binding())
+    assert again.outcome == "refuse" and [(clip.clip, clip.binds) for clip in again.clips] == [("clip:1", True)]
+    lost = run(clipped, "lane_follow", "tests.test_gate:Swerving", gate, binding={"clip:9": None})
+    assert lost.void == {"clip:9": "it is no longer among the lake's clips"}
 
 
 def test_a_clip_whose_drive_is_gone_is_left_out_by_name(clipped: Lake) -> None:

@@ -229,6 +229,18 @@ def test_one_place_in_five_is_for_the_regression_suite_and_stays_there() -> None
     assert all(clip.side == side_of(clip.place, 5) for clip in choose(seen, LONG, Mine()))
 
 
+def test_what_earlier_clips_show_is_neither_shown_nor_paid_for_again() -> None:
+    seen = [sighting("one", 10.0, 11.0), sighting("one", 30.0, 31.0, place="there")]
+    first, second = choose(seen, LONG, Mine())
+    assert choose(seen, LONG, Mine(), [first]) == [second]
+    half = replace(second, id="clip:half", end_ns=(second.start_ns + second.end_ns) // 2)
+    (rest,) = choose(seen, LONG, Mine(), [first, half])
+    assert rest.start_ns == half.end_ns and rest.end_ns == second.end_ns
+    inside = replace(first, id="clip:inside", start_ns=first.start_ns + NS, end_ns=first.start_ns + 3 * NS)
+    dear = Mine(budget=f"{first.seconds - inside.seconds:g}s")
+    assert choose(seen, LONG, dear) == [] and choose(seen[:1], LONG, dear, [inside]) == [first]
+
+
 # Finding --------------------------------------------------------------------------------------------------------------
 
 
@@ -495,7 +507,7 @@ def test_in_several_processes_the_clips_are_the_same(lake: Lake, tmp_path: Path)
 
 def test_a_drive_that_fails_is_told_and_the_others_go_on(lake: Lake) -> None:
     mined = mine.run(lake, Mine(triggers=({"use": "query", "where": "speed > leader_gap / 'x'"},)))
-    assert sorted(mined.report.failures) == ["drive0", "drive1", "drive2"]
+    assert sorted(mined.report.failures) == [f"drive{k}, query" for k in range(3)]
     assert mined.report.made == ("drive3",)
     assert mined.clips == ()
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from understudy.errors import DataError, UnderstudyError
+from understudy.records import Clip
 from understudy.registry import Registry, model_card
 
 CARD = {
@@ -79,7 +80,7 @@ def test_the_first_champion_has_nobody_to_go_back_to(registry: Registry) -> None
 
 def test_an_empty_registry_knows_nobody(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "new")
-    assert registry.models() == [] and registry.binding() == frozenset()
+    assert registry.models() == [] and registry.binding() == {}
     with pytest.raises(UnderstudyError, match="no champion yet"):
         registry.spec("champion")
     with pytest.raises(UnderstudyError, match="no model named 'x': there are none yet"):
@@ -96,17 +97,21 @@ def test_clips_that_a_champion_passed_reliably_bind_for_ever(registry: Registry)
     passed = [{"clip": "clip:1", "champion": 5, "candidate": 5}, {"clip": "clip:2", "champion": 4, "candidate": 5}]
     registry.record(verdict("a", "c", "refuse", passed), SPECS)
     registry.record(verdict("a", "c", "refuse", [{**passed[0], "champion": 0}]), SPECS)
-    assert registry.binding() == {"clip:1"}
+    assert registry.binding() == {"clip:1": None}, "nobody told where it lies"
+    where = {"clip": "clip:3", "drive": "d", "start_ns": 1, "end_ns": 2, "place": "p", "champion": 5, "candidate": 5}
+    for place in ("p", "elsewhere"):
+        registry.record(verdict("a", "c", "refuse", [{**where, "place": place}]), SPECS)
+    assert registry.binding() == {"clip:1": None, "clip:3": Clip("clip:3", "d", 1, 2, (), "p", "regression")}
 
 
 def test_who_never_was_champion_here_binds_nothing(registry: Registry) -> None:
     """A look at how the city's driver compares with a rule is no promise of anybody's."""
     passed = [{"clip": "clip:1", "champion": 5, "candidate": 5}]
     registry.record(verdict("human", "c", "refuse", passed), {**SPECS, "human": "human"})
-    assert registry.binding() == frozenset()
+    assert registry.binding() == {}
     registry.promote("b")
     registry.record(verdict("a", "c", "refuse", passed), SPECS)
-    assert registry.binding() == {"clip:1"}, "`a` was champion"
+    assert registry.binding().keys() == {"clip:1"}, "`a` was champion"
 
 
 def test_who_is_rolled_back_twice_goes_back_twice(registry: Registry) -> None:

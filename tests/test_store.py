@@ -282,6 +282,19 @@ def test_the_same_code_elsewhere_has_the_same_version(tmp_path: Path) -> None:
     assert here == there
 
 
+def test_two_who_append_lose_no_line(tmp_path: Path) -> None:
+    path, code = (
+        tmp_path / "lines",
+        (
+            "import sys; from pathlib import Path; from understudy.store.files import append_line\n"
+            "for i in range(60): append_line(Path(sys.argv[1]), f'{sys.argv[2]} {i}'.encode())"
+        ),
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code, str(path), who]) for who in "ab"]
+    assert [one.wait() for one in both] == [0, 0]
+    assert sorted(path.read_text().split("\n")[:-1]) == sorted(f"{who} {i}" for who in "ab" for i in range(60))
+
+
 def test_libraries_that_change_results_are_part_of_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import understudy.store.code as code
 

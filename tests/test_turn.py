@@ -20,6 +20,7 @@ from tests.turning import TINY, end_state, killed
 from understudy.errors import DataError, SettingsError, UnderstudyError, UnknownName
 from understudy.fleet import tours
 from understudy.gate.entrants import entrant
+from understudy.gate.suites import suite
 from understudy.ingest import ingest
 from understudy.mine.choose import side_of
 from understudy.mine.settings import WEIGHTS
@@ -34,6 +35,7 @@ from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
 from understudy.turn.clips import choose_clips, clips_of, keep_clips, kept_before, used_for_training
 from understudy.turn.diary import STEPS, Diary, diary_file, progress, times, turns
+from understudy.turn.driving import new_drives
 from understudy.turn.judging import promote
 from understudy.turn.preset import EVENING, PRESETS, STANDARD, Preset, preset, with_budget
 from understudy.turn.run import NothingNew, run, world_of
@@ -188,15 +190,23 @@ def test_who_was_refused_or_is_no_longer_challenged_does_not_go_on_learning(tmp_
     (tmp_path / "model.onnx").touch()
     turn = Turn(lake, Diary(lake, 2), TINY, 0, 0)
     candidate = turn.registry.add("model", "0" * 20, str(tmp_path / "model.onnx")).hash
+    learned_there = turn.registry.add("champion", "1" * 20, str(tmp_path / "model.onnx")).hash
+    rule = turn.registry.add("lane_follow", entrant("lane_follow").hash, "lane_follow").hash
 
-    def goes_on(outcome: str, champion: str = "who was challenged") -> str | None:
-        before = {"promote": {"outcome": outcome, "champion": "who was challenged"}}
-        return left_open(turn, before | {"export": {"candidate": candidate}}, champion)
+    def goes_on(outcome: str, champion: str = rule) -> str | None:
+        challenged = rule if champion == "made by hand" else champion
+        before = {"promote": {"outcome": outcome, "champion": challenged}, "export": {"candidate": candidate}}
+        return left_open(turn, before, learned_there if champion == "made by hand" else champion)
 
     assert goes_on("undecided") == candidate
     assert goes_on("refuse") is goes_on("undecided", "made by hand") is left_open(turn, {}, None) is None
     keep_clips(lake, "kept", [clip("drive", "here", "regression")])
     assert goes_on("undecided") is None, "it learned where the regression suite asks now"
+    assert goes_on("undecided", learned_there) == candidate, "there the gate does not ask, for the champion has, too"
+    told = {"champion": "champion", "candidate": "model", "outcome": "refuse", "clips": [], "reasons": []}
+    told |= {"champion_hash": learned_there, "candidate_hash": candidate}
+    turn.registry.record(json.dumps(told).encode(), {"champion": "", "model": ""})
+    assert goes_on("undecided", learned_there) is None, "a gate by hand has refused it since"
 
 
 def test_drives_with_pictures_and_no_poses_bring_the_turn_to_its_end_without_training(tmp_path: Path) -> None:
@@ -423,6 +433,42 @@ def test_cars_are_sent_to_dead_lights_where_there_are_lights() -> None:
 
 
 # Chance, campaigns, goals ---------------------------------------------------------------------------------------------
+
+
+def test_every_turn_is_judged_on_routes_of_its_own(tmp_path: Path) -> None:
+    gates = [Turn(Lake(tmp_path), Diary(Lake(tmp_path), number), EVENING, 0, 0).gate for number in (1, 2, 3)]
+    assert gates[0] == EVENING.gate and [gate.first for gate in gates] == [0, 8, 16]
+    driven = [set(suite("events", gate.routes, first=gate.first).scenarios) for gate in gates]
+    assert not driven[0] & driven[1] and not driven[1] & driven[2]
+
+
+def test_a_campaign_may_name_a_trigger_that_is_gone(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    read_in(lake, [replace(steady_turn(), id="a")])
+    registry = Registry(tmp_path)
+    champion = registry.add("lane_follow", entrant("lane_follow").hash, "lane_follow").hash
+    turn = Turn(lake, Diary(lake, 1), TINY, 0, 0)
+    turn.diary.done = {
+        "begin": {"champion": champion, "campaign": {"weights": {"crawl": 0.4, "displaced": 2.0}}},
+        "bootstrap": {},
+        "fleet": {"drives": ["a"], "sides": {"a": ""}},
+        "wheel": {},
+    }
+    assert choose_clips(turn, lambda **_: None)["clips"] == []
+
+
+def test_a_turn_begun_anew_does_not_take_its_champions_drives_for_peoples(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    (tmp_path / "model.json").write_text(json.dumps({}))
+    (tmp_path / "model.onnx").touch()
+    Registry(tmp_path).add("turn-001-abc", "0" * 20, str(tmp_path / "model.onnx"))
+    read_in(lake, [replace(steady_turn(), id=name) for name in ("people", "city/x~turn-001-abc")])
+    assert [drive["id"] for drive in new_drives(lake, 1)] == ["people"]
+
+
+def test_seconds_that_two_clips_show_count_once() -> None:
+    one, other = clip("a", "here"), replace(clip("a", "here"), start_ns=3 * NS, end_ns=6 * NS)
+    assert learning.seconds_of([other, one, clip("b", "here")]) == 10.0
 
 
 def test_clips_by_chance_are_the_same_again_and_never_overlap(tmp_path: Path) -> None:

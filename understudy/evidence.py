@@ -16,6 +16,7 @@ from statistics import NormalDist
 from typing import ClassVar
 
 import numpy as np
+from scipy.special import stdtrit
 
 from understudy.records import Array, Floats, Ints
 
@@ -128,17 +129,24 @@ def _as_signs(bits: Ints) -> Floats:
 def bootstrap(values: Floats, identity: str, level: float = 0.95) -> tuple[float, float]:
     """The interval of the mean of values (n,) by resampling them 4,000 times; the seed follows from `identity`.
 
-    Percentiles, widened by sqrt(n / (n - 1)) about the mean, for they are too narrow by that (Hesterberg 2015).
-    (nan, nan) of fewer than two.
+    Percentiles, made `wider` about the mean. (nan, nan) of fewer than two.
     """
     values = values[np.isfinite(values)]
     n = len(values)
     if n < 2:
         return math.nan, math.nan
     means = _resamples(n, identity) @ values / n
-    centre, wider = float(values.mean()), math.sqrt(n / (n - 1))
+    centre, by = float(values.mean()), wider(n, level)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return centre + wider * (float(low) - centre), centre + wider * (float(high) - centre)
+    return centre + by * (float(low) - centre), centre + by * (float(high) - centre)
+
+
+def wider(n: int, level: float = 0.95) -> float:
+    """By how much deviations of resampled means of n values are too small: sqrt(n / (n - 1)), for resamples vary less
+    than what they were drawn from, and Student's t against the normal distribution, for few values do not tell how
+    much they vary (Hesterberg 2015, "What teachers should know about the bootstrap")."""
+    tail = (1 + level) / 2
+    return float(math.sqrt(n / (n - 1)) * stdtrit(n - 1, tail) / NormalDist().inv_cdf(tail))
 
 
 @lru_cache(maxsize=64)

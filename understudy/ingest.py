@@ -16,6 +16,7 @@ import numpy as np
 from understudy import plugins, workers
 from understudy.errors import DataError, UnderstudyError
 from understudy.geometry import constant_turn
+from understudy.identifiers import parse
 from understudy.maps import Roads
 from understudy.observe import ROUTE_POINTS, Observer, held, leader_on
 from understudy.records import MOTOR_VEHICLES, Array, Command, Drive, Floats, Kind, Observation, Reader
@@ -82,7 +83,16 @@ def ingest(
 
 def _ingest_one(lake: Lake, reader: Reader, root: Path, item: tuple[str, Part]) -> None:
     key, part = item
-    lake.put_drive(part, complete(reader.read(root, key)))
+    drive = complete(reader.read(root, key))
+    try:
+        named = str(parse(drive.id)) == drive.id
+    except UnderstudyError:
+        named = False
+    if not named:
+        raise DataError(
+            f"the reader calls a drive {drive.id!r}, which is no name; expected words as in trips/11-30, {key}"
+        )
+    lake.put_drive(part, drive)
 
 
 def _shown(name: str) -> str:

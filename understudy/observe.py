@@ -94,7 +94,8 @@ class Observer:
         return seen_from(poses[instants][:, None], interpolate(self.drive.t_ns, poses, at))
 
     def _pictures(self, at: Ints) -> tuple[tuple[Array, ...], Array]:
-        """Pictures per camera (B, F, H, W, 3), and which are there (B, F, C). Each picture is decoded once."""
+        """Pictures per camera (B, F, H, W, 3), and which are there (B, F, C). In order of time each picture is decoded
+        once: as long as a later instant's history may reach it, it is kept."""
         stacks, valid = [], []
         for camera in self.drive.cameras:
             index = camera.fresh(at)  # (B, F)
@@ -102,10 +103,11 @@ class Observer:
             wanted = np.unique(index[known])
             kept = self._decoded.get(camera.name, {})
             fresh = np.array([i for i in wanted if int(i) not in kept], dtype=np.int64)
-            decoded = {int(i): kept[int(i)] for i in wanted if int(i) in kept}
+            decoded = dict(kept)
             if len(fresh):
                 decoded.update(zip(fresh.tolist(), camera.pictures.read(fresh), strict=True))
-            self._decoded[camera.name] = decoded  # what the next batch's history may ask for again
+            oldest, newest = camera.latest(np.array([at[:, 0].max(), at.max()]))  # that a later instant may ask for
+            self._decoded[camera.name] = {i: picture for i, picture in decoded.items() if oldest <= i <= newest}
             width, height = camera.size
             stack = np.zeros((*index.shape, height, width, 3), np.uint8)
             for place in zip(*np.nonzero(known), strict=True):

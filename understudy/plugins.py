@@ -6,6 +6,7 @@ A plug-in is a frozen dataclass with one method; its fields are its settings. It
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 from collections.abc import Mapping
@@ -26,14 +27,14 @@ def load(kind: str, name: str) -> Any:
     """The class behind a name, or behind `module:Class` (modules of the working folder included)."""
     if ":" in name:
         module, _, attribute = name.partition(":")
-        here = str(Path.cwd())
-        sys.path.insert(0, here)
+        if (
+            here := str(Path.cwd())
+        ) not in sys.path:  # to stay: a plug-in may import what lies beside it while it works
+            sys.path.append(here)
         try:
             return getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise UnderstudyError(f"loading {kind} {name!r}: {error}; expected module:Class") from error
-        finally:
-            sys.path.remove(here)
     for entry in entry_points(group=f"understudy.{kind}", name=name):
         try:
             return entry.load()
@@ -44,4 +45,7 @@ def load(kind: str, name: str) -> Any:
 
 def make(kind: str, name: str, settings: Mapping[str, Any] | None = None) -> Any:
     """The plug-in itself, with settings checked against its fields."""
-    return fill(load(kind, name), settings or {}, prefix=name)
+    plugin = load(kind, name)
+    if not (isinstance(plugin, type) and dataclasses.is_dataclass(plugin)):
+        raise UnderstudyError(f"loading {kind} {name!r}: expected a dataclass, whose fields are its settings")
+    return fill(plugin, settings or {}, prefix=name)

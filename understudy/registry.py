@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.records import Clip
 from understudy.store import digest
 from understudy.store.files import write_whole
 
@@ -28,7 +29,10 @@ CREATE TABLE IF NOT EXISTS verdicts (id TEXT PRIMARY KEY, champion TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS reigns (seq INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL REFERENCES models (hash),
     verdict TEXT REFERENCES verdicts (id), why TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS binding (clip TEXT PRIMARY KEY, champion TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS bound (clip TEXT PRIMARY KEY, drive TEXT NOT NULL, start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL, place TEXT NOT NULL);
 """
+_WHERE = ("drive", "start_ns", "end_ns", "place")  # a clip lies
 
 
 @dataclass(frozen=True)
@@ -122,13 +126,17 @@ class Registry:
             self.add(told[side], told[f"{side}_hash"], specs[told[side]])
         id = digest(verdict)
         row = (id, told["champion_hash"], told["candidate_hash"], told["outcome"], verdict.decode(), _now())
-        reliable = [clip["clip"] for clip in told["clips"] if clip["champion"] == 5]
+        reliable = [clip for clip in told["clips"] if clip["champion"] == 5]
         with self._open() as db:
             db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
             if any(one.model == told["champion_hash"] for one in _reigns(db)):
                 db.executemany(
                     "INSERT OR IGNORE INTO binding VALUES (?, ?, ?)",
-                    [(clip, told["champion_hash"], _now()) for clip in reliable],
+                    [(clip["clip"], told["champion_hash"], _now()) for clip in reliable],
+                )
+                db.executemany(
+                    "INSERT OR IGNORE INTO bound VALUES (?, ?, ?, ?, ?)",
+                    [tuple(clip[name] for name in ("clip", *_WHERE)) for clip in reliable if clip.get("drive")],
                 )
         return id
 
@@ -140,10 +148,15 @@ class Registry:
             ).fetchall()
         return [{"id": id, "at": at, **json.loads(verdict)} for id, at, verdict in rows]
 
-    def binding(self) -> frozenset[str]:
-        """The clips that no candidate may fail: the set only grows."""
+    def binding(self) -> dict[str, Clip | None]:
+        """The clips that no candidate may fail, by identifier; none of one that was bound before it was told where it
+        lies. The set only grows, whatever mining chooses by now."""
         with self._open() as db:
-            return frozenset(clip for (clip,) in db.execute("SELECT clip FROM binding"))
+            rows = db.execute(f"SELECT clip, {', '.join(_WHERE)} FROM binding LEFT JOIN bound USING (clip)").fetchall()
+        return {
+            clip: None if drive is None else Clip(clip, drive, start_ns, end_ns, (), place, "regression")
+            for clip, drive, start_ns, end_ns, place in rows
+        }
 
     # Champions --------------------------------------------------------------------------------------------------------
 
@@ -165,9 +178,11 @@ class Registry:
                 (present, model.hash),
             ).fetchone()
             if not won and not why:
+                if present is None:
+                    raise UnderstudyError(f"{model.name} would be the first champion: say why with --why")
                 raise UnderstudyError(
                     f"{model.name} has no verdict `promote` against the champion: run `understudy gate champion "
-                    f"{wanted}`, or say why with --why"
+                    f"model:{model.hash[:8]}`, or say why with --why"
                 )
             return _crown(db, model.hash, won[0] if won else None, why or "by verdict")
 

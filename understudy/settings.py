@@ -66,8 +66,11 @@ def _finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def parse(assignments: Iterable[str]) -> dict[str, Any]:
-    """`rate_hz=20` and `bev.least_px=4` as a nested dict; a value that is not TOML is taken as text."""
+def parse(assignments: Iterable[str], names: Collection[str] = ()) -> dict[str, Any]:
+    """`rate_hz=20` and `bev.least_px=4` as a nested dict; a value that is not TOML is taken as text.
+
+    Each of `names` is one word at the beginning of a key, whatever dots it has (`my.module:Class.share=0.5`).
+    """
     found: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
@@ -77,7 +80,9 @@ def parse(assignments: Iterable[str]) -> dict[str, Any]:
             value = tomllib.loads(f"v = {text}")["v"]
         except tomllib.TOMLDecodeError:
             value = text
-        *parents, leaf = key.strip().split(".")
+        key = key.strip()
+        name = max((name for name in names if key.startswith(f"{name}.")), key=len, default="")
+        *parents, leaf = [*([name] if name else []), *key.removeprefix(f"{name}.").split(".")]
         here = found
         for parent in parents:
             here = here.setdefault(parent, {})

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from understudy import metrics, policies, workers
-from understudy.errors import PolicyError
+from understudy.errors import PolicyError, UnderstudyError
 from understudy.observe import Observer, driven, select_frames
 from understudy.records import Array, Drive, Floats, Plan, Policy, Shadow
 from understudy.store import Lake, Part, Run, code_version
@@ -96,8 +96,8 @@ def run(
         made: dict[str, list[str]] = {name: [] for name in runs}
         for outcome in outcomes:
             for wanted in work[outcome.name]:
-                if outcome.error:
-                    runs[wanted.name].fail(outcome.name, outcome.error)
+                if why := outcome.error or outcome.value.get(wanted.name, ""):
+                    runs[wanted.name].fail(outcome.name, why)
                 else:
                     made[wanted.name].append(outcome.name)
         return {
@@ -125,13 +125,30 @@ def _parts(run: Run, named: policies.Named, drives: Sequence[Mapping[str, Any]])
             yield run.part(drive["id"], [drive["part"], named.contents])
 
 
-def _shadow_one(lake: Lake, wanted: Sequence[_Wanted]) -> None:
-    """One drive, all the policies that have not seen it yet."""
-    drive = lake.drive(wanted[0].part.subject)
-    found = {one.name: _loaded(one.spec, one.settings) for one in wanted}
-    runs = shadow(drive, found)
+def _shadow_one(lake: Lake, wanted: Sequence[_Wanted]) -> dict[str, str]:
+    """One drive, all the policies that have not seen it yet; why those failed that did, by name."""
+    try:
+        drive = lake.drive(wanted[0].part.subject)
+        found = {one.name: _loaded(one.spec, one.settings) for one in wanted}
+        runs = shadow(drive, found)
+    except Exception:
+        if len(wanted) == 1:
+            raise
+        return {one.name: why for one in wanted if (why := _alone(lake, one))}
     for one in wanted:
         lake.put_shadow(one.part, drive, runs[one.name])
+    return {}
+
+
+def _alone(lake: Lake, wanted: _Wanted) -> str:
+    """One of several by itself, where one of them failed; why it is that one, or nothing."""
+    try:
+        _shadow_one(lake, [wanted])
+    except UnderstudyError as error:
+        return str(error)
+    except Exception as error:  # a policy may raise anything
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 @cache
@@ -152,6 +169,10 @@ def plan_all(drive: Drive, candidates: Mapping[str, Policy]) -> dict[str, Plan]:
             plan = policy.plan(select_frames(seen, policy.history_s))
             if len(plan) != len(batch):
                 raise PolicyError(f"{name} answered {len(plan)} plans for {len(batch)} instants")
+            if np.isinf(plan.poses).any() or (plan.spread is not None and np.isinf(plan.spread).any()):
+                raise PolicyError(f"{name} answered a plan with an infinite number")
+            if not (plan.probability[np.isfinite(plan.poses).all(axis=(1, 2, 3))] >= 0).all():
+                raise PolicyError(f"{name} answered a probability below 0, or none")
             parts[name].append(plan)
     return {name: _joined(name, found) for name, found in parts.items()}
 

@@ -48,7 +48,7 @@ from understudy.network.samples import Batch, Samples
 from understudy.network.sizes import Size, size_of
 from understudy.records import Array, Floats, Ints
 from understudy.store import Lake, Part, code_version
-from understudy.store.files import digest, write_whole
+from understudy.store.files import append_line, digest, whole_lines, write_whole
 from understudy.store.upkeep import TRAINING
 
 STAGE = "train"
@@ -474,7 +474,7 @@ class Log:
         """Lines beyond the step that training goes on from are taken back: it will come there again."""
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = whole_lines(path).decode().splitlines()
         kept = [line for line in lines if json.loads(line)["step"] <= first]
         if _rank() == 0:
             write_whole(path, "".join(f"{line}\n" for line in kept).encode())
@@ -488,8 +488,7 @@ class Log:
         names = dict.fromkeys(name for values in self.since for name in values)
         means = {name: float(np.mean([values[name] for values in self.since if name in values])) for name in names}
         line = {"step": step, **means, **more}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({name: float(f"{value:.6g}") for name, value in line.items()}) + "\n")
+        append_line(self.path, json.dumps({name: float(f"{value:.6g}") for name, value in line.items()}).encode())
         if self.board is not None:
             for name, value in line.items():
                 self.board.add_scalar(name, value, step)

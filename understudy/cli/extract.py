@@ -40,12 +40,17 @@ def extract(
     from understudy import settings
     from understudy.exporters import write
     from understudy.mine import read_clips
+    from understudy.store.reviews import heeded, standing
 
     here = open_lake(lake)
     if not moments:
-        moments = tuple(clip.id for clip in read_clips(here) if clip.side == "train")
+        clips = heeded(read_clips(here), standing(here.root))
+        moments = tuple(clip.id for clip in clips if clip.side == "train")
         if not moments:
-            raise UnderstudyError("no clips are kept for training yet; `understudy mine` keeps some, or name a moment")
+            raise UnderstudyError(
+                f"of the lake's {len(clips)} clips none is kept for training; `understudy mine` keeps some, from "
+                "places to train in, or name a moment"
+            )
     with progress("writing") as tell:
         report = write(kind, here, moments, folder, settings.parse(assignments), tell)
     row = {"id": kind, "written": len(report.made), "kept": len(report.kept), "skipped": len(report.skipped)}

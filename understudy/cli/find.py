@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
-from understudy.cli.output import NO_DRIVES, emit, number, open_lake, progress, reasons, short, tell_failures
+from understudy.cli.output import NO_DRIVES, emit, legible, number, open_lake, progress, reasons, short, tell_failures
 from understudy.errors import UnderstudyError
 
 if TYPE_CHECKING:
@@ -39,18 +39,21 @@ def shadow(
 ) -> None:
     """Let POLICIES plan silently at every instant.
 
-    A policy is a name (see `understudy plugins policy`), `module:Class`, or a model.onnx with its card beside it.
-    Several share one pass over a drive. A drive that lacks what a policy needs is skipped and counted.
+    A policy is a name (see `understudy plugins policy`), `module:Class`, a model.onnx with its card beside it,
+    champion, or model:HASH. Several share one pass over a drive. A drive that lacks what a policy needs is skipped and
+    counted.
     """
     from understudy import settings
     from understudy import shadow as stage
+    from understudy.registry import Registry
 
-    told = settings.parse(assignments)
+    told = settings.parse(assignments, policies)
     if stray := sorted(set(told) - set(policies)):
         raise UnderstudyError(f"--set wants POLICY.KEY=VALUE with one of {', '.join(policies)}, got {stray[0]!r}")
     here = open_lake(lake)
+    specs = {name: Registry(here.root).spec(name) for name in policies}
     with progress("planning") as tell:
-        reports = stage.run(here, policies, told, processes, tell)
+        reports = stage.run(here, [*specs.values()], {specs[name]: own for name, own in told.items()}, processes, tell)
     rows = [
         {"id": name, "planned": len(r.made), "kept": len(r.kept), "skipped": len(r.skipped), "failed": len(r.failures)}
         for name, r in reports.items()
@@ -171,7 +174,7 @@ def query(sql: str, as_of: str | None, as_json: bool, lake: Path | None) -> None
 
     DuckDB answers. It can only read, and only the lake.
     """
-    rows = open_lake(lake).at(as_of).query(sql).to_pylist()
+    rows = legible(open_lake(lake).at(as_of).query(sql))
     emit(rows, dict.fromkeys(rows[0] if rows else (), short), as_json, "no rows", lists=True)
 
 

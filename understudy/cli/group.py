@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +16,7 @@ from understudy.errors import UnderstudyError, hint
 # What is installed only for those who ask for it: the module that would be missing, and the extra that brings it.
 _EXTRAS = {
     **dict.fromkeys(("torch", "safetensors", "onnx"), "train"),
-    **dict.fromkeys(("sumo", "gymnasium"), "city"),
+    **dict.fromkeys(("sumo", "gymnasium", "simplejpeg"), "city"),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn"), "console"),
     "ray": "ray",
 }
@@ -29,6 +32,11 @@ class _Examples(click.Command):
             with formatter.section("Example"):
                 for line in self.epilog.strip().splitlines():
                     formatter.write(f"  {line.strip()}\n")
+
+
+def _end(*_: object) -> None:
+    """Whoever is told to end takes with it what it has half written."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 class _Group(click.Group):
@@ -48,6 +56,8 @@ class _Group(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        if ctx.parent is None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _end)
         try:
             return super().invoke(ctx)
         except UnderstudyError as error:

@@ -55,7 +55,7 @@ def gate(
     here = open_lake(lake, make=True)
     registry = Registry(here.root)
     specs = registry.spec(champion), registry.spec(candidate)
-    told = settings.parse(assignments)
+    told = settings.parse(assignments, specs)
     by_policy = {name: told.pop(name) for name in specs if name in told}
     rules = settings.fill(Gate, told, prefix="gate")
     for spec in specs:

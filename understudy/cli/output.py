@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ import click
 from understudy.errors import UnderstudyError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from understudy.store import Lake
 
 _ANY_WIDTH = 100_000  # of a terminal, in which nothing is broken
@@ -42,7 +45,7 @@ def emit(
     if as_json or not sys.stdout.isatty():
         for row in rows:
             click.echo(
-                json.dumps({name: None if value != value else value for name, value in row.items()}, default=_plain)
+                json.dumps({name: _finite(value) for name, value in row.items()}, default=_plain, allow_nan=False)
             )
         return
     from rich.console import Console
@@ -68,6 +71,27 @@ def emit(
 
 def _cells(row: Mapping[str, Any], columns: Mapping[str, Callable[[Any], str]]) -> list[str]:
     return [write(row[name]) if row.get(name) is not None else "–" for name, write in columns.items()]
+
+
+def _finite(value: Any) -> Any:
+    """A value without the numbers that JSON has no word for, however deep."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def legible(table: pa.Table) -> list[dict[str, Any]]:
+    """The rows of a table; dates and times as text, for Python knows neither nanoseconds nor the year 99999."""
+    from pyarrow import string, types
+
+    for number, name in enumerate(table.column_names):
+        column = table.column(number)
+        if types.is_temporal(column.type) and not types.is_duration(column.type):
+            table = table.set_column(number, name, column.cast(string()))
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
 
 
 def _plain(value: Any) -> int | float | str:

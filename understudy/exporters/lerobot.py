@@ -129,6 +129,7 @@ class _Dataset:
         row = np.searchsorted((piece.t_ns[1:] + piece.t_ns[:-1]) // 2, at)  # the nearest
         near = np.abs(piece.t_ns[row] - at) <= NS / self.fps / 2
         known = near & self._known(piece)[row]
+        known[1:] &= np.diff(row) > 0  # none is made up between two
         starts = np.flatnonzero(known & ~np.concatenate([[False], known[:-1]]))
         stops = np.flatnonzero(known & ~np.concatenate([known[1:], [False]])) + 1
         return [row[a:b] for a, b in zip(starts, stops, strict=True) if b - a - self._ahead >= SHORTEST_S * self.fps]
@@ -139,7 +140,7 @@ class _Dataset:
         return 0 if "steer" in self.action else 1
 
     def _known(self, piece: Drive) -> Array:
-        seen = [camera.latest(piece.t_ns) >= 0 for camera in piece.cameras if camera.name in self.cameras]
+        seen = [camera.fresh(piece.t_ns) >= 0 for camera in piece.cameras if camera.name in self.cameras]
         numbers = [np.isfinite(piece[name]) for name in {*self.state, *self.action}]
         return np.asarray(np.all([human(piece), *seen, *numbers], axis=0))
 

@@ -62,14 +62,14 @@ def drive_on(world: World, entrant: Entrant, seen: Observation, seconds: float) 
         for _ in range(round(seconds / world.PLAN_S)):
             if world.ended:
                 break
-            seen = world.step(_asked(planner, seen, limit))
+            seen = world.step(asked(planner, seen, limit))
             limit = PLAN_LIMIT_S
     except Lost as lost:
         return str(lost)
     return ""
 
 
-def _asked(planner: Planner, seen: Observation, limit_s: float) -> Plan:
+def asked(planner: Planner, seen: Observation, limit_s: float) -> Plan:
     """The plan of a policy that may be faulty; raises Lost."""
     began = time.process_time()
     plan = _survived(lambda: planner(seen))

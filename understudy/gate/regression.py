@@ -20,7 +20,7 @@ import numpy as np
 from understudy import metrics
 from understudy.errors import UnderstudyError
 from understudy.gate.drivers import Human, Planning
-from understudy.gate.driving import drive_on, world_of
+from understudy.gate.driving import FIRST_LIMIT_S, Lost, asked, drive_on, world_of
 from understudy.gate.entrants import Entrant
 from understudy.observe import Observer
 from understudy.records import NS, Clip, Drive, Floats
@@ -36,12 +36,16 @@ LEAST_PROGRESS = 0.2  # nuPlan's "making progress": to stand is not to pass
 
 @dataclass(frozen=True)
 class ClipResult:
-    """How many of the five starts each has passed, and whether the clip binds."""
+    """How many of the five starts each has passed, whether the clip binds, and where it lies."""
 
     clip: str
-    champion: int
+    champion: int | None  # none where the clip binds and the champion cannot be asked
     candidate: int
     bound: bool  # by an earlier champion
+    drive: str = ""
+    start_ns: int = 0
+    end_ns: int = 0
+    place: str = ""
 
     @property
     def binds(self) -> bool:
@@ -53,7 +57,10 @@ class ClipResult:
 
 
 def passes(lake: Lake, clip: Clip, entrant: Entrant) -> int:
-    """From how many of the five starts an entrant passes a clip of a drive of the lake."""
+    """From how many of the five starts an entrant passes a clip of a drive of the lake; from none at which it raises.
+
+    UnderstudyError where it cannot be asked: there is no such drive, or the drive lacks what the entrant needs.
+    """
     drive = lake.drive(clip.drive)
     begin_s = (clip.start_ns - int(drive.t_ns[0])) / NS
     shifts = APART_S * np.arange(-(STARTS // 2), STARTS // 2 + 1.0)
@@ -85,10 +92,17 @@ def _drives(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: En
 
 
 def _plans(drive: Drive, starts_s: Floats, driver: Planning) -> int:
-    instants = np.clip(np.searchsorted(drive.t_s, starts_s - 1e-6), 0, len(drive) - 1)
-    plan = driver.policy.plan(Observer(drive).observe(instants, driver.needs, driver.history_s))
-    found = metrics.score(metrics.Scene.of(drive), instants, plan.likeliest)
-    return sum(passed({name: float(found[name][i]) for name in metrics.SUBSCORES}) for i in range(len(instants)))
+    observer, scene, count = Observer(drive), metrics.Scene.of(drive), 0
+    for instant in np.clip(np.searchsorted(drive.t_s, starts_s - 1e-6), 0, len(drive) - 1):
+        here = np.array([instant])
+        seen = observer.observe(here, driver.needs, driver.history_s)
+        try:
+            plan = asked(driver.policy.plan, seen, FIRST_LIMIT_S)
+        except Lost:
+            continue
+        found = metrics.score(scene, here, plan.likeliest)
+        count += passed({name: float(found[name][0]) for name in metrics.SUBSCORES})
+    return count
 
 
 def passed(subscores: Mapping[str, float]) -> bool:

@@ -48,7 +48,7 @@ def run(
     gate: Gate | None = None,
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
-    binding: Collection[str] = (),
+    binding: Mapping[str, Clip | None] | None = None,
     processes: int = 0,
     on_route: Told | None = None,
 ) -> Verdict:
@@ -67,9 +67,13 @@ def run(
             raise UnknownName("suite", name, KNOWN)
     drives = lake.drives() if "replay" in gate.suites else []
     learned, trained = (set(one.driver.places) for one in both)
+    binding = binding or {}
     kept = regression_clips(lake)
+    gone = binding.keys() - {clip.id for clip in kept}  # chosen otherwise since: what binds is asked all the same
+    kept += [clip for id in sorted(gone) if (clip := binding[id]) is not None]
     asked = [clip for clip in kept if clip.place not in learned]
-    idle = {clip.id: f"{both[0].id} has learned in {clip.place}, where it lies" for clip in kept if clip not in asked}
+    idle = {id: "it is no longer among the lake's clips" for id in gone if binding[id] is None}
+    idle |= {clip.id: f"{both[0].id} has learned in {clip.place}, where it lies" for clip in kept if clip not in asked}
     there = {drive["id"] for drive in lake.drives()} if asked else set()
     idle |= {clip.id: f"its drive is not in the lake: {clip.drive}" for clip in asked if clip.drive not in there}
     asked = [clip for clip in asked if clip.id not in idle]
@@ -155,7 +159,8 @@ class _Course:
         todo: list[_Task] = []
         for name in names:
             if name not in self.suites:
-                self.suites[name] = suite(name, self.gate.routes, self.drives).within(self.gate.seconds)
+                made = suite(name, self.gate.routes, self.drives, self.gate.first)
+                self.suites[name] = made.within(self.gate.seconds)
             one = self.suites[name]
             for scenario in one.block(block, self.gate.blocks):
                 for who in dict.fromkeys(self.both):
@@ -230,15 +235,26 @@ class _Course:
             for clip, who in product(clips, dict.fromkeys(self.both))
             if not (part := parts[who.id, clip.id]).done
         ]
+        why: dict[tuple[str, str], str] = {}
         for task, outcome in self._work(_pass_one, todo):
-            if outcome.error:
-                self.runs[task.who.id].fail(task.part.subject, outcome.error)
+            if outcome.error and not outcome.trace:  # its process died
+                _write_passes(task, 0)
+            elif outcome.error or outcome.value:
+                why[task.who.id, task.clip.id] = outcome.error or outcome.value
+                self.runs[task.who.id].fail(task.part.subject, outcome.error or outcome.value)
         found = []
         for clip in clips:
-            entries = [parts[who.id, clip.id].entry() for who in self.both]
-            if all(entry is not None for entry in entries):
-                champion, candidate = (int(entry.about["passes"]) for entry in entries if entry is not None)
-                found.append(ClipResult(clip.id, champion, candidate, clip.id in binding))
+            champion, candidate = (
+                None if (entry := parts[who.id, clip.id].entry()) is None else int(entry.about["passes"])
+                for who in self.both
+            )
+            bound = clip.id in binding
+            if candidate is None or (champion is None and not bound):
+                who = self.both[candidate is None]
+                self.void[clip.id] = f"{who.id} cannot be asked: {why.get((who.id, clip.id), 'nobody knows why')}"
+            else:
+                where = (clip.drive, clip.start_ns, clip.end_ns, clip.place)
+                found.append(ClipResult(clip.id, champion, candidate, bound, *where))
         return tuple(found)
 
 
@@ -270,8 +286,17 @@ def _drive_one(lake: Lake, task: _Task) -> str:
     return ""
 
 
-def _pass_one(lake: Lake, task: _ClipTask) -> None:
-    task.part.write({}, about={"passes": passes(lake, task.clip, task.who), "clip": task.clip.id})
+def _pass_one(lake: Lake, task: _ClipTask) -> str:
+    """Count from how many starts a clip is passed, and keep that; why it cannot be asked, or nothing."""
+    try:
+        _write_passes(task, passes(lake, task.clip, task.who))
+    except UnderstudyError as error:
+        return str(error)
+    return ""
+
+
+def _write_passes(task: _ClipTask, count: int) -> None:
+    task.part.write({}, about={"passes": count, "clip": task.clip.id})
 
 
 def _name_of(task: _Task | _ClipTask) -> str:

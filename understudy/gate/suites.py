@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,17 +65,19 @@ class Suite:
         return self.scenarios[bounds[0] : bounds[1]]
 
 
-def suite(name: str, routes: int, drives: Iterable[Mapping[str, Any]] = ()) -> Suite:
-    """The suite of that name with so many routes, or a multiple of it (`_TIMES`).
+def suite(name: str, routes: int, drives: Iterable[Mapping[str, Any]] = (), first: int = 0) -> Suite:
+    """The suite of that name with so many routes, or a multiple of it (`_TIMES`), after leaving out the `first`.
 
-    `drives` are those of the lake, to replay. A longer suite begins with the scenarios of a shorter one.
+    `drives` are those of the lake, to replay: they are the same whatever is left out. A longer suite begins with the
+    scenarios of a shorter one.
     """
     if name == "replay":
         return _replayed(routes, [drive for drive in drives if set(_REPLAYABLE) <= set(drive["offers"])])
     if name not in KNOWN:
         raise UnknownName("suite", name, KNOWN)
-    routes *= _TIMES.get(name, 1)
-    return _before_lights(routes) if name == "lights" else _made(name, routes)
+    times = _TIMES.get(name, 1)
+    made = (_before_lights if name == "lights" else partial(_made, name))((first + routes) * times)
+    return replace(made, scenarios=made.scenarios[first * times :])
 
 
 def _made(name: str, routes: int) -> Suite:

@@ -51,6 +51,7 @@ class Gate:
 
     suites: tuple[str, ...] = STANDARD  # none: the regression suite alone, which can refuse and never promotes
     routes: int = 48  # in each suite, at most
+    first: int = 0  # routes of each suite that are left out: who asks again on others than these has another answer
     blocks: int = 4  # in which they are added; there is a look at the end of each
     alpha: float = 0.05  # of promoting one that is not better; and of refusing one that is not worse, for each family
     margin: float = 0.02  # of the score that may be lost: who is proven to lose more is refused
@@ -66,6 +67,8 @@ class Gate:
             raise SettingsError(
                 f"gate wants a block, and a route for each block; got {self.blocks} blocks, {self.routes} routes"
             )
+        if self.first < 0:
+            raise SettingsError(f"gate.first wants routes to leave out, got {self.first}")
         for name, most in (("within", 1.0), ("lane_within", LANE_M)):
             if not 0 < (told := getattr(self, name)) < most:
                 raise SettingsError(f"gate.{name} wants more than 0 and less than {most:g}, got {told:g}")

@@ -48,6 +48,10 @@ class _Window:
     def holds(self, other: _Window | Event) -> bool:
         return self.start_ns <= other.start_ns and other.end_ns <= self.end_ns
 
+    def surrounds(self, other: _Window) -> bool:
+        """Whether this begins before the other and ends after it."""
+        return self.start_ns < other.start_ns and other.end_ns < self.end_ns
+
     def beside(self, other: _Window) -> _Window:
         """Cut where the other begins or ends."""
         if other.start_ns <= self.start_ns:
@@ -59,10 +63,13 @@ class _Window:
         return replace(other, start_ns=min(self.start_ns, other.start_ns), end_ns=max(self.end_ns, other.end_ns))
 
 
-def choose(sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings: Mine) -> list[Clip]:
+def choose(
+    sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings: Mine, before: Iterable[Clip] = ()
+) -> list[Clip]:
     """The clips worth keeping, in the order in which they were chosen; the same sightings and seed give the same clips.
 
-    `drives` gives the first and last stamp of each drive. A clip lists the events of all the sightings that it shows.
+    `drives` gives the first and last stamp of each drive. What clips of `before` show is not shown again. A clip lists
+    the events of all the sightings that it shows.
     """
     sightings = list(sightings)
     queues = _queues(sightings, settings)
@@ -71,6 +78,7 @@ def choose(sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings
     turns = dict.fromkeys(queues, 0)
     kept: dict[tuple[str, str], list[Sighting]] = defaultdict(list)  # what a trigger showed at a place
     windows: list[_Window] = []
+    earlier = [_Window(clip.drive, clip.start_ns, clip.end_ns, clip.place) for clip in before]
     budget_s = settings.seconds
     while queues and len(windows) < settings.clips:
         trigger = min(queues, key=lambda name: ((turns[name] + 0.5) / weights[name], lots[name]))
@@ -79,7 +87,8 @@ def choose(sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings
             del queues[trigger]
         window = _window(sighting, drives[sighting.event.drive], settings)
         near = [other for other in windows if shows(other, window)]
-        shown = any(other.holds(_core(sighting.event, settings)) for other in near)
+        core = _core(sighting.event, settings)
+        shown = any(other.holds(core) for other in (*near, *earlier) if shows(other, window))
         if shown or any(_alike(sighting, other) for other in kept[trigger, sighting.place]):
             continue
         for other in near:
@@ -88,10 +97,14 @@ def choose(sightings: Iterable[Sighting], drives: Mapping[str, Stamps], settings
         for other in windows:  # what another clip shows is not shown again
             if shows(other, window) and not window.holds(other) and not other.holds(window):
                 window = window.beside(other)
-        if any(other.holds(window) for other in near):  # several show it together
+        for other in earlier:
+            if shows(other, window) and not window.surrounds(other) and not other.holds(window):
+                window = window.beside(other)
+        if any(other.holds(window) for other in (*near, *earlier) if shows(other, window)):  # several show it together
             continue
         swallowed = [other for other in near if window.holds(other)]
-        cost_s = window.seconds - sum(other.seconds for other in swallowed)
+        paid = [*swallowed, *(other for other in earlier if shows(other, window) and window.holds(other))]
+        cost_s = window.seconds - sum(other.seconds for other in paid)
         if cost_s > budget_s:
             continue
         budget_s -= cost_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from understudy import workers
-from understudy.errors import SettingsError, hint
+from understudy.errors import SettingsError, UnderstudyError, UnknownName, hint
 from understudy.mine.choose import Sighting, choose, event_id, in_order, shows
 from understudy.mine.find import COLUMNS, find, resolve, sightings
 from understudy.mine.settings import Mine
@@ -103,8 +103,8 @@ def run(
     A trigger passes over drives that lack what it needs, which is counted. Drives that were searched already, by the
     same triggers in the same shadow runs, are not searched again. Clips replace those that were chosen under the same
     `key` before, and lie beside those of other keys. Variety sees with the `eyes` of one policy, or where that has seen
-    nothing, of the one that has seen most; it looks for what is unlike the clips `kept` before, too, as far as the same
-    policy planned in the shadow of their drives.
+    nothing, of the one that has seen most. What the clips `kept` before show is not paid for again, and variety looks
+    for what is unlike them, too, as far as the same policy planned in the shadow of their drives.
     """
     settings = settings or Mine()
     triggers = resolve(settings.triggers)
@@ -112,7 +112,7 @@ def run(
         if name not in triggers:
             raise SettingsError(f"mine.weights: no trigger named {name!r} is asked{hint(name, triggers)}")
     code = code_version(["understudy.mine", "understudy.store", *{type(one).__module__ for one in triggers.values()}])
-    report, entries = _find(lake, triggers, lake.drives(), code, processes, on_drive)
+    report, entries = _find(lake, triggers, settings.policies, lake.drives(), code, processes, on_drive)
     chosen = _choose(lake, settings, entries, kept, eyes, code, key)
     clips = read_clips(lake, chosen.part)
     return Mined(report, tuple(_yields(triggers, entries, clips)), tuple(clips), chosen.about["unlike"])
@@ -143,6 +143,7 @@ def read_clips(lake: Lake, part: str | None = None) -> list[Clip]:
 def _find(
     lake: Lake,
     triggers: Mapping[str, Trigger],
+    policies: tuple[str, ...],
     drives: list[dict[str, Any]],
     code: str,
     processes: int,
@@ -150,8 +151,17 @@ def _find(
 ) -> tuple[workers.Report, list[Entry]]:
     """What became of each drive, and the parts that hold the events."""
     shadows: dict[str, list[str]] = defaultdict(list)
-    for entry in lake.entries(stage="shadow"):
-        shadows[entry.subject].append(entry.part)
+    for policy in policies or (None,):
+        planned = lake.entries(stage="shadow", key=policy)
+        if policy is not None and not planned:
+            known = (
+                lake.query("SELECT DISTINCT policy FROM plans")["policy"].to_pylist()
+                if "plans" in lake.tables()
+                else []
+            )
+            raise UnknownName("policy in the shadow", policy, sorted(known))
+        for entry in planned:
+            shadows[entry.subject].append(entry.part)
     told = {name: {"use": _path(trigger), **asdict(trigger)} for name, trigger in triggers.items()}  # type: ignore[call-overload]
     with lake.run("mine", "events", told, code, replaces="drive") as run:
         todo, kept = [], []
@@ -163,7 +173,7 @@ def _find(
             else:
                 todo.append((part, {*drive["offers"], *(["shadows"] if plans else [])}))
         outcomes = workers.map_drives(
-            partial(_find_one, lake, triggers),
+            partial(_find_one, lake, triggers, policies),
             todo,
             processes,
             on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
@@ -174,7 +184,10 @@ def _find(
                 run.fail(outcome.name, outcome.error)
         made = tuple(outcome.name for outcome in outcomes if not outcome.error)
         entries = [found for part in run.parts.values() if (found := part.entry()) is not None]
-        return workers.Report(made, tuple(kept), run.skipped, run.failures), entries
+        failures = dict(run.failures)
+        for entry in entries:
+            failures |= {f"{entry.subject}, {name}": why for name, why in entry.about.get("failed", {}).items()}
+        return workers.Report(made, tuple(kept), run.skipped, failures), entries
 
 
 def _path(trigger: Trigger) -> str:
@@ -185,7 +198,9 @@ def _subject(item: tuple[Part, set[str]]) -> str:
     return item[0].subject
 
 
-def _find_one(lake: Lake, triggers: Mapping[str, Trigger], item: tuple[Part, set[str]]) -> None:
+def _find_one(
+    lake: Lake, triggers: Mapping[str, Trigger], policies: tuple[str, ...], item: tuple[Part, set[str]]
+) -> None:
     """Search one drive, of which no more is read than those triggers want that can look at it."""
     part, offers = item
     lacks = {name: sorted(set(trigger.needs) - offers) for name, trigger in triggers.items()}
@@ -202,8 +217,10 @@ def _find_one(lake: Lake, triggers: Mapping[str, Trigger], item: tuple[Part, set
         truth=False,
         shadows="shadows" in needs,
     )
+    if policies:
+        drive = replace(drive, shadows={name: run for name, run in drive.shadows.items() if name in policies})
     lacks |= {name: list(drive.lacks(trigger.needs)) for name, trigger in able.items()}  # plans may be out of date
-    events = find(drive, able)
+    events, failed = _found(drive, able)
     seen = [{**asdict(window), "run": part.hash} for window in windows(drive)]
     part.write(
         {
@@ -215,8 +232,23 @@ def _find_one(lake: Lake, triggers: Mapping[str, Trigger], item: tuple[Part, set
             "end_ns": int(drive.t_ns[-1]),
             "found": Counter(event.trigger for event in events),
             "lacks": {name: lacking for name, lacking in lacks.items() if lacking},
+            "failed": failed,
         },
     )
+
+
+def _found(drive: Drive, triggers: Mapping[str, Trigger]) -> tuple[list[Event], dict[str, str]]:
+    """What triggers find in a drive, and by name why those failed that did: the others have found what they found."""
+    found: list[Event] = []
+    failed: dict[str, str] = {}
+    for name, trigger in triggers.items():
+        try:
+            found += find(drive, {name: trigger})
+        except UnderstudyError as error:
+            failed[name] = str(error)
+        except Exception as error:  # a trigger may be anybody's
+            failed[name] = f"{type(error).__name__}: {error}"
+    return in_order(found), failed
 
 
 def _table(found: list[Sighting], run: str) -> pa.Table:
@@ -274,7 +306,8 @@ def _best(
 ) -> tuple[list[Clip], list[Clip]]:
     """The clips of some drives that are worth keeping: what triggers choose, and what is unlike that and all `kept`."""
     there = _windows(lake, drives, eyes) if settings.variety else []
-    clips = choose(_strongest(lake, drives), drives, settings.share(1 - settings.variety) if there else settings)
+    own_share = settings.share(1 - settings.variety) if there else settings
+    clips = choose(_strongest(lake, drives), drives, own_share, kept)
     own = defaultdict(list)
     for clip in kept:
         own[clip.drive].append(clip)
@@ -284,7 +317,7 @@ def _best(
         for window in before
         if window.policy == there[0].policy and any(shows(window, clip) for clip in own[window.drive])
     ]
-    return clips, vary(there, clips, settings, known)
+    return clips, vary(there, clips, settings, known, kept)
 
 
 def _windows(lake: Lake, drives: Iterable[str], policy: str) -> list[Window]:

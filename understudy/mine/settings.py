@@ -34,6 +34,7 @@ class Mine:
     variety: float = 0.0  # share of the budget for what a model in the shadow finds unlike all that is kept
     seed: int = 0  # decides between equals
     triggers: tuple[str | dict[str, Any], ...] = ()  # names, or tables with `use`; none: all that need no settings
+    policies: tuple[str, ...] = ()  # whose plans in the shadow are looked at, as `shadow` names them; none: all
     weights: dict[str, float] = field(default_factory=dict)  # by trigger, else the usual; 0 finds but keeps none
     regression: int = 5  # one place in so many is kept for the regression suite; a town has a side of its own
 

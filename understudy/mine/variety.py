@@ -8,7 +8,7 @@ triggers decided between windows nearly as far, less of the gain over chance was
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,9 +49,15 @@ def windows(drive: Drive) -> Iterator[Window]:
                 yield Window(policy, drive.id, start, start + length, place, mean.astype(np.float32))
 
 
-def vary(found: Sequence[Window], clips: list[Clip], settings: Mine, known: Sequence[Window] = ()) -> list[Clip]:
+def vary(
+    found: Sequence[Window],
+    clips: list[Clip],
+    settings: Mine,
+    known: Sequence[Window] = (),
+    before: Collection[Clip] = (),
+) -> list[Clip]:
     """Clips of windows unlike those that `clips` show, unlike those `known` from before and unlike each other, as long
-    as the budget lasts.
+    as the budget lasts; none of what clips of `before` show.
 
     `found` and `known` are of one policy.
     """
@@ -59,16 +65,16 @@ def vary(found: Sequence[Window], clips: list[Clip], settings: Mine, known: Sequ
         return []
     embedded = np.stack([window.embedding for window in [*found, *known]]).astype(np.float64)
     embedded /= np.maximum(embedded[: len(found)].std(axis=0), 1e-6)
-    space, before = embedded[: len(found)], embedded[len(found) :]
+    space, far_from = embedded[: len(found)], embedded[len(found) :]
     kept = defaultdict(list)
-    for clip in clips:
+    for clip in (*clips, *before):
         kept[clip.drive].append(clip)
     shown = np.array([any(shows(window, clip) for clip in kept[window.drive]) for window in found])
     free = np.flatnonzero(~shown)
     left = min(settings.clips - len(clips), (settings.seconds - sum(clip.seconds for clip in clips)) / WINDOW_S)
     count = int(np.clip(left + 1e-9, 0, len(free)))
     random = np.random.default_rng(settings.seed)
-    far = furthest(space[free], count, np.concatenate([space[shown], before]), random)
+    far = furthest(space[free], count, np.concatenate([space[shown], far_from]), random)
     return [_clip(found[i], settings) for i in free[far]]
 
 

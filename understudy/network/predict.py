@@ -29,7 +29,7 @@ def find(lake: Lake, name: str) -> Entry:
     entries = {entry.part: entry for entry in lake.entries(stage="train")}
     found = [entry for part, entry in entries.items() if part.startswith(name)]
     if len(found) != 1:
-        raise UnknownName("single model" if found else "model", name, entries)
+        raise UnknownName("single model" if found else "model that was trained in this lake", name, entries)
     return found[0]
 
 

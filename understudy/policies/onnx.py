@@ -20,6 +20,7 @@ how sharply each camera sees ahead:
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ _FED = (
     *_RIG,
 )
 _PICTURES = {"pictures", "picture_valid", *_RIG}  # what comes with the need "pictures"
+# A tensor's field 13, `external_data`, whose first entry is `location` (onnx.proto).
+_ELSEWHERE = re.compile(rb"\x6a(?:[\x00-\x7f]|[\x80-\xff][\x00-\x7f])\x0a\x08location\x12")
 _KINDS = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -72,6 +75,11 @@ class Onnx:
 
     def __post_init__(self) -> None:
         card = read_card(Path(self.path))
+        if _ELSEWHERE.search(Path(self.path).read_bytes()):  # nobody would know of which weights a result is
+            raise PolicyError(
+                "the model has weights in another file; expected all in one, as `external_data=False` exports it; in "
+                f"{self.path}"
+            )
         options = onnxruntime.SessionOptions()
         # One thread: plans must not depend on how many worlds or workers share the machine.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -79,7 +87,7 @@ class Onnx:
         try:
             session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own untyped family
-            raise PolicyError(f"loading a model: {str(error).splitlines()[0]}; in {self.path}") from error
+            raise PolicyError(f"loading a model: {_said(error)}; in {self.path}") from error
         wanted = {entry.name for entry in session.get_inputs()}
         if unknown := sorted(wanted - set(_FED)):
             raise PolicyError(
@@ -92,7 +100,7 @@ class Onnx:
             (
                 *card["needs"],
                 *(("pictures",) if wanted & _PICTURES else ()),
-                *(("route",) if "route" in wanted else ()),
+                *(("route",) if wanted & {"route", "light", "light_distance"} else ()),
             )
         )
         object.__setattr__(self, "card", card)
@@ -106,7 +114,7 @@ class Onnx:
         try:
             answer = dict(zip(names, self._session.run(names, feed), strict=True))
         except Exception as error:
-            raise PolicyError(f"running {Path(self.path).name}: {str(error).splitlines()[0]}") from error
+            raise PolicyError(f"running {Path(self.path).name}: {_said(error)}") from error
         poses = np.asarray(answer["poses"], dtype=np.float64)
         if poses.ndim == 3:  # one mode
             poses = poses[:, None]
@@ -116,6 +124,8 @@ class Onnx:
             )
         probability = answer.get("probability", np.full(poses.shape[:2], 1 / poses.shape[1]))
         spread = answer.get("spread")
+        if spread is not None and np.size(spread) != len(seen):
+            raise PolicyError(f"{Path(self.path).name} answered spread {np.shape(spread)}, expected ({len(seen)},)")
         return Plan(
             poses,
             np.asarray(probability, dtype=np.float64),
@@ -169,6 +179,11 @@ class Onnx:
         return self._mounted[key]
 
 
+def _said(error: Exception) -> str:
+    """What onnxruntime says, in one line."""
+    return " ".join(str(error).split())
+
+
 def _subset(rig: Rig, chosen: list[int]) -> Rig:
     """The rig with only some of its cameras."""
     return Rig(
@@ -214,4 +229,16 @@ def read_card(model: Path) -> dict[str, Any]:
         raise PolicyError(f"the model's card has history_s {ages!r}, expected ages decreasing to 0; in {path}")
     if not (isinstance(needs, list) and all(isinstance(need, str) for need in needs)):
         raise PolicyError(f"the model's card has needs {needs!r}, expected a list of names; in {path}")
+    cameras = card.get("cameras", {})
+    names, size = (cameras.get("names", []), cameras.get("size", [1, 1])) if isinstance(cameras, dict) else (None, None)
+    if not (
+        isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and isinstance(size, list)
+        and len(size) == 2
+        and all(isinstance(side, int) and side > 0 for side in size)
+    ):
+        raise PolicyError(
+            f'the model\'s card has cameras {cameras!r}, expected {{"names": ["front"], "size": [160, 120]}}; in {path}'
+        )
     return card | {"history_s": [float(age) for age in ages], "needs": needs}

@@ -148,9 +148,13 @@ def _catalogs(tub: Path) -> list[Path]:
 def _rows(tub: Path) -> list[Row]:
     """The records that were not deleted, each with its place among all."""
     records: list[dict[str, Any]] = []
-    for path in _catalogs(tub):
+    catalogs = _catalogs(tub)
+    for path in catalogs:
         with folder.reading("a tub's catalog", path):
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            if path == catalogs[-1] and lines and not lines[-1].endswith("\n"):
+                lines.pop()  # the car lost its power while it wrote: there is no record yet
+            for number, line in enumerate(lines, start=1):
                 try:
                     records.append(dict(json.loads(line)))
                 except (TypeError, ValueError) as error:

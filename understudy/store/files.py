@@ -79,11 +79,11 @@ def whole_lines(path: Path) -> bytes:
 
 def append_line(path: Path, line: bytes) -> None:
     """Add a line to a file of lines, on the disk when this returns. Whoever was killed while writing left half of one,
-    which is cut off first."""
+    which is cut off first; whoever else is writing is waited for."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = len(whole_lines(path))
     with path.open("ab") as file:
-        file.truncate(whole)
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        file.truncate(len(whole_lines(path)))
         file.write(line + b"\n")
         file.flush()
         os.fsync(file.fileno())

@@ -6,7 +6,7 @@ the logarithm of the seconds between budgets, for learning curves are near to st
 first. k is where that curve first reaches the strategy's score; inf where it never does.
 
 The interval is a bootstrap over seeds: a seed is drawn with all that was done under it, so what is common to a seed
-stays paired; the deviations are widened by sqrt(n / (n - 1)) as in `evidence.bootstrap`, for few seeds look too sure.
+stays paired; the deviations are made `evidence.wider`, for few seeds look too sure.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy.errors import DataError
+from understudy.evidence import wider
 from understudy.records import Floats
 
 _RESAMPLES = 4_000
@@ -93,7 +94,7 @@ def k_of(multiples: Floats, random: Floats, scores: Floats, identity: str) -> Wo
         return Worth(seeds, k, np.nan, np.nan, gain, np.nan, np.nan)
     rng = np.random.default_rng(list(hashlib.sha256(identity.encode()).digest()[:16]))
     drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), _RESAMPLES) @ everything / seeds
-    drawn = centre + np.sqrt(seeds / (seeds - 1)) * (drawn - centre)
+    drawn = centre + wider(seeds) * (drawn - centre)
     found = times(multiples, drawn[:, :-1], drawn[:, -1])
     gains = drawn[:, -1] - drawn[:, once]
     low, high = np.quantile(found, [0.025, 0.975], method="inverted_cdf") if told else (np.nan, np.nan)

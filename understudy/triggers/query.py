@@ -74,6 +74,7 @@ class Query:
         if len(mask) != len(drive):
             raise SettingsError(f"query: {len(mask)} answers for {len(drive)} instants; in {self._sql}")
         mask, score = np.ma.filled(mask, False), np.ma.filled(score, np.nan)
+        mask = mask & np.isfinite(score)  # an unknown score, like an unknown condition, is none
         yield from events(drive, mask, score, self.hold_s, self.bridge_s)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from understudy.gate.suites import suite
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.campaign import FIRST
-from understudy.turn.clips import clips_of, used_for_training
+from understudy.turn.clips import asked_in, clips_of, used_for_training
 from understudy.turn.diary import turns
 from understudy.turn.towns import fleet_of, told
 from understudy.turn.under_way import Turn
@@ -26,7 +26,7 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
     asked = last if "weights" in last else asdict(FIRST)
     champion = reigns[-1].model if reigns else None
     still_open = left_open(turn, before.get(turn.number - 1, {}), champion)
-    learned = turn.registry.model(champion).card.get("data", {}).get("places", ()) if champion else ()
+    learned = turn.places(champion)
     fleets = {
         kind: [told(tour) for tour in fleet_of(kind, turn.preset, turn.number, turn.seed, events, learned)]
         for kind, events in (("train", asked["events"]), ("regression", ()), ("wheel", ()))
@@ -45,15 +45,16 @@ def begin(turn: Turn, world: str) -> Mapping[str, Any]:
 
 
 def left_open(turn: Turn, before: Mapping[str, Any], champion: str | None) -> str | None:
-    """The candidate that the turn before left undecided against who is champion still; it goes on learning. None where
-    the regression suite has meanwhile come to ask in a place where it learned."""
+    """The candidate that the turn before left undecided against who is champion still, and that no gate by hand has
+    refused since; it goes on learning. None where the regression suite has come to ask in a place where it learned."""
     promoted = before.get("promote", {})
-    if promoted.get("outcome") != "undecided" or promoted["champion"] != champion:
+    if promoted.get("outcome") != "undecided" or champion is None or promoted["champion"] != champion:
         return None
     candidate = str(before["export"]["candidate"])
-    learned = turn.registry.model(candidate).card.get("data", {}).get("places", ())
-    asked = {clip.place for clip in clips_of(turn.lake) if clip.side == "regression"}
-    return None if asked.intersection(learned) else candidate
+    said = [one["outcome"] for one in turn.registry.verdicts(candidate) if one["champion_hash"] == champion]
+    if said[-1:] == ["refuse"] or asked_in(turn, champion) & turn.places(candidate):
+        return None
+    return candidate
 
 
 def assert_nothing_leaks(turn: Turn) -> None:
@@ -76,8 +77,9 @@ def assert_nothing_leaks(turn: Turn) -> None:
         .with_clips(clip for clip in regression if clip.place not in learned)
         .with_scenarios(tours.get("regression", ())),
     }
-    gate = turn.preset.gate
+    gate = turn.gate
     if told["world"] == "city":
-        scenarios = [scenario for name in gate.suites for scenario in suite(name, gate.routes).scenarios]
+        made = (suite(name, gate.routes, first=gate.first) for name in gate.suites)
+        scenarios = [scenario for one in made for scenario in one.scenarios]
         sides["gate"] = Side().with_scenarios(scenarios)
     assert_apart(sides)

@@ -62,6 +62,8 @@ def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     brought: dict[str, Counter[str]] = {name: Counter() for name in ("events", "clips", "hours")}
     clips: list[Clip] = []
     eyes = turn.registry.model(turn.champion).name
+    there = mine.resolve(mine.Mine().triggers)
+    weights = {name: weight for name, weight in asked["weights"].items() if name in there}  # a plug-in may be gone
     unlike = 0
     failures: dict[str, str] = {}
     for side, drives in of_all.items():
@@ -71,12 +73,12 @@ def choose_clips(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         here = share(turn.lake, drives)
         budget = preset.regression_clips if side == "regression" else f"{preset.budget_s:g}s"
         variety = 0.0 if side == "regression" else preset.variety
-        settings = mine.Mine(budget, weights=dict(asked["weights"]), seed=turn.seed, variety=variety)
+        settings = mine.Mine(budget, weights=weights, seed=turn.seed, variety=variety)
         if preset.chosen == "chance" and side != "regression":
             chosen = by_chance(here, preset.budget_s, f"{key} {turn.seed}", kept_before(turn, drives))
             keep_clips(turn.lake, key, chosen)
         else:
-            known = kept_before(turn, drives) if variety else []
+            known = kept_before(turn, drives) if side != "regression" else []
             mined = mine.run(here, settings, turn.processes, progress(tell), key, known, eyes)
             chosen = list(mined.clips)
             unlike += mined.unlike
@@ -143,6 +145,13 @@ def keep_clips(lake: Lake, key: str, clips: list[Clip]) -> None:
 def clips_of(lake: Lake) -> list[Clip]:
     """All clips of a lake, as their reviewers left them; those of the regression suite are what the gate asks."""
     return heeded(mine.read_clips(lake), standing(lake.root))
+
+
+def asked_in(turn: Turn, champion: str) -> frozenset[str]:
+    """The places in which the gate asks for clips: not those in which the champion has learned itself."""
+    bound = [clip for clip in turn.registry.binding().values() if clip is not None]
+    asked = [clip for clip in clips_of(turn.lake) if clip.side == "regression"]
+    return frozenset(clip.place for clip in [*asked, *bound]) - turn.places(champion)
 
 
 def used_for_training(clips: Iterable[Clip]) -> list[Clip]:

@@ -11,6 +11,7 @@ import numpy as np
 from understudy import fleet
 from understudy.errors import DataError
 from understudy.records import Driver
+from understudy.registry import Registry
 from understudy.store import Lake
 from understudy.turn.diary import progress, turns
 from understudy.turn.towns import common_side, fleet_of
@@ -58,7 +59,9 @@ def drive_champion(turn: Turn, tell: Tell) -> Mapping[str, Any]:
 
 
 def new_drives(lake: Lake, number: int) -> list[dict[str, Any]]:
-    """The drives of a lake that no turn before this one has taken up."""
+    """The drives of a lake that no turn before this one has taken up, but those that a network of the lake drove in the
+    city: a turn that was given up leaves some, and people did not drive them."""
+    ours = tuple(f"~{model.name}" for model in Registry(lake.root).models() if model.spec.endswith(".onnx"))
     taken = {
         drive
         for before, done in turns(lake).items()
@@ -66,7 +69,9 @@ def new_drives(lake: Lake, number: int) -> list[dict[str, Any]]:
         if before < number
         for drive in done.get(step, {}).get("drives", ())
     }
-    return [drive for drive in lake.drives() if drive["id"] not in taken]
+    return [
+        drive for drive in lake.drives() if drive["id"] not in taken and not any(name in drive["id"] for name in ours)
+    ]
 
 
 def _drive(turn: Turn, plan: list[fleet.Tour], tell: Tell) -> dict[str, str]:

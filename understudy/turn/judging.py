@@ -23,15 +23,16 @@ def judge_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     made = turn.came_to("export")
     if "skipped" in made:
         raise Impossible("there is no candidate")
-    gate = turn.preset.gate
+    gate = turn.gate
     if turn.came_to("begin")["world"] != "city":
         gate = replace(gate, suites=())  # a replay shows no pictures: what is left is the regression suite
+    bound = turn.came_to("begin")["binding"]
     specs = turn.spec(turn.champion), turn.spec(made["candidate"])
     verdict = judge(
         turn.lake,
         *specs,
         gate,
-        binding=turn.came_to("begin")["binding"],
+        binding={id: clip for id, clip in turn.registry.binding().items() if id in bound},
         processes=turn.processes,
         on_route=progress(tell),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,10 +16,10 @@ from understudy.gate.entrants import entrant
 from understudy.labelers.path import Path as PathLabeler
 from understudy.network.sizes import size_of
 from understudy.policies import named
-from understudy.records import Clip
+from understudy.records import NS, Clip
 from understudy.store import digest
 from understudy.turn.chance import by_chance
-from understudy.turn.clips import clips_of, keep_clips, used_for_training
+from understudy.turn.clips import asked_in, clips_of, keep_clips, used_for_training
 from understudy.turn.diary import About, name_of, progress
 from understudy.turn.share import share
 from understudy.turn.under_way import Impossible, Tell, Turn, crown_first
@@ -74,9 +74,12 @@ def train_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     frozen = turn.came_to("dataset")
     if "skipped" in frozen:
         raise Impossible("there is no dataset")
-    start = weights_of(turn, turn.learner)
+    clean = not asked_in(turn, turn.champion) & turn.places(turn.learner)  # a reviewer may have sent clips there since
+    parent = turn.learner if clean else turn.champion
+    start = weights_of(turn, parent)
     return {
-        "on_from": turn.registry.model(turn.learner).name if start else "",
+        "parent": parent if start else "",
+        "on_from": turn.registry.model(parent).name if start else "",
         **teach(turn, frozen["name"], turn.preset.steps, start, tell),
     }
 
@@ -92,7 +95,7 @@ def export_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     trained = turn.came_to("train")
     if "skipped" in trained:
         raise Impossible("nothing was trained")
-    made = out_of_the_house(turn, trained["model"], turn.came_to("dataset"), name_of(turn.number), turn.learner)
+    made = out_of_the_house(turn, trained["model"], turn.came_to("dataset"), name_of(turn.number), trained["parent"])
     tell(said=made["name"])
     return made
 
@@ -108,6 +111,15 @@ def label_drives(turn: Turn, drives: list[str], tell: Tell) -> dict[str, Any]:
     return {"labelled": len(entries), "valid": dict(sorted(valid.items())), "failures": dict(found.failures)}
 
 
+def seconds_of(clips: Iterable[Clip]) -> float:
+    """How long clips are, of which several may show the same instants."""
+    total, ends = 0, dict[str, int]()
+    for clip in sorted(clips, key=lambda clip: clip.start_ns):
+        total += max(clip.end_ns - max(clip.start_ns, ends.get(clip.drive, clip.start_ns)), 0)
+        ends[clip.drive] = max(clip.end_ns, ends.get(clip.drive, clip.end_ns))
+    return total / NS
+
+
 def freeze(turn: Turn, clips: list[Clip], tell: Tell) -> dict[str, Any]:
     """Freeze the labelled instants of clips into a dataset."""
     offers = {drive["id"]: drive["offers"] for drive in turn.lake.drives()}
@@ -120,7 +132,7 @@ def freeze(turn: Turn, clips: list[Clip], tell: Tell) -> dict[str, Any]:
     frozen = dataset.run(here, settings, clips, turn.processes, progress(tell))
     if not frozen.samples:
         raise Impossible("the clips chosen for training hold no instant with a label")
-    seconds = round(sum(clip.seconds for clip in clips), 3)
+    seconds = round(seconds_of(clips), 3)
     tell(said=f"{frozen.samples} instants of {len(clips)} clips, {seconds:.0f} s, in {len(frozen.places)} places")
     return {
         "name": frozen.name,
@@ -173,11 +185,10 @@ def out_of_the_house(turn: Turn, model: str, frozen: About, name: str, parent: s
     with TemporaryDirectory() as folder:
         path = export(turn.lake, model, Path(folder) / f"{name}.onnx")
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        learned = turn.registry.model(parent).card.get("data", {}).get("places", ()) if parent else ()
         card |= {
             "parents": [parent] if parent else [],
             "data": {
-                "places": sorted({*card["data"]["places"], *learned}),
+                "places": sorted({*card["data"]["places"], *turn.places(parent)}),
                 **{key: frozen[key] for key in ("clips", "seconds", "samples")},
             },
         }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from understudy.errors import UnderstudyError
-from understudy.gate.verdict import Verdict
+from understudy.gate.verdict import Gate, Verdict
 from understudy.registry import Registry
 from understudy.store import Lake
 from understudy.turn.diary import About, Diary
@@ -55,8 +55,18 @@ class Turn:
     @property
     def learned(self) -> Collection[str]:
         """The places in which the champion that the turn begins with has learned."""
-        champion = self.came_to("begin")["champion"]
-        return self.registry.model(champion).card.get("data", {}).get("places", ()) if champion else ()
+        return self.places(self.came_to("begin")["champion"])
+
+    @property
+    def gate(self) -> Gate:
+        """The preset's, on routes of the turn's own: where a champion was unlucky it is not judged again and again."""
+        gate = self.preset.gate
+        return replace(gate, first=gate.first + (self.number - 1) * gate.routes)
+
+    def places(self, model: str | None) -> frozenset[str]:
+        """The places in which a model and those that it learned on from have learned; of nobody none."""
+        card = self.registry.model(model).card if model else {}
+        return frozenset(card.get("data", {}).get("places", ()))
 
     def spec(self, model: str) -> str:
         """What stages are told to have a model drive."""
