@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from tests.conftest import steady_turn
 from tests.small_lake import read_in
 from understudy.cli import main, output
 from understudy.cli.find import silence
+from understudy.settings import parse
 from understudy.store import Lake
 
 HEAVY = (
@@ -318,6 +320,39 @@ def test_a_missing_extra_is_one_line(module: str, extra: str, words: tuple[str, 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert f"needs the extra [{extra}]" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_numbers_and_times_that_json_or_python_cannot_say_are_said_otherwise(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    read_in(lake, [steady_turn()])
+    sql = "SELECT 1 / 0.0 AS far, ['nan'::double, 2.0] AS some, make_timestamp_ns(t_ns + 1) AS at FROM instants LIMIT 1"
+    done = CliRunner().invoke(main, ["query", sql, "--lake", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    (row,) = lines(done)
+    assert row["some"] == [None, 2.0] and row["far"] is None and row["at"].endswith("000000001")
+    assert "NaN" not in done.stdout and "Infinity" not in done.stdout
+
+
+def test_settings_of_a_policy_in_a_package_are_told_by_its_whole_name() -> None:
+    assert parse(["pol.mine:Slower.share=0.5", "other.x.y=1"], ["pol.mine:Slower"]) == {
+        "pol.mine:Slower": {"share": 0.5},
+        "other": {"x": {"y": 1}},
+    }
+
+
+def test_who_is_told_to_end_takes_along_what_is_half_written(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from understudy.cli import main\n"
+        "from understudy import exporters; from understudy.store.files import whole_folder\n"
+        "def write(kind, lake, moments, folder, *_):\n"
+        "    with whole_folder(folder) as aside:\n"
+        "        (aside / 'half').touch(); os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
+        "exporters.write = write\n"
+        "main(['extract', 'csv', 'a', '--to', 'out/x', '--lake', 'lake'])"
+    )
+    read_in(Lake(tmp_path / "lake"), [replace(steady_turn(), id="a")])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 143 and list((tmp_path / "out").iterdir()) == [], done.stderr
 
 
 def test_what_turns_and_judges_recorded_drives_imports_nothing_of_the_city() -> None:

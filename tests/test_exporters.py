@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from pyarrow import csv, parquet
 
 from tests.small_logs import tub_records, write_tub
+from tests.test_observe import Numbered
 from understudy import exporters, ingest, plugins
 from understudy.cli import main
 from understudy.errors import UnderstudyError
@@ -389,8 +390,22 @@ def test_frames_are_never_made_up(lake: Lake, cart: str, tmp_path: Path) -> None
     assert info["features"]["action"]["names"] == ["steer", "throttle"] and "observation.state" not in info["features"]
     drive = lake.drive(cart)
     np.testing.assert_allclose(frames(tmp_path / "out")["action"][:, 0], drive["steer"][::2], atol=1e-6)
-    with pytest.raises(UnderstudyError, match="at 50 frames a second"):
-        write("lerobot", lake, [cart], tmp_path / "none", {"fps": 50})
+    for fps in (25, 50):
+        with pytest.raises(UnderstudyError, match=f"at {fps} frames a second"):
+            write("lerobot", lake, [cart], tmp_path / "none", {"fps": fps})
+
+
+def test_a_camera_that_stops_ends_the_episode(lake: Lake) -> None:
+    from understudy.exporters.lerobot import _Dataset
+
+    drive = lake.drive(CUT_IN)
+    front = drive.cameras[0]
+    shown = front.t_ns[front.t_ns < drive.t_ns[0] + 4 * NS]
+    dies = replace(front, t_ns=shown, pictures=Numbered(len(shown)))
+    (episode,) = _Dataset(Path(), 10, ["speed"], ["speed", "yaw_rate"], [front.name]).episodes(
+        replace(drive, cameras=(dies,))
+    )
+    assert 3.9 < drive.t_s[episode[-1]] < 4.2
 
 
 def test_drives_that_share_no_action_are_no_dataset(lake: Lake, cart: str, tmp_path: Path) -> None:

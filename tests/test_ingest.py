@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -69,6 +71,27 @@ def test_going_on_through_a_junction_is_straight() -> None:
 def test_a_drive_without_poses_keeps_what_it_has() -> None:
     bare = Drive("tub", np.arange(5), {"steer": np.zeros(5)})
     assert set(complete(bare).columns) == {"steer", "place"}
+
+
+@dataclass(frozen=True)
+class Naming:
+    """A reader that calls its only drive something that no identifier can say."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def scan(self, root: Path) -> Iterator[str]:
+        yield "one"
+
+    def fingerprint(self, root: Path, key: str) -> str:
+        return "contents-of-one"
+
+    def read(self, root: Path, key: str) -> Drive:
+        return replace(steady_turn(), id="My drive (1)")
+
+
+def test_a_drive_that_nobody_could_ask_for_is_refused_by_name(tmp_path: Path) -> None:
+    report = ingest(Lake(tmp_path / "lake"), "tests.test_ingest:Naming", tmp_path)
+    assert "calls a drive 'My drive (1)', which is no name" in report.failures["one"] and not report.made
 
 
 def test_a_reader_that_is_none_leaves_no_lake_behind(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.calm import SECONDS, calm, with_shadow, with_value
-from understudy import mine
+from tests.small_lake import read_in
+from understudy import mine, shadow
 from understudy.errors import DataError, SettingsError, UnknownName
 from understudy.mine import Mine, Sighting, choose, event_id, find, resolve, side_of, sightings
 from understudy.mine.variety import Window, vary, windows
@@ -506,10 +507,23 @@ def test_in_several_processes_the_clips_are_the_same(lake: Lake, tmp_path: Path)
 
 
 def test_a_drive_that_fails_is_told_and_the_others_go_on(lake: Lake) -> None:
-    mined = mine.run(lake, Mine(triggers=({"use": "query", "where": "speed > leader_gap / 'x'"},)))
+    bad, good = {"use": "query", "where": "speed > leader_gap / 'x'"}, {"use": "query", "name": "any", "where": "true"}
+    mined = mine.run(lake, Mine(triggers=(bad, good)))
     assert sorted(mined.report.failures) == [f"drive{k}, query" for k in range(3)]
-    assert mined.report.made == ("drive3",)
-    assert mined.clips == ()
+    assert {one.trigger: one.events > 0 for one in mined.yields} == {"query": False, "any": True} and mined.clips
+    assert mine.run(lake, Mine(triggers=(bad, good))).report.failures == mined.report.failures, "it is said again"
+
+
+def test_mining_looks_at_the_plans_of_whom_it_is_told(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    read_in(lake, [calm()])
+    shadow.run(lake, ["constant_turn", "lane_follow"])
+    both = mine.run(lake, Mine(triggers=("models_disagree",)))
+    assert not both.yields[0].lacking
+    one = mine.run(lake, Mine(triggers=("displaced",), policies=("constant_turn",)))
+    assert one.report.made == ("calm",) and not one.report.failures
+    with pytest.raises(UnknownName, match="did you mean 'constant_turn'"):
+        mine.run(lake, Mine(policies=("constant_trun",)))
 
 
 def test_an_empty_lake_has_no_clips(tmp_path: Path) -> None:

@@ -74,6 +74,15 @@ def test_a_picture_is_the_newest_at_the_time_and_decoded_once(straight: Drive) -
     assert len(pictures.decoded) == len(set(pictures.decoded)) == 50
 
 
+def test_a_batch_of_one_decodes_no_picture_twice_though_its_history_is_long(straight: Drive) -> None:
+    drive, pictures = filmed(straight)
+    observer = Observer(drive)
+    for instant in range(len(drive)):
+        observer.observe(np.array([instant]), ("pictures",), (1.5, 1.0, 0.5, 0.0))
+        assert len(observer._decoded["front"]) <= 31, "and no more are kept than a later history reaches"
+    assert sorted(pictures.decoded) == list(range(len(drive)))
+
+
 def test_a_camera_that_died_shows_nothing_rather_than_its_last_picture(straight: Drive) -> None:
     drive, _ = filmed(straight, first_s=0.0)
     (camera,) = drive.cameras

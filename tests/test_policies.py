@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.conftest import steady_turn
 from understudy import plugins
-from understudy.errors import PolicyError, SettingsError, UnknownName
+from understudy.errors import PolicyError, SettingsError, UnderstudyError, UnknownName
 from understudy.observe import Observer, driven
 from understudy.policies import named
 from understudy.policies.constant_turn import ConstantTurn
@@ -200,6 +200,9 @@ def test_a_policy_of_ones_own_needs_no_packaging(tmp_path: Path, monkeypatch: py
     )
     monkeypatch.chdir(tmp_path)
     assert plugins.make("policy", "my_idea:Slower", {"share": 0.2}).share == 0.2
+    (tmp_path / "my_other_idea.py").write_text("class Bare:\n    needs = ()\n")
+    with pytest.raises(UnderstudyError, match="expected a dataclass, whose fields are its settings"):
+        plugins.make("policy", "my_other_idea:Bare")
 
 
 def straight_ahead(folder: Path, outputs: tuple[str, ...] = ("poses",), batch: int | None = None) -> Path:
@@ -245,6 +248,8 @@ def test_a_model_without_a_card_or_with_a_wrong_one_is_one_clear_line(tmp_path: 
         ('{"format": "other"}', "not of format"),
         ('{"format": "understudy-model/1", "history_s": [0, 1]}', "decreasing to 0"),
         ('{"format": "understudy-model/1", "needs": 3}', "list of names"),
+        ('{"format": "understudy-model/1", "cameras": {"size": "32x24"}}', "expected .*160, 120"),
+        ('{"format": "understudy-model/1", "cameras": ["front"]}', "expected .*160, 120"),
     ]:
         card.write_text(text)
         with pytest.raises(PolicyError, match=message):
@@ -257,6 +262,13 @@ def test_a_model_without_a_card_or_with_a_wrong_one_is_one_clear_line(tmp_path: 
 def test_a_model_that_is_no_model_or_answers_something_else_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="no 'poses'"):
         named(str(straight_ahead(tmp_path, outputs=("other",))))
+    whole = onnx.load(straight_ahead(tmp_path))
+    for tensor in whole.graph.initializer:  # as raw bytes, which alone can lie elsewhere
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
+    apart = {"save_as_external_data": True, "location": "straight.data", "size_threshold": 64}
+    onnx.save(whole, tmp_path / "straight.onnx", **apart)
+    with pytest.raises(PolicyError, match="weights in another file"):
+        named(str(tmp_path / "straight.onnx"))
     (tmp_path / "straight.onnx").write_bytes(b"not a model")
     with pytest.raises(PolicyError, match="loading a model"):
         named(str(tmp_path / "straight.onnx"))

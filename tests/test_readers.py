@@ -15,6 +15,7 @@ import shapely
 from tests import small_logs
 from tests.small_lake import assert_equal
 from understudy import plugins
+from understudy.errors import DataError
 from understudy.geometry import compose, constant_turn, corners, overlap, wrap
 from understudy.readers.kinematics import motion
 from understudy.records import NS, Drive, Driver, Kind
@@ -336,6 +337,19 @@ def test_tub_short_deletions_are_gaps_and_long_ones_end_a_drive(tmp_path: Path) 
     assert (len(first), len(second)) == (10, 12) and first.facts["deleted"] == 2
     assert len({first.id, second.id}) == 2
     np.testing.assert_allclose(second.cameras[0].pictures.read(np.array([0]))[0, 0, 0, 0], 54, atol=2)
+
+
+def test_tub_a_record_that_was_being_written_when_the_power_went_is_none(tmp_path: Path) -> None:
+    tub = small_logs.write_tub(tmp_path)
+    (whole,) = drives("tub", tmp_path).values()
+    with (tub / "catalog_1.catalog").open("a") as file:
+        file.write('{"_index": 99, "user/ang')
+    (found,) = drives("tub", tmp_path).values()
+    assert np.array_equal(found.t_ns, whole.t_ns)
+    with (tub / "catalog_1.catalog").open("a") as file:
+        file.write("\n")
+    with pytest.raises(DataError, match="holds no record"):
+        drives("tub", tmp_path)
 
 
 def test_tub_a_new_session_or_a_pause_is_another_drive(tmp_path: Path) -> None:

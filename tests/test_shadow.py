@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
+from tests.small_lake import read_in
 from tests.test_observe import filmed
 from understudy import metrics, sample
 from understudy.errors import PolicyError
@@ -18,7 +20,8 @@ from understudy.policies.constant_turn import ConstantTurn
 from understudy.policies.lane_follow import LaneFollow
 from understudy.policies.logged import Logged
 from understudy.records import Drive, Observation, Plan
-from understudy.shadow import COLUMNS, plan_all, shadow
+from understudy.shadow import COLUMNS, plan_all, run, shadow
+from understudy.store import Lake
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +98,34 @@ class Wrong:
         (lambda n: Plan(np.zeros((n, 1, 7, 4)), np.ones((n, 1))), "expected \\(B, M, 8, 4\\)"),
         (lambda n: Plan(np.zeros((n, 2, 8, 4)), np.ones((n, 1))), "probabilities"),
         (lambda n: Plan(np.zeros((1, 1, 8, 4)), np.ones((1, 1))), "answered 1 plans"),
+        (lambda n: Plan(np.full((n, 1, 8, 4), np.inf), np.ones((n, 1))), "infinite number"),
+        (lambda n: Plan(np.zeros((n, 1, 8, 4)), np.ones((n, 1)), np.full(n, np.inf)), "infinite number"),
+        (lambda n: Plan(np.zeros((n, 1, 8, 4)), np.full((n, 1), np.nan)), "probability below 0, or none"),
+        (lambda n: Plan(np.zeros((n, 2, 8, 4)), np.array([[1.5, -0.5]] * n)), "probability below 0"),
     ],
 )
 def test_what_is_no_plan_is_one_clear_line(arc: Drive, answer: Any, message: str) -> None:
     with pytest.raises(PolicyError, match=message):
         shadow(arc, {"wrong": Wrong(answer)})
+
+
+@dataclass(frozen=True)
+class Raising(Wrong):
+    answer: Any = None
+
+    def plan(self, seen: Observation) -> Plan:
+        raise RuntimeError("no plan")
+
+
+def test_one_who_fails_takes_no_other_with_it(tmp_path: Path, arc: Drive) -> None:
+    lake = Lake(tmp_path)
+    read_in(lake, [arc])
+    reports = run(lake, ["constant_turn", "tests.test_shadow:Raising", "lane_follow"])
+    assert {name: len(one.made) for name, one in reports.items()} == {
+        "constant_turn": 1, "tests.test_shadow:Raising": 0, "lane_follow": 0,
+    }  # fmt: skip
+    assert list(reports["tests.test_shadow:Raising"].failures.values()) == ["RuntimeError: no plan"]
+    assert reports["lane_follow"].skipped and not reports["lane_follow"].failures, "the arc has no road"
 
 
 def test_a_plan_of_nan_has_no_score_and_no_difference(cut_in: Drive) -> None:
