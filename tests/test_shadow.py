@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.small_lake import read_in
 from tests.test_observe import filmed
+from tests.test_policies import straight_ahead
 from understudy import metrics, sample
 from understudy.errors import PolicyError
 from understudy.ingest import complete
@@ -126,6 +128,16 @@ def test_one_who_fails_takes_no_other_with_it(tmp_path: Path, arc: Drive) -> Non
     }  # fmt: skip
     assert list(reports["tests.test_shadow:Raising"].failures.values()) == ["RuntimeError: no plan"]
     assert reports["lane_follow"].skipped and not reports["lane_follow"].failures, "the arc has no road"
+
+
+def test_a_drive_without_the_camera_that_a_card_names_is_skipped(tmp_path: Path, straight: Drive) -> None:
+    lake = Lake(tmp_path / "lake")
+    read_in(lake, [filmed(straight)[0]])
+    model = straight_ahead(tmp_path)
+    card = {"format": "understudy-model/1", "needs": ["pictures"], "cameras": {"names": ["rear"]}}
+    model.with_suffix(".json").write_text(json.dumps(card))
+    (report,) = run(lake, [str(model)]).values()
+    assert list(report.skipped.values()) == ["lacks camera rear"] and not report.failures
 
 
 def test_a_plan_of_nan_has_no_score_and_no_difference(cut_in: Drive) -> None:

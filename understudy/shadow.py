@@ -118,8 +118,12 @@ class _Wanted:
 
 def _parts(run: Run, named: policies.Named, drives: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
     """The part of each drive that offers what the policy needs; the others are skipped."""
+    card = getattr(named.policy, "card", None) or {}  # of a model, which may name its cameras
+    cameras = card.get("cameras", {}).get("names", []) if "pictures" in named.policy.needs else []
     for drive in drives:
-        if lacking := [need for need in named.policy.needs if need not in drive["offers"]]:
+        lacking = [need for need in named.policy.needs if need not in drive["offers"]]
+        lacking += [f"camera {name}" for name in cameras if name not in drive["cameras"]]
+        if lacking:
             run.skip(drive["id"], f"lacks {', '.join(lacking)}")
         else:
             yield run.part(drive["id"], [drive["part"], named.contents])
