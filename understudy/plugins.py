@@ -27,10 +27,9 @@ def load(kind: str, name: str) -> Any:
     """The class behind a name, or behind `module:Class` (modules of the working folder included)."""
     if ":" in name:
         module, _, attribute = name.partition(":")
-        if (
-            here := str(Path.cwd())
-        ) not in sys.path:  # to stay: a plug-in may import what lies beside it while it works
-            sys.path.append(here)
+        here = str(Path.cwd())
+        if here not in sys.path:
+            sys.path.append(here)  # to stay: a plug-in may import what lies beside it while it works
         try:
             return getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:

@@ -51,7 +51,7 @@ class Gate:
 
     suites: tuple[str, ...] = STANDARD  # none: the regression suite alone, which can refuse and never promotes
     routes: int = 48  # in each suite, at most
-    first: int = 0  # routes of each suite that are left out: who asks again on others than these has another answer
+    first: int = 0  # routes of each suite that are left out, to ask again on others
     blocks: int = 4  # in which they are added; there is a look at the end of each
     alpha: float = 0.05  # of promoting one that is not better; and of refusing one that is not worse, for each family
     margin: float = 0.02  # of the score that may be lost: who is proven to lose more is refused
