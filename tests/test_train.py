@@ -31,7 +31,7 @@ from understudy.policies import named
 from understudy.records import PLAN_STEPS, Clip
 from understudy.shadow import plan_all
 from understudy.store import Lake
-from understudy.train import Train, meet, parts_of, schedule, twin_of
+from understudy.train import Log, Train, meet, parts_of, schedule, twin_of
 from understudy.train import run as train
 from understudy.web import evaluation
 
@@ -398,3 +398,12 @@ def test_probabilities_that_come_true_are_calibrated() -> None:
     sure = np.tile(np.log([0.7, 0.3]), (1000, 1))
     assert evaluate.calibration_error(poses, sure, path) == pytest.approx(0.0, abs=1e-9)
     assert evaluate.calibration_error(poses, np.tile(np.log([0.9, 0.1]), (1000, 1)), path) == pytest.approx(0.2)
+
+
+def test_half_a_line_of_a_log_is_cut_off_and_stops_no_training(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 20, "offset": 1.0}\n{"step": 40, "off')
+    log = Log(path, 20)
+    log.add({"offset": 0.5})
+    log.write(40, {"lr": 0.1})
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [20, 40]
