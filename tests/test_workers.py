@@ -44,6 +44,12 @@ def generate(number: int) -> object:
     return (n for n in range(number)) if number else "nothing"
 
 
+def tell_who(folder: Path, _: int) -> None:
+    (folder / "pid.partial").write_text(str(os.getpid()))
+    (folder / "pid.partial").rename(folder / "pid")
+    time.sleep(60)
+
+
 def leave_mark(folder: Path, name: str) -> None:
     """Mark the beginning, take a while, mark the end."""
     (folder / f"{name}-begun").touch()
@@ -109,6 +115,32 @@ def test_ctrl_c_ends_the_workers_and_says_nothing_more(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert errors == ""
     assert not (tmp_path / "slow-done").exists()
+
+
+def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys; from functools import partial; from pathlib import Path;"
+        "from tests.test_workers import tell_who; from understudy.workers import map_drives\n"
+        "map_drives(partial(tell_who, Path(sys.argv[1])), [1], 1)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=Path(__file__).parents[1])
+    deadline = time.monotonic() + 40
+    while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker = int((tmp_path / "pid").read_text())
+    parent.kill()
+    parent.wait()
+    while _alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(worker)
+
+
+def _alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"  # nobody may be there to bury it
 
 
 def test_a_callback_that_fails_ends_the_workers() -> None:

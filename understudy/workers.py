@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -166,6 +167,7 @@ def _serve(pipe: Connection, threads: int) -> None:
     # for one another, and train at a quarter of the speed.
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     sys.path.insert(0, os.getcwd())  # a plug-in given as module:Class may lie in the working folder
+    threading.Thread(target=_follow, daemon=True).start()
     with suppress(EOFError, BrokenPipeError):
         function = pipe.recv()
         while True:
@@ -175,6 +177,13 @@ def _serve(pipe: Connection, threads: int) -> None:
                 pipe.send(result)
             except (TypeError, AttributeError, PicklingError) as error:
                 pipe.send((index, None, f"its answer cannot travel between processes: {error}", ""))
+
+
+def _follow() -> None:
+    """End when the parent is gone, however it ended: nobody waits for what is in hand, which may take an hour more."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 # Ray ------------------------------------------------------------------------------------------------------------------
