@@ -510,6 +510,8 @@ def test_a_drive_that_fails_is_told_and_the_others_go_on(lake: Lake) -> None:
     bad, good = {"use": "query", "where": "speed > leader_gap / 'x'"}, {"use": "query", "name": "any", "where": "true"}
     mined = mine.run(lake, Mine(triggers=(bad, good)))
     assert sorted(mined.report.failures) == [f"drive{k}, query" for k in range(3)]
+    assert mined.report.made == tuple(f"drive{k}" for k in range(4))
+    assert mine.run(lake, Mine(triggers=(bad,))).clips == ()
     assert {one.trigger: one.events > 0 for one in mined.yields} == {"query": False, "any": True} and mined.clips
     assert mine.run(lake, Mine(triggers=(bad, good))).report.failures == mined.report.failures, "it is said again"
 

@@ -25,7 +25,7 @@ from understudy.turn.run import run
 TINY = Preset(
     "tiny",
     cars=1,
-    minutes=0.3,
+    minutes=0.7,  # room for windows of which neither the first champion nor a trigger shows anything
     regression_cars=0,
     regression_minutes=0.2,
     wheel_cars=1,
