@@ -354,6 +354,56 @@ def test_odometry_pictures_and_camera_info_of_ros(tmp_path: Path, arc: Drive) ->
     assert [np.array_equal(one.pictures.read(np.array([0]))[0], pixels) for one in chosen] == [True]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "row"),
+    [
+        ("rgb8", (40, 80, 120) * 64),
+        ("yuyv", (78, 152, 78, 108) * 32),
+        ("yuv422_yuy2", (78, 152, 78, 108) * 32),
+        ("uyvy", (152, 78, 108, 78) * 32),
+        ("yuv422", (152, 78, 108, 78) * 32),
+        ("bayer_rggb8", ((40, 80) * 32, (80, 120) * 32)),
+        ("bayer_bggr8", ((120, 80) * 32, (80, 40) * 32)),
+        ("bayer_gbrg8", ((80, 120) * 32, (40, 80) * 32)),
+        ("bayer_grbg8", ((80, 40) * 32, (120, 80) * 32)),
+    ],
+)
+def test_raw_pictures_of_one_colour_have_it_whatever_their_encoding(
+    tmp_path: Path, arc: Drive, encoding: str, row: tuple[Any, ...]
+) -> None:
+    """By BT.601 in video range: Y 78, Cb 152, Cr 108 is about (40, 80, 120)."""
+    rows = np.resize(np.array(row, np.uint8), (32, np.size(row) // (2 if encoding.startswith("bayer") else 1)))
+    padded = np.pad(rows, [(0, 0), (0, 12)])  # a step may be longer than its pixels
+    raw = {"height": 32, "width": 64, "is_bigendian": 0, "step": padded.shape[1], "encoding": encoding}
+    with bag(tmp_path / "bag.mcap") as ros:
+        for t_ns, x, y, yaw in instants(arc):
+            ros.say("/odom", "Odometry", t_ns, "odom", **odometry(x, y, yaw))
+            ros.say("/front/image_raw", "Image", t_ns, "front", **raw, data=padded.tobytes())
+    (camera,) = Mcap().read(tmp_path, "bag.mcap").cameras
+    picture = camera.pictures.read(np.array([5]))[0]
+    assert picture.shape == (32, 64, 3)
+    assert np.abs(picture.astype(int) - (40, 80, 120)).max() <= 3
+
+
+def test_mixed_pixels_of_an_odd_size_are_refused_rather_than_handed_to_ffmpeg(tmp_path: Path, arc: Drive) -> None:
+    raw = {"height": 31, "width": 63, "is_bigendian": 0, "step": 63, "encoding": "bayer_rggb8", "data": bytes(31 * 63)}
+    with bag(tmp_path / "bag.mcap") as ros:
+        for t_ns, x, y, yaw in instants(arc):
+            ros.say("/odom", "Odometry", t_ns, "odom", **odometry(x, y, yaw))
+            ros.say("/front/image_raw", "Image", t_ns, "front", **raw)
+    (camera,) = Mcap().read(tmp_path, "bag.mcap").cameras
+    with pytest.raises(DataError, match="even width and height, found 63x31"):
+        camera.pictures.read(np.array([0]))
+
+
+def test_a_car_that_says_once_where_it_is_has_no_drive(tmp_path: Path, arc: Drive) -> None:
+    with bag(tmp_path / "bag.mcap") as ros:
+        (t_ns, x, y, yaw), *_ = instants(arc)
+        ros.say("/odom", "Odometry", t_ns, "odom", **odometry(x, y, yaw))
+    with pytest.raises(DataError, match="only /odom tells where the car was, and it says so once"):
+        Mcap().read(tmp_path, "bag.mcap")
+
+
 def test_a_twist_that_nobody_filled_in_is_not_believed(tmp_path: Path, arc: Drive) -> None:
     with bag(tmp_path / "bag.mcap") as ros:
         for t_ns, x, y, yaw in instants(arc):

@@ -15,12 +15,15 @@ from hypothesis.extra.numpy import arrays
 from understudy import workers
 from understudy.errors import DataError, SettingsError, UnknownName
 from understudy.mine.variety import furthest
+from understudy.network.predict import load
+from understudy.network.samples import Samples
 from understudy.records import Floats
 from understudy.store import Lake
 from understudy.study import journal
+from understudy.study.ceiling import eventless, happened, oracle
 from understudy.study.companion import SHIFTS, together
 from understudy.study.design import EVERYDAY, KEPT, Selection, Unit, base, judges, pool, tours, units
-from understudy.study.pool import Pool, unexplained
+from understudy.study.pool import Pool, joined, look, unexplained
 from understudy.study.report import CLOSED, comparable, grounds, picture, rows, score, table
 from understudy.study.report import KEPT as KEPT_KINDS
 from understudy.study.selection import Ground, do, look_at_pools, prepare, run
@@ -405,6 +408,23 @@ def test_a_table_and_a_picture_show_every_row() -> None:
     assert "nan" not in picture(list(rows(journalled()[:4])))  # one seed has no interval
 
 
+def test_the_oracle_takes_every_window_of_what_judges_kinds_in_turn() -> None:
+    there = {kind: np.zeros(60, bool) for kind in ("debris", "wrong_way", "cut_in")}
+    there["debris"][:20], there["wrong_way"][18:22], there["cut_in"][40:] = True, True, True
+    random = np.random.default_rng(0)
+    few = oracle(there, ("debris", "wrong_way", "red_light_runner"), 8, random)
+    assert there["debris"][few].sum() >= 4 and there["wrong_way"][few].sum() == 4 and not there["cut_in"][few].any()
+    many = oracle(there, ("debris", "wrong_way"), 30, random)
+    assert len(set(many.tolist())) == 30 and set(range(22)) <= set(many.tolist())
+
+
+def test_without_events_is_without_events() -> None:
+    there = {"debris": np.arange(60) < 20, "cut_in": np.arange(60) >= 40}
+    random = np.random.default_rng(0)
+    assert set(eventless(there, (), 100, random).tolist()) == set(range(20, 40))
+    assert len(eventless(there, (), 7, random)) == 7
+
+
 # The whole of it ------------------------------------------------------------------------------------------------------
 
 TINY = Selection(
@@ -458,6 +478,24 @@ def test_a_study_is_done_unit_by_unit_and_nothing_is_done_twice(ground: Ground, 
 def test_a_unit_gives_the_same_again(ground: Ground) -> None:
     a, b = (do(ground, Unit("default", "ours", 1, 0)) for _ in range(2))
     assert a["companion"] == b["companion"]
+
+
+def test_what_happened_is_what_the_truth_of_a_drive_tells(ground: Ground) -> None:
+    lake, samples = Lake(ground.root), Samples(Lake(ground.root), ground.dataset)
+    (tour,) = judges(TINY)["debris"]
+    looked = look(lake, samples, tour.drive, load(lake, ground.start)[0], TINY.window_s)
+    known = joined([looked], np.zeros((0, looked.embedding.shape[1])), TINY.window_s)
+    truth = lake.drive(tour.drive).truth
+    assert truth and truth.events
+    stamps = samples.column("t_ns")[known.rows]
+    for kind, windows in happened(lake, samples, known).items():
+        own = [event for event in truth.events if event.trigger == kind]
+        during = np.any([(stamps >= event.start_ns) & (stamps <= event.end_ns) for event in own], axis=0)
+        assert windows.any() and set(np.flatnonzero(windows)) == set(known.window[during])
+
+
+def test_a_unit_may_know_the_truth_where_it_is_a_ceiling(ground: Ground) -> None:
+    assert do(ground, Unit("default", "oracle", 1, 0))["seconds"] == 10.0
 
 
 def test_a_study_that_is_prepared_again_drives_looks_and_trains_nothing(ground: Ground) -> None:

@@ -29,6 +29,7 @@ from understudy.store import Lake, code_version
 from understudy.store.files import digest
 from understudy.study import design as plan
 from understudy.study import journal
+from understudy.study.ceiling import CEILINGS, happened
 from understudy.study.companion import Companion
 from understudy.study.design import Selection, Unit
 from understudy.study.learning import first, further
@@ -60,8 +61,8 @@ class Ground:
 def prepare(lake: Lake, design: Selection, start: str = "", processes: int = 0, tell: Tell | None = None) -> Ground:
     """Drive, label and freeze what is not there yet, and train the champion where no model of the lake is given."""
     for strategy in design.strategies:
-        if strategy not in STRATEGIES:
-            raise UnknownName("strategy", strategy, STRATEGIES)
+        if strategy not in (known := {*STRATEGIES, *CEILINGS}):
+            raise UnknownName("strategy", strategy, known)
     _assert_apart(design)
     asked = plan.tours(design)
     recorded = fleet_drive(lake, asked, processes, tell and (lambda outcome: tell(outcome, len(asked))))
@@ -122,7 +123,12 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
     base = of_drives(samples, _present(plan.base(design), {drive.id for drive in samples.drives}))
     pool = _pool(ground, unit.rate).half(_random(f"pool {unit.seed}"))
     random = _random(f"{unit.strategy} {unit.seed}")
-    windows = choose(unit.strategy, pool, unit.multiple * design.budget_s, random)
+    budget_s = unit.multiple * design.budget_s
+    if unit.strategy in CEILINGS:
+        found = happened(Lake(ground.root), samples, pool)
+        windows = CEILINGS[unit.strategy](found, design.kinds, int(budget_s / pool.window_s + 1e-9), random)
+    else:
+        windows = choose(unit.strategy, pool, budget_s, random)
     identity = ground.identity(unit)
     warmup = min(design.steps // 10, 100)
     settings = Train(steps=design.steps, batch=design.batch, lr=design.lr, warmup=warmup, seed=unit.seed)

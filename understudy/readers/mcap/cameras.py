@@ -17,7 +17,7 @@ from understudy.readers.mcap.container import Container
 from understudy.readers.mcap.frames import Frames
 from understudy.readers.mcap.hearing import PICTURES, Heard, in_order
 from understudy.readers.mcap.messages import Calibration, Role
-from understudy.readers.mcap.pictures import CODECS, RAW, Raw, Stills, Stored, Video
+from understudy.readers.mcap.pictures import CODECS, MIXED, RAW, Raw, Stills, Stored, Video
 from understudy.records import Camera
 
 # Parts of a topic that say how a picture is stored, not which camera took it.
@@ -74,7 +74,7 @@ def camera(container: Container, heard: Heard, measured: bool) -> Camera | None:
     places = [shot.place for shot in shots]
     stored: Stored
     if heard.role is Role.RAW:
-        if first.encoding not in RAW:
+        if first.encoding not in {*RAW, *MIXED}:
             return None
         stored = Raw(container, heard.channel, places, (first.width, first.height), decode)
     elif heard.role is Role.VIDEO:

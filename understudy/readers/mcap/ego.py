@@ -60,6 +60,8 @@ def ego(heard: Sequence[Heard], measured: bool, frames: Frames, body: str, wante
     if wanted and wanted not in ranks:
         raise DataError(f"no poses on {wanted!r}{hint(wanted, ranks)}")
     if not ranks:
+        if single := sorted(one.topic for one in heard if one.role in BELIEVED):
+            raise DataError(f"only {single[0]} tells where the car was, and it says so once; a drive wants two poses")
         raise DataError(
             "nothing tells where the car was: no odometry, poses, fixes, or transforms of a frame that moves"
         )

@@ -27,6 +27,13 @@ RAW = {  # Foxglove's and ROS 2's names of encodings: bytes per pixel, and which
     "mono8": (1, (0, 0, 0)),
     "8UC1": (1, (0, 0, 0)),
 }
+MIXED = {  # whose colours are of several pixels: bytes per pixel, and FFmpeg's name
+    "uyvy": (2, "uyvy422"),
+    "yuv422": (2, "uyvy422"),
+    "yuyv": (2, "yuyv422"),
+    "yuv422_yuy2": (2, "yuyv422"),
+    **{name: (1, name) for name in ("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8")},
+}
 CODECS = {"h264": "h264", "h265": "hevc"}
 
 
@@ -103,13 +110,28 @@ class Raw(Stored):
         for index in indices:
             message = self.message(index)
             try:
-                depth, order = RAW[message.encoding]
+                depth, colours = {**RAW, **MIXED}[message.encoding]
                 rows = np.frombuffer(message.data, np.uint8)[: message.step * message.height]
                 pixels = rows.reshape(message.height, message.step)[:, : message.width * depth]
-                pictures[index] = pixels.reshape(message.height, message.width, depth)[..., order]
-            except (KeyError, ValueError) as error:
+                if isinstance(colours, str):
+                    pictures[index] = _unmixed(pixels, message.width, colours)
+                else:
+                    pictures[index] = pixels.reshape(message.height, message.width, depth)[..., colours]
+            except (av.FFmpegError, KeyError, ValueError) as error:
                 raise self.broken(index, error) from error
         return pictures
+
+
+def _unmixed(rows: Array, width: int, pixels: str) -> Array:
+    """Rows (H, W * bytes) of FFmpeg's format `pixels` as a picture (H, W, 3)."""
+    if not rows.size or width % 2 or len(rows) % 2:  # FFmpeg would end the process
+        raise ValueError(f"{pixels} wants an even width and height, found {width}x{len(rows)}")
+    frame = av.VideoFrame(width, len(rows), pixels)
+    (plane,) = frame.planes
+    padded = np.zeros((len(rows), plane.line_size), np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    plane.update(padded)
+    return np.asarray(frame.to_ndarray(format="rgb24"))
 
 
 @dataclass
