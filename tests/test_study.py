@@ -22,7 +22,20 @@ from understudy.store import Lake
 from understudy.study import journal
 from understudy.study.ceiling import eventless, happened, oracle
 from understudy.study.companion import SHIFTS, together
-from understudy.study.design import EVERYDAY, KEPT, Selection, Unit, base, judges, pool, tours, units
+from understudy.study.design import (
+    EVERYDAY,
+    KEPT,
+    RATES,
+    WEATHERS,
+    Selection,
+    Unit,
+    base,
+    judges,
+    pool,
+    routes,
+    tours,
+    units,
+)
 from understudy.study.pool import Pool, joined, look, unexplained
 from understudy.study.report import CLOSED, comparable, grounds, picture, rows, score, table
 from understudy.study.report import KEPT as KEPT_KINDS
@@ -30,6 +43,7 @@ from understudy.study.selection import Ground, do, look_at_pools, prepare, run
 from understudy.study.strategies import STRATEGIES, choose, excess, ranks, unit, worth
 from understudy.study.worth import isotonic, k_of, times
 from understudy.worlds import sides
+from understudy.worlds.scenario import Scenario
 
 MULTIPLES = np.array([0.0, 1, 2, 4, 8])
 
@@ -271,8 +285,9 @@ def test_one_of_the_shifts_is_none() -> None:
 
 def test_what_is_learned_from_and_what_judges_lie_in_towns_of_different_sides() -> None:
     design = Selection()
-    learned = {tour.scenario.town for tour in (*base(design), *pool(design, "default"), *pool(design, "tenth"))}
-    judging = {tour.scenario.town for group in judges(design).values() for tour in group}
+    learned = {tour.scenario.town for tour in (*base(design), *(tour for rate in RATES for tour in pool(design, rate)))}
+    judging = {tour.scenario.town for rate in RATES for group in judges(design, rate).values() for tour in group}
+    judging |= {Scenario.parse(one).town for rate in RATES for own in routes(design, rate).values() for one in own}
     assert {sides.side(town) for town in learned} == {"train"}
     assert {sides.side(town) for town in judging} == {"regression"}
     assert not {t.scenario.town for t in base(design)} & {t.scenario.town for t in pool(design, "default")}
@@ -283,7 +298,21 @@ def test_a_tenth_of_the_drives_has_events_and_drives_of_both_pools_are_driven_on
     events = [tour.scenario.event for tour in pool(design, "tenth")]
     assert events.count("tail") == len(events) / 10
     assert len({tour.name for tour in tours(design)}) == len(tours(design))
-    assert set(judges(design)) == {EVERYDAY, *KEPT} and len(KEPT) == 5
+    assert set(judges(design, "tenth")) == {EVERYDAY, *KEPT} and len(KEPT) == 5
+
+
+def test_in_a_pool_of_weather_every_tenth_drive_has_one_that_nothing_else_has_and_they_judge() -> None:
+    design = Selection(rates=RATES, routes=12)
+    weathers = [tour.scenario.weather for tour in pool(design, "weather")]
+    assert weathers.count("clear") == 0.9 * len(weathers) and set(weathers) == {"clear", *WEATHERS}
+    others = (*base(design), *pool(design, "default"), *pool(design, "tenth"))
+    assert {tour.scenario.weather for tour in others} == {"clear"}
+    for name, own in judges(design, "weather").items():
+        assert {tour.scenario.weather for tour in own} == {"clear" if name == EVERYDAY else name}
+    for name, scenarios in routes(design, "weather").items():
+        assert {Scenario.parse(one).weather for one in scenarios} == {"clear" if name == EVERYDAY else name}
+        assert len(scenarios) == (6 if name == EVERYDAY else 2)
+    assert len({tour.name for tour in tours(design)}) == len(tours(design))
 
 
 def test_every_unit_is_there_once_and_seeds_are_whole() -> None:
@@ -482,7 +511,7 @@ def test_a_unit_gives_the_same_again(ground: Ground) -> None:
 
 def test_what_happened_is_what_the_truth_of_a_drive_tells(ground: Ground) -> None:
     lake, samples = Lake(ground.root), Samples(Lake(ground.root), ground.dataset)
-    (tour,) = judges(TINY)["debris"]
+    (tour,) = judges(TINY, "default")["debris"]
     looked = look(lake, samples, tour.drive, load(lake, ground.start)[0], TINY.window_s)
     known = joined([looked], np.zeros((0, looked.embedding.shape[1])), TINY.window_s)
     truth = lake.drive(tour.drive).truth

@@ -3,7 +3,7 @@
 No strategy may look at it. Between `eventless` and `oracle` lies all that finding rare events can gain
 in a study; where the two are not told apart, no strategy of it can show anything.
 
-oracle      windows in which the kinds happen that judge, kinds taking turns; then at random
+oracle      windows in which what judges happens (kinds of event, or weathers), taking turns; then at random
 eventless   at random from the windows in which nothing rare happens
 """
 
@@ -17,8 +17,9 @@ from understudy.network.samples import Samples
 from understudy.records import Array, Ints
 from understudy.store import Lake
 from understudy.study.pool import Pool
+from understudy.worlds.scenario import Scenario
 
-Happened = Mapping[str, Array]  # by kind of event: in which windows of a pool it happens, (W,) bool
+Happened = Mapping[str, Array]  # by kind of event or weather: in which windows of a pool it happens, (W,) bool
 Ceiling = Callable[[Happened, Sequence[str], int, np.random.Generator], Ints]
 
 
@@ -26,17 +27,20 @@ def happened(lake: Lake, samples: Samples, pool: Pool) -> Happened:
     """What happened in each window, as the truth of its drive tells."""
     t_ns, number = samples.column("t_ns")[pool.rows], samples.drive_number[pool.rows]
     found: dict[str, Array] = {}
-    for drive in np.unique(number):
-        own = number == drive
-        truth = lake.drive(samples.drives[drive].id, cameras=False, objects=False, lights=False, map=False).truth
-        for event in truth.events if truth else ():
-            there = own & (t_ns >= event.start_ns) & (t_ns <= event.end_ns)
-            found.setdefault(event.trigger, np.zeros(len(pool), bool))[pool.window[there]] = True
+    for one in np.unique(number):
+        drive = lake.drive(samples.drives[one].id, cameras=False, objects=False, lights=False, map=False)
+        own = number == one
+        spans = [(event.trigger, event.start_ns, event.end_ns) for event in drive.truth.events] if drive.truth else []
+        if (weather := Scenario.parse(str(drive.facts["scenario"])).weather) != "clear":
+            spans.append((weather, int(drive.t_ns[0]), int(drive.t_ns[-1])))
+        for name, start_ns, end_ns in spans:
+            there = own & (t_ns >= start_ns) & (t_ns <= end_ns)
+            found.setdefault(name, np.zeros(len(pool), bool))[pool.window[there]] = True
     return found or {"none": np.zeros(len(pool), bool)}
 
 
 def oracle(found: Happened, judged: Sequence[str], count: int, random: np.random.Generator) -> Ints:
-    """Windows of the kinds that judge, one of each in turn, and when there are no more, any."""
+    """Windows of what judges, one of each in turn, and when there are no more, any."""
     order = random.permutation(len(next(iter(found.values()))))
     queues = [list(order[found[kind][order]]) for kind in judged if kind in found]
     chosen: dict[int, None] = {}

@@ -35,7 +35,7 @@ from understudy.network.samples import Samples
 from understudy.observe import driven
 from understudy.records import NS, Array, Drive, Floats, Ints
 from understudy.store import Lake
-from understudy.study.design import EVERYDAY
+from understudy.study.design import EVERYDAY, KEPT
 from understudy.study.rows import Rows, of_drives
 
 SHIFTS: Floats = np.array(
@@ -76,8 +76,7 @@ class Companion:
     """Scores networks at the same instants: `drives` by group, of which the group's instants are taken."""
 
     def __init__(self, lake: Lake, samples: Samples, drives: Mapping[str, Sequence[str]], instants: int) -> None:
-        """`instants` of every group; of other groups than everyday only around
-        events of the group's name."""
+        """`instants` of every group; of a kind of event only around events of the group's name."""
         self.samples = samples
         self._judges: list[_Judge] = []
         for group, names in drives.items():
@@ -155,7 +154,7 @@ def _eligible(lake: Lake, samples: Samples, name: str, group: str) -> tuple[Ints
     own = np.isfinite(path).all(axis=(1, 2))
     own &= np.isin(t_ns + _STAGE_NS, t_ns) & (t_ns + 2 * _STAGE_NS <= drive.t_ns[-1])
     events = [event for event in drive.truth.events if event.trigger == group] if drive.truth else []
-    if group != EVERYDAY:
+    if group in KEPT:
         around = [(t_ns >= one.start_ns - _AROUND_NS) & (t_ns <= one.end_ns + _AROUND_NS) for one in events]
         own &= np.any([np.zeros(len(t_ns), bool), *around], axis=0)
     return rows[own], rows[np.searchsorted(t_ns, t_ns[own] + _STAGE_NS)], t_ns[own]

@@ -3,13 +3,14 @@
 Three groups of drives never share a town with each other: the base that the start learned from and the pool that is
 chosen from lie in towns for training, what judges lies in towns for regression. The gate's towns are left alone.
 
-How often rare events happen is set by drives: in a pool at the default rate all drives have them now and then (`tail`),
-in one at a tenth every tenth drive has, and the others have none.
+What is rare is set by drives. In a pool at the default rate all have rare events now and then (`tail`), in one at a
+tenth every tenth drive has, and the others have none; in a pool of weather every tenth drive is in weather that the
+start has never seen, and all have events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
@@ -22,7 +23,8 @@ from understudy.worlds.scenario import Scenario
 
 KEPT = tuple(name for name, kind in KINDS.items() if kind.kept)  # no trigger was tuned on them
 EVERYDAY = "everyday"
-RATES: Mapping[str, int] = {"default": 1, "tenth": 10}  # one drive in so many has rare events
+WEATHERS = ("night", "fog", "rain")  # rare in a pool of weather
+RATES = ("default", "tenth", "weather")
 LOOSE = ("seeds", "strategies", "multiples", "rates")  # settings that change which units there are, not what they are
 _BASE_TOWNS = 6  # the first train towns, one of each kind
 _FASTEST = 14.0  # m/s, for how long a route must be
@@ -32,7 +34,7 @@ _FASTEST = 14.0  # m/s, for how long a route must be
 class Selection:
     """Settings of `understudy study selection`."""
 
-    rates: tuple[str, ...] = ("default", "tenth")  # of rare events in the pool
+    rates: tuple[str, ...] = ("default", "tenth")  # of rare events in the pool; or `weather`
     strategies: tuple[str, ...] = (  # beside random; docs/study.md says what each does
         "uniform", "entropy", "spread", "core_set", "active_ad", "disagreement", "consequence", "explained",
         "surprising", "triggers", "worth", "worth_first", "lessons", "mixture", "ours",
@@ -46,7 +48,7 @@ class Selection:
     pool_drives: int = 40  # of which every seed has its own half to choose from
     everyday_drives: int = 8  # that judge
     kinds: tuple[str, ...] = KEPT  # of event, that judge
-    kind_drives: int = 12  # that judge, of each of them
+    kind_drives: int = 12  # that judge, of each of them, or of each rare weather
     kind_minutes: float = 1.5  # of those drives
     start_steps: int = 4000  # of the first champion, where no start is given
     steps: int = 300  # of each unit's further training
@@ -101,40 +103,58 @@ def base(design: Selection) -> list[Tour]:
 def pool(design: Selection, rate: str) -> list[Tour]:
     """What is chosen from, in other train towns."""
     places = sides.towns_of("train", count=2 * _BASE_TOWNS)[_BASE_TOWNS:]
-    events = ["tail" if i % RATES[rate] == 0 else "none" for i in range(design.pool_drives)]
-    return [_tour(places, 2000 + i, event, design.drive_minutes) for i, event in enumerate(events)]
+    found = []
+    for i in range(design.pool_drives):
+        tenth = i % 10 == 0
+        event = "none" if rate == "tenth" and not tenth else "tail"
+        weather = WEATHERS[i // 10 % len(WEATHERS)] if rate == "weather" and tenth else "clear"
+        found.append(_tour(places, 2000 + i, event, design.drive_minutes, weather))
+    return found
 
 
-def judges(design: Selection) -> dict[str, list[Tour]]:
-    """What judges, by everyday or kept kind, in towns where nobody trains."""
+def rare(design: Selection, rate: str) -> tuple[str, ...]:
+    """What judges beside everyday driving: kinds of event, or weathers."""
+    return WEATHERS if rate == "weather" else design.kinds
+
+
+def judges(design: Selection, rate: str) -> dict[str, list[Tour]]:
+    """What judges, by everyday or what is rare, in towns where nobody trains."""
     places = sides.towns_of("regression", count=_BASE_TOWNS)
     found = {EVERYDAY: [_tour(places, 3000 + i, "none", design.drive_minutes) for i in range(design.everyday_drives)]}
-    for number, kind in enumerate(design.kinds):
-        first = 4000 + 100 * number
-        found[kind] = [_tour(places, first + i, kind, design.kind_minutes) for i in range(design.kind_drives)]
+    for number, name in enumerate(rare(design, rate)):
+        first = (6000 if name in WEATHERS else 4000) + 100 * number
+        event, weather = ("none", name) if name in WEATHERS else (name, "clear")
+        found[name] = [_tour(places, first + i, event, design.kind_minutes, weather) for i in range(design.kind_drives)]
     return found
 
 
-def routes(design: Selection) -> dict[str, list[str]]:
-    """The scenarios of the closed loop, by everyday or kept kind, which comes about on each; none that `judges` has."""
-    places = sides.towns_of("regression", count=_BASE_TOWNS)
-    everyday = (Scenario(town=places[i % len(places)], route=f"r{5000 + i}:{METRES}", seed=5000 + i) for i in count())
-    asked = {EVERYDAY: everyday, **{kind: met("regression", kind) for kind in design.kinds}}
+def routes(design: Selection, rate: str) -> dict[str, list[str]]:
+    """The scenarios of the closed loop, by everyday or what is rare, which comes about on each; none that `judges`
+    has."""
+    names = rare(design, rate)
+    asked = {EVERYDAY: _everyday(5000), **{name: _everyday(7000, name) for name in names if name in WEATHERS}}
+    asked |= {kind: met("regression", kind) for kind in names if kind not in WEATHERS}
     found: dict[str, list[str]] = {}
     for i in range(design.routes):
-        kind = EVERYDAY if i % 2 == 0 else design.kinds[i // 2 % len(design.kinds)]
-        found.setdefault(kind, []).append(str(next(asked[kind])))
+        group = EVERYDAY if i % 2 == 0 else names[i // 2 % len(names)]
+        found.setdefault(group, []).append(str(next(asked[group])))
     return found
+
+
+def _everyday(first: int, weather: str = "clear") -> Iterator[Scenario]:
+    places = sides.towns_of("regression", count=_BASE_TOWNS)
+    for i in count(first):
+        yield Scenario(town=places[i % len(places)], route=f"r{i}:{METRES}", weather=weather, seed=i)
 
 
 def tours(design: Selection) -> list[Tour]:
     """Everything that must be driven first, each drive once."""
     asked = [*base(design), *(tour for rate in design.rates for tour in pool(design, rate))]
-    asked += [tour for group in judges(design).values() for tour in group]
+    asked += [tour for rate in design.rates for group in judges(design, rate).values() for tour in group]
     return list({tour.name: tour for tour in asked}.values())
 
 
-def _tour(places: list[str], number: int, event: str, minutes: float) -> Tour:
+def _tour(places: list[str], number: int, event: str, minutes: float, weather: str = "clear") -> Tour:
     route = f"r{number}:{round(minutes * 60 * _FASTEST)}"
-    scenario = Scenario(town=places[number % len(places)], route=route, event=event, seed=number)
+    scenario = Scenario(town=places[number % len(places)], route=route, weather=weather, event=event, seed=number)
     return Tour(scenario, minutes, "human", {}, PICTURES)

@@ -15,7 +15,7 @@ from understudy.study.picture import picture as drawn
 from understudy.study.worth import Worth, k_of
 
 KEPT = "kept kinds"
-GROUPS = (EVERYDAY, KEPT)
+WEATHER = "rare weather"
 CLOSED = "driving_score"
 
 Line = Mapping[str, Any]
@@ -56,8 +56,8 @@ def _ground(line: Line) -> list[Any]:
 
 
 def score(line: Line, group: str, measure: str = "score") -> float:
-    """What a unit's network is worth in a group; of the kept kinds the mean, each counting by its instants (or routes),
-    of which all kinds get as many where they happen often enough.
+    """What a unit's network is worth in a group; of what is rare the mean, each kind (or weather) counting by its
+    instants (or routes), of which all get as many where they happen often enough.
 
     `driving_score` is of closed loop, all else of the companion.
     """
@@ -71,7 +71,7 @@ def score(line: Line, group: str, measure: str = "score") -> float:
 def rows(lines: Sequence[Line], measure: str = "score") -> Iterator[Row]:
     """A row for every strategy, random at every multiple first."""
     for rate in dict.fromkeys(line["rate"] for line in lines):
-        for group in GROUPS:
+        for group in (EVERYDAY, WEATHER if rate == "weather" else KEPT):
             found: dict[tuple[str, int], dict[int, Line]] = {}
             for line in (one for one in lines if one["rate"] == rate):
                 found.setdefault((line["strategy"], line["multiple"]), {})[line["seed"]] = line
@@ -110,7 +110,7 @@ def _worth(
 def table(found: Sequence[Row], measure: str = "score") -> str:
     """Rows as Markdown; a gain is positive where the strategy is better."""
     lines = [
-        f"| events | judged by | strategy | clip-seconds | seeds | {measure} | k | gain over random |",
+        f"| pool | judged by | strategy | clip-seconds | seeds | {measure} | k | gain over random |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in found:
@@ -137,7 +137,7 @@ def picture(found: Sequence[Row]) -> str:
         own.append(Point(row.seconds, row.score, row.low, row.high))
     panels = [
         Panel(
-            f"{group}, events at the {rate} rate",
+            f"{group}, pool {rate}",
             "clip-seconds",
             tuple(Series(name, tuple(points), curve=name == "random") for name, points in own.items()),
         )

@@ -125,8 +125,8 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
     random = _random(f"{unit.strategy} {unit.seed}")
     budget_s = unit.multiple * design.budget_s
     if unit.strategy in CEILINGS:
-        found = happened(Lake(ground.root), samples, pool)
-        windows = CEILINGS[unit.strategy](found, design.kinds, int(budget_s / pool.window_s + 1e-9), random)
+        there, count = happened(Lake(ground.root), samples, pool), int(budget_s / pool.window_s + 1e-9)
+        windows = CEILINGS[unit.strategy](there, plan.rare(design, unit.rate), count, random)
     else:
         windows = choose(unit.strategy, pool, budget_s, random)
     identity = ground.identity(unit)
@@ -134,8 +134,8 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
     settings = Train(steps=design.steps, batch=design.batch, lr=design.lr, warmup=warmup, seed=unit.seed)
     folder = ground.root / "training" / f"unit-{identity}"
     network = further(samples, pool.samples(windows), base, champion, settings, folder)
-    judged = {group: asdict(one) for group, one in _companion(ground).judge(network).items()}
-    lake, roads = Lake(ground.root), plan.routes(design)
+    judged = {group: asdict(one) for group, one in _companion(ground, unit.rate).judge(network).items()}
+    lake, roads = Lake(ground.root), plan.routes(design, unit.rate)
     about = find(lake, ground.start).about
     closed = driven(lake, network, about, roads, design.route_s, folder) if roads else {}
     shutil.rmtree(folder, ignore_errors=True)
@@ -189,11 +189,11 @@ def _known(ground: Ground, drive: str) -> Array:
     return embeddings(_champion(ground), _samples(ground), of_drives(_samples(ground), [drive]))
 
 
-@lru_cache(maxsize=1)
-def _companion(ground: Ground) -> Companion:
+@lru_cache(maxsize=2)
+def _companion(ground: Ground, rate: str) -> Companion:
     samples = _samples(ground)
     there = {drive.id for drive in samples.drives}
-    drives = {group: _present(asked, there) for group, asked in plan.judges(ground.design).items()}
+    drives = {group: _present(asked, there) for group, asked in plan.judges(ground.design, rate).items()}
     return Companion(Lake(ground.root), samples, drives, ground.design.instants)
 
 
@@ -205,5 +205,6 @@ def _present(tours: Sequence[Tour], there: set[str]) -> list[str]:
 def _assert_apart(design: Selection) -> None:
     """No town is learned from and judged by; DataError where one is."""
     learned = [tour.scenario.town for rate in design.rates for tour in (*plan.base(design), *plan.pool(design, rate))]
-    for group, asked in plan.judges(design).items():
-        assert_apart(learned, [tour.scenario.town for tour in asked], f"what judges {group}")
+    for rate in design.rates:
+        for group, asked in plan.judges(design, rate).items():
+            assert_apart(learned, [tour.scenario.town for tour in asked], f"what judges {group}")

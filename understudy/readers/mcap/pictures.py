@@ -110,27 +110,28 @@ class Raw(Stored):
         for index in indices:
             message = self.message(index)
             try:
-                depth, colours = {**RAW, **MIXED}[message.encoding]
                 rows = np.frombuffer(message.data, np.uint8)[: message.step * message.height]
-                pixels = rows.reshape(message.height, message.step)[:, : message.width * depth]
-                if isinstance(colours, str):
-                    pictures[index] = _unmixed(pixels, message.width, colours)
+                rows = rows.reshape(message.height, message.step)
+                if message.encoding in MIXED:
+                    pictures[index] = _unmixed(rows, message.width, *MIXED[message.encoding])
                 else:
-                    pictures[index] = pixels.reshape(message.height, message.width, depth)[..., colours]
+                    depth, order = RAW[message.encoding]
+                    pixels = rows[:, : message.width * depth]
+                    pictures[index] = pixels.reshape(message.height, message.width, depth)[..., order]
             except (av.FFmpegError, KeyError, ValueError) as error:
                 raise self.broken(index, error) from error
         return pictures
 
 
-def _unmixed(rows: Array, width: int, pixels: str) -> Array:
-    """Rows (H, W * bytes) of FFmpeg's format `pixels` as a picture (H, W, 3)."""
+def _unmixed(rows: Array, width: int, depth: int, pixels: str) -> Array:
+    """Rows (H, at least W * depth) of FFmpeg's format `pixels` as a picture (H, W, 3)."""
     if not rows.size or width % 2 or len(rows) % 2:  # FFmpeg would end the process
         raise ValueError(f"{pixels} wants an even width and height, found {width}x{len(rows)}")
     frame = av.VideoFrame(width, len(rows), pixels)
     (plane,) = frame.planes
     padded = np.zeros((len(rows), plane.line_size), np.uint8)
-    padded[:, : rows.shape[1]] = rows
-    plane.update(padded)
+    padded[:, : width * depth] = rows[:, : width * depth]
+    plane.update(padded.tobytes())
     return np.asarray(frame.to_ndarray(format="rgb24"))
 
 
