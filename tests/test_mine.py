@@ -424,7 +424,23 @@ def test_mining_tells_what_each_trigger_brought_and_what_the_others_lacked(lake:
     assert (brakes.trigger, brakes.events, brakes.drives, brakes.clips) == ("hard_brake", 3, 3, 3)
     assert brakes.lacking == {"accel": 1, "speed": 1}
     assert brakes.per_hour == pytest.approx(3600 / SECONDS)
-    assert (hits.events, hits.drives, hits.lacking) == (2, 2, {"shadows": 2})
+    assert (hits.events, hits.drives, hits.lacking) == (2, 2, {"plan": 2})
+
+
+def test_an_event_says_whose_plan_it_is_about_and_each_plan_has_its_own_hours(lake: Lake) -> None:
+    """Of two policies in the shadow of one drive, one would hit somebody, and the other drives as was driven."""
+    drive = next(iter(_drives()))
+    calm_run = calm().shadows["one"]
+    with lake.run("shadow", "other", {}, "newer") as run:
+        lake.put_shadow(run.part(drive.id), drive, replace(calm_run, policy="other"))
+    brakes, hits = mine.run(lake, TWO).yields
+    assert hits.per_hour == pytest.approx(2 / 3 * 3600 / SECONDS) and brakes.per_hour == pytest.approx(3600 / SECONDS)
+    told = lake.query("SELECT trigger, policy, count(*) AS events FROM events GROUP BY ALL ORDER BY ALL").to_pylist()
+    assert told == [
+        {"trigger": "hard_brake", "policy": "", "events": 3},
+        {"trigger": "would_hit", "policy": "one", "events": 2},
+    ]
+    assert {event.policy for clip in mine.read_clips(lake) for event in clip.events} == {"", "one"}
 
 
 def test_a_share_of_the_budget_goes_to_what_a_model_finds_unlike_the_rest(lake: Lake) -> None:

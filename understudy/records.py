@@ -347,6 +347,7 @@ class Event:
     end_ns: int
     score: float
     trigger: str = ""  # filled in by the stage: a trigger does not know the name it was asked for by
+    policy: str = ""  # whose plan it is about, filled in by the stage; empty where it is about no single one's
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,7 +501,9 @@ class Drive:
         return self.places[index] if index >= 0 else self.id
 
     # What a policy or a trigger may declare that it needs, beside the names of columns.
-    NEEDS: ClassVar[tuple[str, ...]] = ("pose", "objects", "lights", "map", "route", "pictures", "shadows", "future")
+    NEEDS: ClassVar[tuple[str, ...]] = (
+        "pose", "objects", "lights", "map", "route", "pictures", "plan", "shadows", "future",
+    )  # fmt: skip
 
     def has(self, need: str) -> bool:
         """Whether the drive offers what a policy or trigger declares: a column, or one of NEEDS."""
@@ -510,7 +513,7 @@ class Drive:
             return self.map is not None and bool(self.route)
         if need == "pictures":
             return bool(self.cameras)
-        if need == "shadows":
+        if need in ("plan", "shadows"):
             return bool(self.shadows)
         if need in ("objects", "lights", "map"):
             return getattr(self, need) is not None
@@ -630,7 +633,11 @@ class Policy(Protocol):
 
 
 class Trigger(Protocol):
-    """Says which moments of a drive matter, and how much."""
+    """Says which moments of a drive matter, and how much.
+
+    One that needs `plan` is asked about one shadow run after the other, each time in a drive that has no other; one
+    that needs `shadows` sees them all at once.
+    """
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ that. `run` does all of it over a lake.
 
 from understudy.mine.choose import Sighting, choose, event_id, side_of
 from understudy.mine.find import find, resolve, sightings
-from understudy.mine.run import Mined, Yield, read_clips, run
+from understudy.mine.run import Mined, Yield, event_of, read_clips, run
 from understudy.mine.settings import WEIGHTS, Mine
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Yield",
     "choose",
     "event_id",
+    "event_of",
     "find",
     "read_clips",
     "resolve",

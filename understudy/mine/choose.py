@@ -129,8 +129,9 @@ def side_of(place: str, regression: int) -> str:
 
 
 def event_id(event: Event) -> str:
-    """What an event is called, by where it is and who found it."""
-    return f"event:{digest([event.drive, event.start_ns, event.end_ns, event.trigger])[:12]}"
+    """What an event is called, by where it is, who found it, and whose plan it is about."""
+    whose = [event.policy] if event.policy else []
+    return f"event:{digest([event.drive, event.start_ns, event.end_ns, event.trigger, *whose])[:12]}"
 
 
 class Stretch(Protocol):
@@ -151,7 +152,7 @@ def shows(one: Stretch, other: Stretch) -> bool:
 
 def in_order(events: Iterable[Event]) -> list[Event]:
     """Events by time, those of the same time by who found them."""
-    return sorted(events, key=lambda event: (event.start_ns, event.end_ns, event.trigger))
+    return sorted(events, key=lambda event: (event.start_ns, event.end_ns, event.trigger, event.policy))
 
 
 def _queues(sightings: Iterable[Sighting], settings: Mine) -> dict[str, list[Sighting]]:

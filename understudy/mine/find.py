@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from understudy.mine.choose import Sighting, in_order
 from understudy.records import Drive, Event, Floats, Trigger
 
 # What makes two sightings of one trigger, at one place, different: by how much a mean over the event differs.
-# The last two are of the shadow runs, of whichever is furthest from what was driven.
+# The last two are of the plan that the event is about, or else of whichever is furthest from what was driven.
 SIGNATURE: dict[str, float] = {
     "speed": 3.0,  # m/s
     "accel": 1.5,  # m/s²
@@ -58,24 +59,35 @@ def find(drive: Drive, triggers: Mapping[str, Trigger]) -> list[Event]:
 
     DataError if a trigger gives an event outside the drive, or without a finite score.
     """
-    found: list[Event] = []
-    for name, trigger in triggers.items():
-        if drive.lacks(trigger.needs):
-            continue
-        for event in trigger.find(drive):
+    views = plan_by_plan(drive)
+    return in_order(event for name, trigger in triggers.items() for event in asked(trigger, name, drive, views))
+
+
+def plan_by_plan(drive: Drive) -> dict[str, Drive]:
+    """For each policy that planned in its shadow, the drive with that shadow run alone."""
+    return {policy: replace(drive, shadows={policy: run}) for policy, run in drive.shadows.items()}
+
+
+def asked(trigger: Trigger, name: str, drive: Drive, views: Mapping[str, Drive]) -> Iterator[Event]:
+    """What one trigger finds in a drive, of which `views` are `plan_by_plan`; as `find` does."""
+    if drive.lacks(trigger.needs):
+        return
+    for policy, view in views.items() if "plan" in trigger.needs else [("", drive)]:
+        for event in trigger.find(view):
             start, end, score = event.start_ns, event.end_ns, event.score
             if not (drive.t_ns[0] <= start <= end <= drive.t_ns[-1] and math.isfinite(score)):
                 raise DataError(f"drive {drive.id}: trigger {name} gave {start} to {end} with score {score}")
-            found.append(Event(drive.id, start, end, score, name))
-    return in_order(found)
+            yield Event(drive.id, start, end, score, name, policy)
 
 
 def sightings(drive: Drive, events: Iterable[Event]) -> list[Sighting]:
     """The events with their places and signatures."""
-    columns = [_column(drive, name) / unit for name, unit in SIGNATURE.items()]
     around_ns = round(_AROUND_S * 1e9)
+    told = {policy: [_column(drive, name, policy) / unit for name, unit in SIGNATURE.items()]
+            for policy in ("", *drive.shadows)}  # fmt: skip
     found = []
     for event in events:
+        columns = told[event.policy]
         start = int(np.searchsorted(drive.t_ns, event.start_ns - around_ns))
         stop = int(np.searchsorted(drive.t_ns, event.end_ns + around_ns, side="right"))
         middle = int(np.searchsorted(drive.t_ns, (event.start_ns + event.end_ns) // 2))
@@ -84,12 +96,13 @@ def sightings(drive: Drive, events: Iterable[Event]) -> list[Sighting]:
     return found
 
 
-def _column(drive: Drive, name: str) -> Floats:
-    """A column of the drive, or what the shadow run furthest from the driven says; nan where nobody says anything."""
+def _column(drive: Drive, name: str, policy: str) -> Floats:
+    """A column of the drive, or of a policy's shadow run; without a policy of that which is furthest from the driven.
+    nan where nobody says anything."""
     if name in drive:
         return drive[name]
     column = np.full(len(drive), np.nan)
-    for run in drive.shadows.values():
+    for run in [drive.shadows[policy]] if policy else drive.shadows.values():
         other = run.columns.get(name, column)
         column = np.where(np.abs(other) > np.nan_to_num(np.abs(column), nan=-1.0), other, column)
     return column

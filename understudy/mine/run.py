@@ -14,7 +14,7 @@ import pyarrow as pa
 from understudy import workers
 from understudy.errors import SettingsError, UnderstudyError, UnknownName, hint
 from understudy.mine.choose import Sighting, choose, event_id, in_order, shows
-from understudy.mine.find import COLUMNS, find, resolve, sightings
+from understudy.mine.find import COLUMNS, asked, plan_by_plan, resolve, sightings
 from understudy.mine.settings import Mine
 from understudy.mine.variety import Window, vary, windows
 from understudy.records import NS, Clip, Drive, Event, Trigger
@@ -31,6 +31,7 @@ EVENTS = pa.schema(
         ("start_ns", pa.int64()),
         ("end_ns", pa.int64()),
         ("trigger", pa.string()),
+        ("policy", pa.string()),  # whose plan it is about, or empty
         ("score", pa.float64()),
         ("run", pa.string()),  # the part that it was found in
         ("place", pa.string()),
@@ -69,7 +70,7 @@ class Yield:
 
     trigger: str
     events: int
-    hours: float  # of the drives that it could look at
+    hours: float  # of the drives that it could look at, and where it looks at plans, of each policy's
     drives: int
     clips: int  # that show an event of its
     lacking: Mapping[str, int]  # what the other drives lacked, and how many of them did
@@ -171,7 +172,7 @@ def _find(
             if part.done:
                 kept.append(drive["id"])
             else:
-                todo.append((part, {*drive["offers"], *(["shadows"] if plans else [])}))
+                todo.append((part, {*drive["offers"], *(("plan", "shadows") if plans else ())}))
         outcomes = workers.map_drives(
             partial(_find_one, lake, triggers, policies),
             todo,
@@ -215,7 +216,7 @@ def _find_one(
         map=bool(needs & {"map", "route"}),
         cameras="pictures" in needs,
         truth=False,
-        shadows="shadows" in needs,
+        shadows=bool(needs & {"plan", "shadows"}),
     )
     if policies:
         drive = replace(drive, shadows={name: run for name, run in drive.shadows.items() if name in policies})
@@ -231,6 +232,7 @@ def _find_one(
             "start_ns": int(drive.t_ns[0]),
             "end_ns": int(drive.t_ns[-1]),
             "found": Counter(event.trigger for event in events),
+            "plans": len(drive.shadows),
             "lacks": {name: lacking for name, lacking in lacks.items() if lacking},
             "failed": failed,
         },
@@ -241,9 +243,10 @@ def _found(drive: Drive, triggers: Mapping[str, Trigger]) -> tuple[list[Event], 
     """What triggers find in a drive, and by name why those failed that did: the others have found what they found."""
     found: list[Event] = []
     failed: dict[str, str] = {}
+    views = plan_by_plan(drive)
     for name, trigger in triggers.items():
         try:
-            found += find(drive, {name: trigger})
+            found += list(asked(trigger, name, drive, views))
         except UnderstudyError as error:
             failed[name] = str(error)
         except Exception as error:  # a trigger may be anybody's
@@ -265,15 +268,17 @@ def _table(found: list[Sighting], run: str) -> pa.Table:
     return pa.Table.from_pylist(rows, EVENTS)
 
 
-def _event(row: Mapping[str, Any]) -> Event:
-    return Event(row["drive"], row["start_ns"], row["end_ns"], row["score"], row["trigger"])
+def event_of(row: Mapping[str, Any]) -> Event:
+    """The event of a row of the table `events`."""
+    policy = row.get("policy") or ""  # lakes of before did not tell
+    return Event(row["drive"], row["start_ns"], row["end_ns"], row["score"], row["trigger"], policy)
 
 
 def _events(lake: Lake, drives: set[str]) -> dict[str, Event]:
     """All events of some drives, by their ids; none where nothing was ever searched."""
     if not drives or "events" not in lake.tables():
         return {}
-    return {row["id"]: _event(row) for row in lake.table("events", drives).to_pylist()}
+    return {row["id"]: event_of(row) for row in lake.table("events", drives).to_pylist()}
 
 
 # Clips ----------------------------------------------------------------------------------------------------------------
@@ -334,12 +339,13 @@ def _strongest(lake: Lake, drives: Iterable[str]) -> Iterator[Sighting]:
     """The strongest events of each trigger in some drives."""
     listed = ", ".join("'{}'".format(drive.replace("'", "''")) for drive in drives)
     rows = lake.query(
-        f"SELECT drive, start_ns, end_ns, trigger, score, place, signature FROM events WHERE drive IN ({listed}) "
+        "SELECT drive, start_ns, end_ns, trigger, policy, score, place, signature FROM events "
+        f"WHERE drive IN ({listed}) "
         f"QUALIFY row_number() OVER (PARTITION BY trigger ORDER BY score DESC, id) <= {SHORTLIST}"
     )
     for batch in rows.to_batches(max_chunksize=1000):
         for row in batch.to_pylist():
-            yield Sighting(_event(row), row["place"], tuple(row["signature"]))
+            yield Sighting(event_of(row), row["place"], tuple(row["signature"]))
 
 
 def _row(clip: Clip, events: list[Event], run: str) -> dict[str, Any]:
@@ -356,11 +362,12 @@ def _row(clip: Clip, events: list[Event], run: str) -> dict[str, Any]:
     }
 
 
-def _yields(triggers: Iterable[str], entries: list[Entry], clips: list[Clip]) -> Iterator[Yield]:
+def _yields(triggers: Mapping[str, Trigger], entries: list[Entry], clips: list[Clip]) -> Iterator[Yield]:
     shown = Counter(trigger for clip in clips for trigger in {event.trigger for event in clip.events})
-    for trigger in triggers:
+    for trigger, asks in triggers.items():
         able = [entry.about for entry in entries if trigger not in entry.about["lacks"]]
-        span_ns = sum(about["end_ns"] - about["start_ns"] for about in able)
+        times = [about["plans"] if "plan" in asks.needs else 1 for about in able]
+        span_ns = sum(n * (about["end_ns"] - about["start_ns"]) for n, about in zip(times, able, strict=True))
         yield Yield(
             trigger=trigger,
             events=sum(about["found"].get(trigger, 0) for about in able),

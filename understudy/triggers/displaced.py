@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from understudy.records import Drive, Event
-from understudy.triggers.shadows import largest
+from understudy.triggers.shadows import said
 from understudy.triggers.spans import events
 
 
@@ -18,11 +18,11 @@ class Displaced:
     Score: the largest, m.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("shadows",)
+    needs: ClassVar[tuple[str, ...]] = ("plan",)
 
     metres: float = 3.0
     hold_s: float = 0.3
 
     def find(self, drive: Drive) -> Iterator[Event]:
-        away = largest(drive, "mean_displacement")
+        away = said(drive, "mean_displacement")
         yield from events(drive, away > self.metres, away, self.hold_s, bridge_s=0.5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from understudy.records import Drive, Event
-from understudy.triggers.shadows import largest
+from understudy.triggers.shadows import said
 from understudy.triggers.spans import events
 
 
@@ -19,11 +19,11 @@ class LeavesPath:
     Score: how far, m.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("shadows",)
+    needs: ClassVar[tuple[str, ...]] = ("plan",)
 
     lateral: float = 1.5  # m
     hold_s: float = 0.3
 
     def find(self, drive: Drive) -> Iterator[Event]:
-        away = largest(drive, "lateral_difference")
+        away = said(drive, "lateral_difference")
         yield from events(drive, away > self.lateral, away, self.hold_s, bridge_s=0.5)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from understudy.records import Drive, Event
-from understudy.triggers.shadows import driven_later, smallest
+from understudy.triggers.shadows import driven_later, said
 from understudy.triggers.spans import events
 
 
@@ -17,7 +17,7 @@ from understudy.triggers.spans import events
 class NeedlessStop:
     """The plan stands at its horizon; the driver went on and broke no rule. Score: how fast the driver then was."""
 
-    needs: ClassVar[tuple[str, ...]] = ("shadows", "speed")
+    needs: ClassVar[tuple[str, ...]] = ("plan", "speed")
 
     standing: float = 0.5  # m/s
     going: float = 3.0  # m/s
@@ -25,8 +25,8 @@ class NeedlessStop:
 
     def find(self, drive: Drive) -> Iterator[Event]:
         driven = driven_later(drive)
-        planned = driven + smallest(drive, "speed_difference")
-        rules = [smallest(drive, f"human_{name}") for name in ("no_collision", "drivable", "direction", "lights")]
+        planned = driven + said(drive, "speed_difference")
+        rules = [said(drive, f"human_{name}") for name in ("no_collision", "drivable", "direction", "lights")]
         broken = np.fmin.reduce(rules) < 1  # then it had been wise to stop
         needless = (planned < self.standing) & (driven > self.going) & (drive["speed"] > self.standing) & ~broken
         yield from events(drive, needless, driven, self.hold_s, bridge_s=0.5)

@@ -1,4 +1,4 @@
-"""Shadow runs as the triggers ask them: over all runs of a drive, what the worst of them would have done, and caused.
+"""A shadow run as the triggers ask it: what its plans would have done, and caused.
 
 How far a plan was from what was driven often says no more than that the driver wanted to go elsewhere. What it would
 have caused, where the driver did not, needs no excuse.
@@ -16,30 +16,18 @@ from understudy.triggers.spans import clock, spans
 HORIZON_S = PLAN_STEPS * PLAN_STEP_S
 
 
-def largest(drive: Drive, column: str) -> Floats:
-    """The largest value of a column among the shadow runs, (T,); nan where none knows it."""
-    best = np.full(len(drive), np.nan)
-    for run in drive.shadows.values():
-        best = np.fmax(best, run.columns.get(column, np.nan))
-    return best
-
-
-def smallest(drive: Drive, column: str) -> Floats:
-    """The smallest value of a column among the shadow runs, (T,); nan where none knows it."""
-    best = np.full(len(drive), np.nan)
-    for run in drive.shadows.values():
-        best = np.fmin(best, run.columns.get(column, np.nan))
-    return best
+def said(drive: Drive, column: str) -> Floats:
+    """A column of the drive's only shadow run, (T,); nan where it does not know it."""
+    (run,) = drive.shadows.values()
+    return np.asarray(run.columns.get(column, np.full(len(drive), np.nan)))
 
 
 def caused(drive: Drive, subscore: str, least: float) -> Iterator[Event]:
-    """Events where the worst plan's sub-score lies `least` below that of what was driven at the same instants.
+    """Events where the plan's sub-score lies `least` below that of what was driven at the same instants.
 
     Score: by how much, summed over the seconds. Nothing is said where either is unknown.
     """
-    lost = np.full(len(drive), np.nan)
-    for run in drive.shadows.values():
-        lost = np.fmax(lost, run.columns.get(f"human_{subscore}", np.nan) - run.columns.get(f"plan_{subscore}", np.nan))
+    lost = said(drive, f"human_{subscore}") - said(drive, f"plan_{subscore}")
     for start, end in zip(*spans(drive, lost >= least, bridge_s=0.5), strict=True):
         score = np.nansum(np.maximum(lost[start : end + 1], 0)) * clock(drive).period_s
         yield Event(drive.id, int(drive.t_ns[start]), int(drive.t_ns[end]), float(score))

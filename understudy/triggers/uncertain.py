@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from understudy.records import Drive, Event
+from understudy.triggers.shadows import said
 from understudy.triggers.spans import events
 
 
@@ -16,16 +17,15 @@ from understudy.triggers.spans import events
 class Uncertain:
     """A model's spread is above `times` its usual one in this drive for `hold_s`. Score: how many times."""
 
-    needs: ClassVar[tuple[str, ...]] = ("shadows",)
+    needs: ClassVar[tuple[str, ...]] = ("plan",)
 
     times: float = 3.0
     least: float = 0.2  # m: whatever is usual, less is certainty
     hold_s: float = 0.3
 
     def find(self, drive: Drive) -> Iterator[Event]:
-        times = np.full(len(drive), np.nan)
-        for run in drive.shadows.values():
-            spread = run.columns.get("spread", np.empty(0))
-            if np.isfinite(spread).any():
-                times = np.fmax(times, spread / max(np.nanmedian(spread), self.least))
+        spread = said(drive, "spread")
+        if not np.isfinite(spread).any():
+            return
+        times = spread / max(float(np.nanmedian(spread)), self.least)
         yield from events(drive, times > self.times, times, self.hold_s, bridge_s=0.5)

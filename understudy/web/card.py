@@ -47,6 +47,7 @@ class Fired:
     rank: int  # 1 is the strongest
     of: int
     about: str = ""  # the trigger's own words
+    policy: str = ""  # whose plan that event is about, or nobody's
 
     @property
     def strength(self) -> float:
@@ -105,7 +106,8 @@ class Card:
     @property
     def words(self) -> str:
         """What the filter looks in."""
-        return " ".join([self.id, self.span, self.place, self.side, *(one.trigger for one in self.triggers)]).lower()
+        fired = [word for one in self.triggers for word in (one.trigger, one.policy)]
+        return " ".join([self.id, self.span, self.place, self.side, *fired]).lower()
 
 
 def card(number: int, drive: Drive, clip: Clip, found: Mapping[str, Found], order: Sequence[str] = ()) -> Card:
@@ -162,14 +164,15 @@ def _told(name: str, value: object) -> str:
 
 def _fired(events: Iterable[Event], found: Mapping[str, Found]) -> list[Fired]:
     """Each trigger of a clip with its strongest event; those that mining cares about most come first."""
-    best: dict[str, float] = {}
+    best: dict[str, Event] = {}
     for event in events:
-        best[event.trigger] = max(event.score, best.get(event.trigger, -np.inf))
+        if event.trigger not in best or event.score > best[event.trigger].score:
+            best[event.trigger] = event
     fired = []
-    for name, score in best.items():
-        all_of_it = found.get(name, Found(np.array([score])))
-        rank = int((all_of_it.scores > score).sum()) + 1
-        fired.append(Fired(name, score, rank, len(all_of_it.scores), all_of_it.about))
+    for name, event in best.items():
+        all_of_it = found.get(name, Found(np.array([event.score])))
+        rank = int((all_of_it.scores > event.score).sum()) + 1
+        fired.append(Fired(name, event.score, rank, len(all_of_it.scores), all_of_it.about, event.policy))
     return sorted(fired, key=lambda one: -one.strength * WEIGHTS.get(one.trigger, 1.0))
 
 

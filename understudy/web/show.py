@@ -15,7 +15,7 @@ import understudy
 from understudy.errors import UnderstudyError, UnknownName
 from understudy.identifiers import Identifier, parse
 from understudy.metrics import SUBSCORES
-from understudy.mine import read_clips
+from understudy.mine import event_of, read_clips
 from understudy.records import NS, Clip, Event
 from understudy.store import Lake, digest
 from understudy.store.files import write_whole
@@ -75,13 +75,15 @@ def _stretch(lake: Lake, drive: str, start_s: float | None, stop_s: float | None
     stop = t_ns[-1] if stop_s is None else min(t_ns[0] + round(stop_s * NS), t_ns[-1])
     if start > t_ns[-1]:
         raise UnderstudyError(f"{drive} is {(t_ns[-1] - t_ns[0]) / NS:.1f} s long; {start_s:g} s lies beyond its end")
-    events = [Event(**row) for row in _events(lake, drive) if row["end_ns"] >= start and row["start_ns"] <= stop]
+    events = [event for event in _events(lake, drive) if event.end_ns >= start and event.start_ns <= stop]
     return Clip("", drive, int(start), int(stop), tuple(events), "", "")
 
 
-def _events(lake: Lake, drive: str) -> list[dict[str, Any]]:
-    columns = ("drive", "start_ns", "end_ns", "score", "trigger")
-    return lake.table("events", [drive], columns).to_pylist() if "events" in lake.tables() else []
+def _events(lake: Lake, drive: str) -> list[Event]:
+    if "events" not in lake.tables():
+        return []
+    columns = ("drive", "start_ns", "end_ns", "score", "trigger", "policy")
+    return [event_of(row) for row in lake.table("events", [drive], columns).to_pylist()]
 
 
 def _only(kind: str, name: str, known: Mapping[str, Any]) -> Any:

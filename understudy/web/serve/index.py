@@ -30,12 +30,12 @@ from understudy.store.packs import Span, packed, table_file
 from understudy.store.runs import blob_file
 from understudy.store.tables import numpy_of, read_span
 
-VERSION = 4  # of SCHEMA
+VERSION = 5  # of SCHEMA
 TRACK_POINTS = 32  # of a drive's track on the map
 _BATCH = 200  # parts taken up in one transaction
 TABLES = {  # what is wanted of which table, by kind of part
     "drive": ("instants", ("x", "y")),
-    "events": ("events", ("id", "drive", "start_ns", "end_ns", "trigger", "score", "place")),
+    "events": ("events", ("id", "drive", "start_ns", "end_ns", "trigger", "policy", "score", "place")),
     "clips": ("clips", ("id", "drive", "start_ns", "end_ns", "place", "side", "events")),
 }
 _EPOCH_NS = 10**17  # a stamp below it tells no date: 1973
@@ -45,8 +45,8 @@ CREATE TABLE drives (id TEXT PRIMARY KEY, part TEXT, reader TEXT, seconds REAL, 
     rate_hz REAL, cameras INTEGER, objects INTEGER, lanes INTEGER, gaps INTEGER, place TEXT, weather TEXT, frame TEXT,
     day TEXT, tracked INTEGER);
 CREATE TABLE tracks (id TEXT PRIMARY KEY, part TEXT, track BLOB);
-CREATE TABLE events (id TEXT, drive TEXT, start_ns INTEGER, end_ns INTEGER, trigger TEXT, score REAL, place TEXT,
-    part TEXT, strength REAL);
+CREATE TABLE events (id TEXT, drive TEXT, start_ns INTEGER, end_ns INTEGER, trigger TEXT, policy TEXT, score REAL,
+    place TEXT, part TEXT, strength REAL);
 CREATE INDEX events_by_id ON events (id);
 CREATE INDEX events_by_drive ON events (drive, start_ns);
 CREATE INDEX events_by_trigger ON events (trigger, score);
@@ -272,7 +272,8 @@ def _track(rows: pa.Table | None) -> bytes:
 def _events(db: sqlite3.Connection, entry: Entry, rows: pa.Table) -> None:
     names = TABLES["events"][1]
     values = [(*(row.get(name) for name in names), entry.part) for row in rows.to_pylist()]
-    db.executemany(f"INSERT INTO events ({', '.join(names)}, part) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    places = ", ".join("?" * (len(names) + 1))
+    db.executemany(f"INSERT INTO events ({', '.join(names)}, part) VALUES ({places})", values)
 
 
 def _clips(db: sqlite3.Connection, entry: Entry, rows: pa.Table) -> None:

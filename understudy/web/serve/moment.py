@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from understudy.errors import UnderstudyError, UnknownName
 from understudy.identifiers import Identifier, parse
+from understudy.mine import event_of
 from understudy.records import NS, Drive, Event, Ints
 from understudy.web import bev
 from understudy.web.camera import looks_ahead
@@ -117,7 +118,7 @@ def _drive(request: Request, console: Console, id: str) -> HTMLResponse:
     clips = console.index.rows("SELECT * FROM clips WHERE drive = ? ORDER BY start_ns", (id,))
     drive = console.drive(id)
     at = console.moment(id, at_worst(drive, int(drive.t_ns[0]), int(drive.t_ns[-1])))
-    found = [Event(id, one["start_ns"], one["end_ns"], one["score"], one["trigger"]) for one in events]
+    found = [event_of({**one, "drive": id}) for one in events]
     charts = signals(at, int(drive.t_ns[0]), int(drive.t_ns[-1]), found, found)
     return page(request, "drive.html", drive=drive, facts=facts, events=events, clips=clips, signals=charts)
 
@@ -143,7 +144,7 @@ def scene(
         "SELECT * FROM events WHERE drive = ? AND end_ns >= ? AND start_ns <= ? ORDER BY start_ns LIMIT 500",
         (id, start_ns, end_ns),
     )
-    events = [Event(id, row["start_ns"], row["end_ns"], row["score"], row["trigger"]) for row in rows]
+    events = [event_of(row) for row in rows]
     triggers = tuple(sorted(_fired(console, rows), key=lambda one: one.trigger != first))
     main = [event for event in events if triggers and event.trigger == triggers[0].trigger]
     worst = max(main, key=lambda event: event.score, default=Event(id, start_ns, end_ns, 0.0))
@@ -205,7 +206,8 @@ def _fired(console: Console, rows: Sequence[Mapping[str, Any]]) -> Iterator[Fire
             {"trigger": row["trigger"], "score": row["score"]},
         )
         assert counted is not None
-        yield Fired(row["trigger"], row["score"], counted["rank"], counted["of"], told(row["trigger"]))
+        about, policy = told(row["trigger"]), row["policy"] or ""
+        yield Fired(row["trigger"], row["score"], counted["rank"], counted["of"], about, policy)
 
 
 @cache
