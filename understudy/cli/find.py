@@ -164,7 +164,7 @@ def show(identifier: str | None, as_json: bool, lake: Path | None) -> None:
     click.echo(json.dumps({"id": identifier or "clips", "page": str(path)}) if as_json else str(path))
 
 
-@main.command(epilog="""understudy query "SELECT trigger, count(*) FROM events GROUP BY trigger" """)
+@main.command(epilog="""understudy query "SELECT policy, trigger, count(*) FROM events GROUP BY ALL" """)
 @click.argument("sql")
 @click.option("--as-of", metavar="RUN", help="The lake as it was after an earlier run.")
 @json_option
