@@ -153,6 +153,19 @@ def test_what_was_trained_is_not_trained_again(lake: Lake, dataset: str, model: 
     assert again.name == model and not again.new
 
 
+def test_a_drive_that_failed_before_is_learned_from_when_it_has_been_frozen(tmp_path: Path) -> None:
+    """The dataset has the same name then: it tells what was asked for."""
+    lake = sample_lake(tmp_path)
+    log = tmp_path / "logs" / "sample-cut-in.mcap"
+    log.rename(log.with_suffix(".away"))
+    frozen = sample_dataset(lake, size=(128, 64))
+    without = learn(lake, frozen.name, 0)
+    assert list(frozen.report.failures) == ["sample-cut-in"]
+    log.with_suffix(".away").rename(log)
+    assert sample_dataset(lake, size=(128, 64)).name == frozen.name
+    assert learn(lake, frozen.name, 0).name != without.name
+
+
 def test_killed_before_it_was_said_that_it_was_trained_it_is_said_the_next_time(
     dataset: str, model: str, lake: Lake, tmp_path: Path
 ) -> None:

@@ -116,12 +116,13 @@ def run(
     told["steer_m"] = None if math.isnan(settings.steer_m) else settings.steer_m
     if settings.backbone and backbone_weights(size, settings):
         told["backbone"] = digest(Path(settings.backbone).read_bytes())  # the file may move
-    key = f"{settings.size}-{digest([samples.name, told])[:8]}"
-    part = Part(lake.root, STAGE, key, samples.name, (samples.name,), told, code)
+    learned_from = (samples.name, samples.contents)
+    key = f"{settings.size}-{digest([*learned_from, told])[:8]}"
+    part = Part(lake.root, STAGE, key, samples.name, learned_from, told, code)
     if part.done:
         if _rank() == 0:
             with lake.run(STAGE, key, told, code) as run:  # it may have been killed before this was said
-                run.part(samples.name, [samples.name])
+                run.part(samples.name, learned_from)
         return Trained(part.hash, settings.steps, math.nan, math.nan, new=False)
     folder = lake.root / TRAINING / part.hash
     with lake.reading(), _processes() as device:  # gc leaves alone what is being made
@@ -148,7 +149,7 @@ def run(
         weights = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
         blobs = {"model.safetensors": save(weights), "log.jsonl": (folder / "log.jsonl").read_bytes()}
         with lake.run(STAGE, key, told, code) as run:
-            run.part(samples.name, [samples.name]).write({}, blobs, about=about)
+            run.part(samples.name, learned_from).write({}, blobs, about=about)
         rmtree(folder, ignore_errors=True)
     return Trained(part.hash, settings.steps, speed, waiting, new=True)
 

@@ -17,6 +17,7 @@ import numpy as np
 from understudy.errors import DataError, UnknownName
 from understudy.records import Array, Floats, Ints, Rig
 from understudy.store import Entry, Lake
+from understudy.store.files import digest
 
 STAGE = "dataset"
 STATE = ("past_poses", "speed", "yaw_rate", "accel", "command")  # fields of an observation, kept by these names
@@ -58,6 +59,8 @@ class Samples:
         self.name = found[0]
         entries = lake.entries(stage=STAGE, key=self.name)
         self.about: dict[str, Any] = entries[0].about
+        # The name tells what was asked for; a drive that failed may have been frozen since.
+        self.contents = digest(sorted(entry.part for entry in entries))
         self.places = sorted({place for entry in entries for place in entry.about["places"]})  # learned from
         self.drives = [_open(lake, entry) for entry in entries if entry.about["samples"]]
         if any("t_ns" not in drive.arrays for drive in self.drives):

@@ -19,7 +19,7 @@ class Rows(Samples):
 
     def __init__(self, of: Samples, rows: Ints) -> None:
         self.of, self.rows, self.rigs = of, rows, of.rigs
-        self.name, self.about = of.name, of.about
+        self.name, self.contents, self.about = of.name, of.contents, of.about
         self.test = np.zeros(len(rows), bool)
         small = {name: of.column(name)[rows] for name in _SMALL}
         arrays = {"frame": rows, "test": self.test, "speed": small.pop("speed")}
