@@ -70,6 +70,14 @@ def test_a_path_is_known_only_while_the_recording_goes_on() -> None:
     np.testing.assert_array_equal(answer("path", drive).valid, drive.t_s <= 16.0)
 
 
+def test_a_log_that_does_not_say_who_drives_is_a_humans() -> None:
+    bare = steady_turn(seconds=20)
+    bare = replace(bare, columns={name: values for name, values in bare.columns.items() if name != "who_drives"})
+    told, silent = answer("path", by(Driver.HUMAN, bare)), answer("path", bare)
+    np.testing.assert_array_equal(told.value, silent.value)
+    assert told.valid.any() and np.array_equal(told.valid, silent.valid)
+
+
 @pytest.mark.parametrize("who", [Driver.MODEL, Driver.SAFETY, Driver.UNKNOWN])
 def test_only_what_a_human_drives_for_the_whole_four_seconds_is_a_path(who: Driver) -> None:
     drive = steady_turn(seconds=20)

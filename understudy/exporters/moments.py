@@ -72,12 +72,7 @@ def piece(drive: Drive, stretch: Stretch, name: str) -> Drive:
 
 
 def human(drive: Drive) -> Array:
-    """Which instants (T,) are a human's own driving: neither a model's, nor pushed off the path on purpose.
-
-    A log that does not say who drove is taken to be a human's.
-    """
-    if "who_drives" not in drive:
-        return np.ones(len(drive), bool)
+    """Which instants (T,) are a human's own driving: neither a model's, nor pushed off the path on purpose."""
     return by_human(drive, np.arange(len(drive)), 0.0)
 
 

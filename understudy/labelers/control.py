@@ -16,7 +16,7 @@ from understudy.records import Drive, Ints
 class Control:
     """Steering and throttle, (B, 2), as fractions (see the columns `steer` and `throttle`)."""
 
-    needs: ClassVar[tuple[str, ...]] = ("steer", "who_drives")
+    needs: ClassVar[tuple[str, ...]] = ("steer",)
 
     def label(self, drive: Drive, instants: Ints) -> Label:
         throttle = drive.columns.get("throttle", np.full(len(drive), np.nan))

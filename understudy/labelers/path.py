@@ -24,11 +24,12 @@ class Path:
 
     Known only where a human drives all the way, nobody pushes the car off its path, and the recording goes on; and not
     where the human himself errs: hits somebody by his own fault, leaves the road, or runs a red light.
+    Where a log does not say who drives, a human does.
     """
 
     errors: bool = False  # also what the human did wrong
 
-    needs: ClassVar[tuple[str, ...]] = ("pose", "speed", "who_drives")
+    needs: ClassVar[tuple[str, ...]] = ("pose", "speed")
 
     def label(self, drive: Drive, instants: Ints) -> Label:
         path = driven(_steadied(drive), instants)
@@ -39,8 +40,9 @@ class Path:
 
 
 def by_human(drive: Drive, instants: Ints, ahead_s: float) -> Array:
-    """Whether a human drives, unpushed, from each instant until `ahead_s` later, (B,)."""
-    own = drive["who_drives"] == Driver.HUMAN
+    """Whether a human drives, unpushed, from each instant until `ahead_s` later, (B,). A log that does not say who
+    drives is taken to be a human's."""
+    own = drive.columns.get("who_drives", np.full(len(drive), Driver.HUMAN)) == Driver.HUMAN
     if "pushed" in drive:
         own = own & ~drive["pushed"]
     strange = np.concatenate([[0], np.cumsum(~own)])  # instants before each that are not the human's own

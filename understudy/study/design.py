@@ -40,7 +40,7 @@ class Selection:
         "surprising", "triggers", "worth", "worth_first", "lessons", "mixture", "ours",
     )  # fmt: skip
     multiples: tuple[int, ...] = (0, 1, 2, 4, 8)  # of the budget, that random gets; 0 is replay alone
-    seeds: int = 5  # each has a pool and a training of its own
+    seeds: int = 5  # each chooses from its own half of the pool, and trains for itself
     budget_s: float = 300.0  # of clips
     window_s: float = 5.0  # a clip
     drive_minutes: float = 5.0  # of base, pool and everyday drives

@@ -14,7 +14,7 @@ from understudy.triggers.shadows import caused
 class WouldComeClose:
     """The plan's `ttc` lies `least` below the driver's own. Score: by how much, summed over the seconds."""
 
-    needs: ClassVar[tuple[str, ...]] = ("plan",)
+    needs: ClassVar[tuple[str, ...]] = ("plan", "objects")
 
     least: float = 0.5
 

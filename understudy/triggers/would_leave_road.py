@@ -14,7 +14,7 @@ from understudy.triggers.shadows import caused
 class WouldLeaveRoad:
     """The plan's `drivable` lies `least` below the driver's own. Score: by how much, summed over the seconds."""
 
-    needs: ClassVar[tuple[str, ...]] = ("plan",)
+    needs: ClassVar[tuple[str, ...]] = ("plan", "map")
 
     least: float = 0.5
 

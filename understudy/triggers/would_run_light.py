@@ -14,7 +14,7 @@ from understudy.triggers.shadows import caused
 class WouldRunLight:
     """The plan's `lights` lies `least` below the driver's own. Score: by how much, summed over the seconds."""
 
-    needs: ClassVar[tuple[str, ...]] = ("plan",)
+    needs: ClassVar[tuple[str, ...]] = ("plan", "lights")
 
     least: float = 0.5
 
