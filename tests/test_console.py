@@ -30,9 +30,10 @@ from tests.refusal import refused
 from tests.serving import COMMAND, Serving, serving
 from understudy import ingest, mine, sample, shadow
 from understudy.cli import main
+from understudy.exporters import ABOUT
 from understudy.store import Lake
 from understudy.store.files import locked
-from understudy.store.reviews import Reviews, standing
+from understudy.store.reviews import Reviews, Subject, standing
 from understudy.turn.diary import Diary
 from understudy.web.serve.access import POLICY, Access
 from understudy.web.serve.index import Index
@@ -361,7 +362,13 @@ def test_a_refusal_says_why_and_where_it_lost(client: httpx.Client, sample_lake:
     assert client.post("/films", data=asked).status_code == 404, "only routes of the verdict are filmed"
 
 
-def test_what_is_kept_leaves_in_the_formats_of_others(client: httpx.Client, sample_lake: Path) -> None:
+def test_what_is_kept_leaves_in_the_formats_of_others(client: httpx.Client, sample_lake: Path, clean: None) -> None:
+    clips = Lake(sample_lake).table("clips").to_pylist()
+    (asked,) = (clip for clip in clips if clip["drive"] == "sample-jaywalker")
+    about = Subject(asked["id"], asked["drive"], asked["start_ns"], asked["end_ns"], asked["place"], "")
+    with Reviews(sample_lake) as reviews:
+        reviews.say(about, "regression", "ann")
+    assert f"kept for training ({len(clips) - 1})" in client.get("/exports").text
     assert client.post("/exports", data={"kind": "csv"}).status_code == 303
     for _ in range(200):
         if "pieces" in (text := client.get("/exports").text):
@@ -369,6 +376,8 @@ def test_what_is_kept_leaves_in_the_formats_of_others(client: httpx.Client, samp
         time.sleep(0.1)
     (folder,) = (sample_lake / "exports").iterdir()
     assert folder.name in text and list(folder.glob("**/*.csv"))
+    left = json.loads((folder / ABOUT).read_bytes())["drives"]
+    assert set(left) == {clip["drive"] for clip in clips} - {asked["drive"]}, "what the gate asks is no example"
     assert client.post("/exports", data={"kind": "../csv"}).status_code == 404
     assert client.post("/exports", data={"kind": "csv", "which": "../../etc"}).status_code == 400
 

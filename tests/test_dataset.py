@@ -19,8 +19,8 @@ from understudy.observe import Observer, rig_of
 from understudy.recorder import write
 from understudy.records import NS, Clip
 from understudy.store import Lake
-from understudy.store.reviews import Reviews, Subject, regression_clips
-from understudy.turn.clips import clips_of, keep_clips
+from understudy.store.reviews import Reviews, Subject, kept_clips, regression_clips
+from understudy.turn.clips import keep_clips
 from understudy.worlds.rig import default_rig
 
 
@@ -101,7 +101,7 @@ def test_what_the_gate_asks_is_never_learned_from_whatever_was_said(
         with Reviews(lake.root) as reviews:
             reviews.say(Subject(clip.id, drive.id, clip.start_ns, clip.end_ns, clip.place, "cut_in"), verdict, "ann")
     assert [one.id for one in regression_clips(lake)] == [clip.id]
-    assert [one.id for one in clips_of(lake) if one.side == "regression"] == [clip.id]
+    assert [one.id for one in kept_clips(lake) if one.side == "regression"] == [clip.id]
     assert clip.place not in dataset.run(lake, Dataset((64, 32), held_out=0.0)).places, "nobody named the clip"
 
 

@@ -27,13 +27,13 @@ from understudy.mine.settings import WEIGHTS
 from understudy.records import NS, Clip
 from understudy.registry import Registry
 from understudy.store import Lake
-from understudy.store.reviews import Reviews, Subject
+from understudy.store.reviews import Reviews, Subject, kept_clips
 from understudy.turn import learning
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.begin import assert_nothing_leaks, begin, left_open
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
-from understudy.turn.clips import choose_clips, clips_of, keep_clips, kept_before, used_for_training
+from understudy.turn.clips import choose_clips, keep_clips, kept_before, used_for_training
 from understudy.turn.diary import STEPS, Diary, diary_file, progress, times, turns
 from understudy.turn.driving import new_drives
 from understudy.turn.judging import promote
@@ -375,7 +375,7 @@ def test_a_clip_that_a_reviewer_sends_to_regression_does_not_stop_turns(tmp_path
     with Reviews(lake.root) as reviews:
         reviews.say(Subject(one.id, one.drive, one.start_ns, one.end_ns, one.place, "cut_in"), "regression", "ann")
     assert_nothing_leaks(turn)
-    assert used_for_training(clips_of(lake)) == [apart]
+    assert used_for_training(kept_clips(lake)) == [apart]
 
 
 def test_every_turn_of_every_seed_has_traffic_of_its_own() -> None:

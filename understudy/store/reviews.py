@@ -290,9 +290,18 @@ def heeded(clips: Iterable[Clip], said: Mapping[str, Review]) -> list[Clip]:
     return kept + sent
 
 
+def kept_clips(lake: Lake, said: Mapping[str, Review] | None = None) -> list[Clip]:
+    """All clips of a lake, as their reviewers left them, without their events; those of the regression suite are what
+    the gate asks."""
+    return heeded(_clips(lake), standing(lake.root) if said is None else said)
+
+
 def regression_clips(lake: Lake) -> list[Clip]:
     """The clips of the regression suite: those that mining kept for it, and those that reviewers sent there."""
-    rows = lake.table("clips").to_pylist() if "clips" in lake.tables() else []
+    return heeded((clip for clip in _clips(lake) if clip.side == "regression"), standing(lake.root))
+
+
+def _clips(lake: Lake) -> list[Clip]:
     names = ("id", "drive", "start_ns", "end_ns", "place", "side")
-    kept = [Clip(events=(), **{name: row[name] for name in names}) for row in rows if row["side"] == "regression"]
-    return heeded(kept, standing(lake.root))
+    rows = lake.table("clips", columns=names).to_pylist() if "clips" in lake.tables() else []
+    return [Clip(events=(), **row) for row in rows]

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from understudy.gate.suites import suite
+from understudy.store.reviews import kept_clips
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.campaign import FIRST
-from understudy.turn.clips import asked_in, clips_of, used_for_training
+from understudy.turn.clips import asked_in, used_for_training
 from understudy.turn.diary import turns
 from understudy.turn.towns import fleet_of, told
 from understudy.turn.under_way import Turn
@@ -65,7 +66,7 @@ def assert_nothing_leaks(turn: Turn) -> None:
     """
     told = turn.came_to("begin")
     learned = turn.learned
-    clips = clips_of(turn.lake)
+    clips = kept_clips(turn.lake)
     regression = [clip for clip in clips if clip.side == "regression"]
     barred = {clip.place for clip in regression}
     tours = {kind: [tour["scenario"] for tour in fleet] for kind, fleet in told["fleet"].items()}

@@ -13,7 +13,7 @@ from understudy import mine, shadow
 from understudy.mine.run import CLIPS
 from understudy.records import Clip
 from understudy.store import Lake
-from understudy.store.reviews import heeded, standing
+from understudy.store.reviews import kept_clips
 from understudy.turn.campaign import Brought
 from understudy.turn.chance import by_chance
 from understudy.turn.diary import name_of, progress
@@ -120,7 +120,7 @@ def kept_before(turn: Turn, drives: Collection[str]) -> list[Clip]:
     own = set(turn.drives("fleet", "wheel"))
     return [
         clip
-        for clip in clips_of(turn.lake)
+        for clip in kept_clips(turn.lake)
         if clip.side == "train" and (clip.drive not in own or (clip.drive in drives and clip.id in first))
     ]
 
@@ -142,15 +142,10 @@ def keep_clips(lake: Lake, key: str, clips: list[Clip]) -> None:
             part.write({"clips": pa.Table.from_pylist(rows, CLIPS)})
 
 
-def clips_of(lake: Lake) -> list[Clip]:
-    """All clips of a lake, as their reviewers left them; those of the regression suite are what the gate asks."""
-    return heeded(mine.read_clips(lake), standing(lake.root))
-
-
 def asked_in(turn: Turn, champion: str) -> frozenset[str]:
     """The places in which the gate asks for clips: not those in which the champion has learned itself."""
     bound = [clip for clip in turn.registry.binding().values() if clip is not None]
-    asked = [clip for clip in clips_of(turn.lake) if clip.side == "regression"]
+    asked = [clip for clip in kept_clips(turn.lake) if clip.side == "regression"]
     return frozenset(clip.place for clip in [*asked, *bound]) - turn.places(champion)
 
 

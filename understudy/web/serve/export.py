@@ -19,12 +19,11 @@ from understudy.errors import UnderstudyError, UnknownName
 from understudy.identifiers import parse
 from understudy.records import NS, Array, Camera, Drive, Ints
 from understudy.store.files import digest
+from understudy.store.reviews import kept_clips
 from understudy.web.serve.access import TICKET_S
 from understudy.web.serve.console import Console, console_of
 from understudy.web.serve.moment import LONGEST_S, stretch_of
 from understudy.web.serve.pages import page
-
-GONE = ("drop", "wrong_trigger", "bad_label")  # verdicts after which a clip is not for others' trainers
 
 MOST_TICKETS = 16
 
@@ -89,10 +88,9 @@ def exports(request: Request, console: Annotated[Console, Depends(console_of)]) 
     folder = console.lake.root / "exports"
     made = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     made = [name for name in made if not name.startswith(".")]
-    counts = console.said.counts()
     return page(
         request, "exports.html", kinds=plugins.names("exporter"), made=made, said=console.exported, folder=str(folder),
-        busy=_busy(console), clips=console.index.count("SELECT count(DISTINCT id) FROM clips"), counts=counts,
+        busy=_busy(console), clips=len(_kept(console)),
     )  # fmt: skip
 
 
@@ -102,7 +100,7 @@ def export(
     kind: Annotated[str, Form(max_length=40)],
     which: Annotated[str, Form(max_length=4000)] = "kept",
 ) -> Response:
-    """Write clips in another's format into a folder of the lake: `kept` (of what was not dropped), or identifiers."""
+    """Write clips in another's format into a folder of the lake: `kept` (for training), or identifiers."""
     if kind not in plugins.names("exporter"):
         raise UnknownName("exporter", kind, plugins.names("exporter"))
     if _busy(console):
@@ -124,12 +122,9 @@ def _busy(console: Console) -> bool:
 
 
 def _kept(console: Console) -> list[str]:
-    """The clips that nobody wants gone."""
-    gone = {
-        one.clip for one in console.said.standing().values() if one.verdict in ("drop", "wrong_trigger", "bad_label")
-    }
-    rows = console.index.rows("SELECT DISTINCT id FROM clips ORDER BY id")
-    return [row["id"] for row in rows if row["id"] not in gone]
+    """The clips to train on, without those that reviewers have taken away."""
+    clips = kept_clips(console.lake, console.said.standing())
+    return sorted(clip.id for clip in clips if clip.side == "train")
 
 
 def _export(console: Console, kind: str, moments: list[str], name: str) -> None:
