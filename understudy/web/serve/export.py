@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
-import numpy as np
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
 from understudy import exporters, plugins, recorder
 from understudy.errors import UnderstudyError, UnknownName
+from understudy.exporters.moments import piece
 from understudy.identifiers import parse
-from understudy.records import NS, Array, Camera, Drive, Ints
+from understudy.records import NS, Drive
 from understudy.store.files import digest
 from understudy.store.reviews import kept_clips
 from understudy.web.serve.access import TICKET_S
@@ -144,31 +143,5 @@ def stretch(drive: Drive, start_s: float, stop_s: float | None) -> Drive:
     if start_s > drive.seconds:
         raise UnderstudyError(f"{drive.id} is {drive.seconds:.1f} s long; {start_s:g} s lies beyond its end")
     end_s = min(drive.seconds if stop_s is None else stop_s, start_s + LONGEST_S)
-    zero = int(drive.t_ns[0])
-    first, stop = np.searchsorted(drive.t_ns, [zero + round(start_s * NS), zero + round(end_s * NS) + 1]).tolist()
-    cut = drive.slice(first, max(stop, first + 1))
-    cameras = tuple(
-        _seen(camera, *np.searchsorted(camera.t_ns, [cut.t_ns[0], cut.t_ns[-1] + 1]).tolist())
-        for camera in drive.cameras
-    )
-    return replace(cut, cameras=tuple(camera for camera in cameras if len(camera.t_ns)))
-
-
-def _seen(camera: Camera, first: int, stop: int) -> Camera:
-    return replace(camera, t_ns=camera.t_ns[first:stop], pictures=_Some(camera, first, stop - first))
-
-
-class _Some:
-    """A stretch of a camera's pictures."""
-
-    def __init__(self, camera: Camera, first: int, count: int) -> None:
-        self._all, self._first, self._count = camera.pictures, first, count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def read(self, indices: Ints) -> Array:
-        return self._all.read(np.asarray(indices) + self._first)
-
-    def encoded(self, index: int) -> tuple[str, bytes]:
-        return self._all.encoded(index + self._first)
+    first, last = (int(drive.t_ns[0]) + round(at * NS) for at in (start_s, end_s))
+    return piece(drive, (first, last), drive.id)
