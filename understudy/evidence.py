@@ -218,10 +218,11 @@ def pairing_gain(a: Floats, b: Floats) -> float:
     return float(np.var(a, ddof=1) + np.var(b, ddof=1)) / apart if apart > 0 else math.inf
 
 
-def routes_needed(deviation: float, effect: float, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Pairs needed to prove a mean difference `effect` > 0 where differences have the standard `deviation`, one-sided.
+def routes_needed(deviation: float, effect: float) -> int:
+    """Pairs needed to prove a mean difference `effect` > 0 where differences have the standard `deviation`, one-sided
+    at 5 %, with a power of 80 %.
 
-    n = ((z(1 - alpha) + z(power)) deviation / effect)², by the normal approximation.
+    n = ((z(0.95) + z(0.8)) deviation / effect)², by the normal approximation.
     """
     normal = NormalDist()
-    return math.ceil(((normal.inv_cdf(1 - alpha) + normal.inv_cdf(power)) * deviation / effect) ** 2)
+    return math.ceil(((normal.inv_cdf(0.95) + normal.inv_cdf(0.8)) * deviation / effect) ** 2)

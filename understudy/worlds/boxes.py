@@ -16,9 +16,9 @@ STEP_S = 0.5  # between the instants that are kept
 Boxes = dict[str, Array]  # columns (n,), by time: t_s, sort, x, y (of the centre), yaw, length, width
 
 
-def boxes_of(drive: Drive, step_s: float = STEP_S) -> Boxes:
-    """All that is near the ego, every `step_s` and at the end."""
-    wanted = np.append(np.arange(0.0, drive.seconds, step_s), drive.seconds)
+def boxes_of(drive: Drive) -> Boxes:
+    """All that is near the ego, every STEP_S and at the end."""
+    wanted = np.append(np.arange(0.0, drive.seconds, STEP_S), drive.seconds)
     return boxes_at(drive, np.unique(np.searchsorted(drive.t_s, wanted - 1e-6).clip(max=len(drive) - 1)))
 
 

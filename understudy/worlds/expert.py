@@ -1,9 +1,9 @@
 """The world's own driver: SUMO's wish for speed, executed by somebody human.
 
 SUMO knows who has the right of way and who is in front, and goes on wishing for a speed after `moveToXY`. A person then
-reacts a little late, wanders a little in the lane, and now and then brakes late and hard. What SUMO does not know of
-(people off the crossings, things on the road, whoever breaks the rules, a light that turns red over a car that stands
-right at its line) the driver looks out for alone.
+wanders a little in the lane, and now and then brakes late and hard. What SUMO does not know of (people off the
+crossings, things on the road, whoever breaks the rules, a light that turns red over a car that stands right at its
+line) the driver looks out for alone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ class Expert:
     """Drives one world. Its plans are privileged: they are made from the truth, not from the observation."""
 
     world: City
-    reaction_s: float = 0.4
     wander: float = 0.13  # m, standard deviation
     late: float = 0.04  # share of 4 s spans in which the driver is slow to brake
 

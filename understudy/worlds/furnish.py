@@ -32,10 +32,10 @@ _WALLS = np.array(
 _GREENS = np.array([(0.27, 0.42, 0.16), (0.33, 0.46, 0.19), (0.22, 0.36, 0.17), (0.42, 0.47, 0.20)])
 
 
-def furnish(ground: Ground, seed: int = 0, density: float = 1.0) -> Array:
+def furnish(ground: Ground, seed: int = 0) -> Array:
     """Fixed solids (n,) SOLID that keep clear of the roads: same ground and seed, same town."""
     plot = _Plot(ground, np.random.default_rng(seed))
-    return np.concatenate([_buildings(plot, density), _lamps(plot), _trees(plot, density)])
+    return np.concatenate([_buildings(plot), _lamps(plot), _trees(plot)])
 
 
 class _Plot:
@@ -76,7 +76,7 @@ def _apart(cells, blocked, reach):  # type: ignore[no-untyped-def]
     return kept
 
 
-def _buildings(plot: _Plot, density: float) -> Array:
+def _buildings(plot: _Plot) -> Array:
     rng, made = plot.rng, []
     for row, column, x, y in plot.spots(11.0, 17.0, 6.0):
         house = rng.random() < 0.35
@@ -88,7 +88,7 @@ def _buildings(plot: _Plot, density: float) -> Array:
         clear = (
             plot.away[row, column] - deep / 2 > 3.5 and plot.away[around].min() > 0.5 and not plot.taken[around].any()
         )
-        if clear and rng.random() < 0.9 * density:
+        if clear and rng.random() < 0.9:
             plot.taken[plot.block(row, column, reach - 1)] = True
             shape = Shape.HOUSE if house else Shape.BUILDING
             made.append((shape, x, y, plot.facing[row, column], deep, wide, tall, wall))
@@ -105,11 +105,11 @@ def _lamps(plot: _Plot) -> Array:
     )
 
 
-def _trees(plot: _Plot, density: float) -> Array:
+def _trees(plot: _Plot) -> Array:
     rng, made = plot.rng, []
     for low, high, share in ((2.9, 4.2, 0.7), (4.5, 35.0, 0.5)):  # along the street, and behind the houses
         for row, column, x, y in plot.spots(low, high, 9.0):
-            if plot.taken[row, column] or rng.random() > share * density:
+            if plot.taken[row, column] or rng.random() > share:
                 continue
             draw = rng.random()
             shape = Shape.TREE if draw < 0.65 or low < 4 else Shape.CONIFER if draw < 0.8 else Shape.BUSH

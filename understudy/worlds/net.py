@@ -63,9 +63,7 @@ class Town:
     map: Map
     programs: Mapping[str, Program]
     signals: tuple[Signal, ...]
-    pavements: tuple[Floats, ...]  # rings (P, 2) where people walk
     parking: Floats  # (n, 3) poses of parking places beside the lanes
-    crossings: tuple[str, ...]  # edges of the zebra crossings
     walks: tuple[str, ...]  # edges with a pavement
 
     @cached_property
@@ -157,8 +155,7 @@ def read_net(path: Path, name: str, side: str) -> Town:
     )
     return Town(
         id=name, side=side, net=path, map=town_map, programs=programs, signals=_signals(links, by_id, junctions),
-        pavements=tuple(pavements), parking=_parking([shape[lane] for lane in strips]),
-        crossings=tuple(edge_of(lane) for lane in rows if function[lane] == "crossing"),
+        parking=_parking([shape[lane] for lane in strips]),
         walks=tuple(dict.fromkeys(edge_of(lane) for lane in rows if role[lane] == "pavement")),
     )  # fmt: skip
 

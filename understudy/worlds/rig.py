@@ -43,10 +43,10 @@ def intrinsics(width: int, height: int, view: float) -> Floats:
     return np.array([[f, 0.0, (width - 1) / 2], [0.0, f, (height - 1) / 2], [0.0, 0.0, 1.0]])
 
 
-def mount(at: tuple[float, float, float], yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Floats:
-    """ego_T_cam (4, 4) of a camera that looks along `yaw`, `pitch` downwards, turned clockwise by `roll` (rad)."""
+def mount(at: tuple[float, float, float], yaw: float, pitch: float = 0.0) -> Floats:
+    """ego_T_cam (4, 4) of a camera that looks along `yaw`, `pitch` downwards (rad)."""
     looking_ahead = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-    return rigid(_about(2, yaw) @ _about(1, pitch) @ _about(0, roll) @ looking_ahead, np.array(at, dtype=float))
+    return rigid(_about(2, yaw) @ _about(1, pitch) @ looking_ahead, np.array(at, dtype=float))
 
 
 def knocked(rig: Rig, name: str, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Rig:

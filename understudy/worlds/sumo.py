@@ -17,7 +17,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,6 +44,7 @@ _ROWS = {
 }  # fmt: skip
 _ASKED = {0xA4: (_POSITION, _ANGLE, _SPEED, _SIGNALS), 0xAE: (_POSITION, _ANGLE, _SPEED)}
 VEHICLES, PERSONS = 0xA4, 0xAE
+STEP_S = 0.1  # that SUMO goes at once
 _POWERS = 10 ** np.arange(ID_DIGITS - 1, -1, -1)
 
 
@@ -83,9 +84,8 @@ def _die_with_parent() -> None:
 class Sumo:
     """A running SUMO and the connection to it. Commands are queued and travel with the next `step`."""
 
-    def __init__(self, net: Path, routes: Path, seed: int, step_s: float = 0.1, options: Iterable[str] = ()) -> None:
+    def __init__(self, net: Path, routes: Path, seed: int) -> None:
         self._queue: list[bytes] = []
-        self._step_s = step_s
         self.time_s = 0.0
         for _ in range(5):  # a port found free may be taken a moment later
             with socket.socket() as probe:
@@ -94,8 +94,8 @@ class Sumo:
             # SUMO listens on all interfaces; it accepts the first client only, and that is us.
             self._log = (routes.parent / "sumo.log").open("w+b")
             self._process = subprocess.Popen(
-                [program("sumo"), "-n", net, "-r", routes, "--seed", str(seed), "--step-length", str(step_s),
-                 "--remote-port", str(port), "--num-clients", "1", *_OPTIONS, *options],
+                [program("sumo"), "-n", net, "-r", routes, "--seed", str(seed), "--step-length", str(STEP_S),
+                 "--remote-port", str(port), "--num-clients", "1", *_OPTIONS],
                 stdout=self._log, stderr=self._log, stdin=subprocess.DEVNULL,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )  # fmt: skip
@@ -188,9 +188,9 @@ class Sumo:
         content = struct.pack(">B", 0x20) + _text(junction) + struct.pack(">B", _STRING) + _text(state)
         self._queue.append(_command(0xC2, content))
 
-    def restore_signals(self, junction: str, programme: str = "0") -> None:
+    def restore_signals(self, junction: str) -> None:
         """Go on with the programme, at the phase that the clock says."""
-        content = struct.pack(">B", 0x23) + _text(junction) + struct.pack(">B", _STRING) + _text(programme)
+        content = struct.pack(">B", 0x23) + _text(junction) + struct.pack(">B", _STRING) + _text("0")
         self._queue.append(_command(0xC2, content))
 
     def _set(self, who: str, variable: int, value: bytes) -> None:
@@ -208,7 +208,7 @@ class Sumo:
         self._queue.append(_command(_STEP, struct.pack(">d", until_s or 0.0)))
         message, self._queue = b"".join(self._queue), []
         answer = self._talk(message)
-        self.time_s = until_s or round(self.time_s + self._step_s, 6)
+        self.time_s = until_s or round(self.time_s + STEP_S, 6)
         return Step(answer)
 
     def _talk(self, message: bytes) -> bytes:

@@ -103,14 +103,14 @@ def turn_of(root: Path, number: int, done: Mapping[str, Mapping[str, Any]], runn
     return Turn(number, tuple(steps))
 
 
-def diary_tail(root: Path, number: int, begin: int | None = None) -> list[dict[str, Any]]:
-    """The last lines of a turn's diary, those that are whole; or all from a byte on."""
+def diary_tail(root: Path, number: int) -> list[dict[str, Any]]:
+    """The last lines of a turn's diary, those that are whole."""
     path = diary_file(root, number)
     if not path.is_file():
         return []
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        file.seek(max(size - TAIL, 0) if begin is None else begin)
+        file.seek(max(size - TAIL, 0))
         text = file.read(TAIL).decode("utf-8", "replace")
     found = []
     for line in text.splitlines():

@@ -27,7 +27,7 @@ from understudy.worlds.traffic import PEOPLE, Crowd
 if TYPE_CHECKING:
     from understudy.worlds.city import City
 
-_INDICATOR_LEFT, _BRAKE, _FLASH = 2, 8, 2048  # SUMO's bits of a vehicle's signals
+_INDICATOR_LEFT, _BRAKE = 2, 8  # SUMO's bits of a vehicle's signals
 
 
 def cut_in(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:

@@ -255,9 +255,9 @@ def _far_car() -> Template:
     return car.lamps((0.42, 0.53), (0.44, 0.56))
 
 
-def _dot(cabin: tuple[float, float], belt: float, body: str = "paint", roof: str = "paint") -> Template:
+def _dot(cabin: tuple[float, float], belt: float, roof: str = "paint") -> Template:
     """A vehicle a few pixels tall: a body, a cabin over the stretch given, lamps."""
-    dot = Template().frustum(_ALL, _ALL, (0.1, belt), body)
+    dot = Template().frustum(_ALL, _ALL, (0.1, belt), "paint")
     dot.frustum(cabin, (-0.46, 0.46), (belt, 1.0), "glass" if roof == "paint" else roof, top=roof)
     return dot.lamps((0.3, 0.5), (0.3, 0.5), width=0.2, plain=True)
 

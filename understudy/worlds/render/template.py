@@ -80,11 +80,11 @@ class Template:
                 self._quad(np.array(quad), material, centre)
         return self
 
-    def wheels(self, xs: tuple[float, ...], radius_x: float, radius_z: float, y: float = 0.5) -> Template:
+    def wheels(self, xs: tuple[float, ...], radius_x: float, radius_z: float) -> Template:
         """Axles with a wheel on either side."""
         for x in xs:
-            self.frustum((x - radius_x * 0.8, x + radius_x * 0.8), (-y * 0.95, y * 0.95), (0.0, radius_z * 1.6), "tyre")
-            for side in (-y * 1.01, y * 1.01):
+            self.frustum((x - radius_x * 0.8, x + radius_x * 0.8), (-0.475, 0.475), (0.0, radius_z * 1.6), "tyre")
+            for side in (-0.505, 0.505):
                 self.disc((x, side, radius_z), 1, (radius_x, radius_z), "tyre")
                 self.disc((x, side * 1.01, radius_z), 1, (radius_x * 0.55, radius_z * 0.55), "rim")
         return self
