@@ -33,7 +33,7 @@ from tests.small_lake import (
 from understudy import plugins
 from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.records import NS, Drive, Plan, Shadow
-from understudy.store import Entry, Lake, Source, code_version, find_lake, hash_file, part_hash
+from understudy.store import Entry, Lake, Source, code_version, digest, find_lake, part_hash
 from understudy.store import catalog as catalogs
 from understudy.store.files import locked, write_whole
 from understudy.store.runs import Manifest, guard
@@ -48,6 +48,11 @@ def short(id: str, speed: float = 1.0, count: int = 5, **columns: object) -> Dri
     """A drive of a few instants."""
     values = {"speed": np.full(count, speed), **columns}
     return Drive(id=id, t_ns=np.arange(count) * NS, columns=values)  # type: ignore[arg-type]
+
+
+def instants_of(lake: Lake, *subjects: str) -> list[Path]:
+    """The files that hold instants of the lake, or of some of its drives."""
+    return list(dict.fromkeys(span.path for _, span in lake.places("instants", subjects or None)))
 
 
 def states(root: Path) -> dict[str, tuple[int, int]]:
@@ -189,7 +194,7 @@ def ingest_album(lake: Lake, folder: Path) -> int:
     """Read an album as `ingest` would: its parts are named by the contents of the log."""
     with lake.run("ingest", "album", {}, "code", "drive") as run:
         for key in Album().scan(folder):
-            contents = hash_file(folder / f"{key}.shades")
+            contents = digest((folder / f"{key}.shades").read_bytes())
             part = run.part(key, [contents], Source("tests.small_lake:Album", str(folder), key, {"rate_hz": 2.0}))
             if not part.done:
                 lake.put_drive(part, Album(2.0).read(folder, key))
@@ -462,7 +467,7 @@ def test_tables_are_read_for_some_subjects_and_columns(lake: Lake) -> None:
         "drive": ["a"] * 5 + ["b"] * 5,
         "fuel": [None] * 5 + [1.0] * 5,
     }
-    assert len(lake.files("instants", subjects=["a"])) == 1
+    assert len(instants_of(lake, "a")) == 1
     assert lake.table("instants", subjects=["nobody"]).num_rows == 0
     with pytest.raises(UnknownName, match="no table named 'instant'; did you mean 'instants'"):
         lake.table("instant")
@@ -470,7 +475,7 @@ def test_tables_are_read_for_some_subjects_and_columns(lake: Lake) -> None:
 
 def test_a_torn_table_is_one_clear_line(lake: Lake) -> None:
     read_in(lake, [short("a")])
-    (path,) = lake.files("instants")
+    (path,) = instants_of(lake)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match=r"reading a table of the lake: .*; in .*parquet") as caught:
         lake.drive("a")
@@ -570,7 +575,7 @@ def test_columns_that_some_drives_lack_are_null_in_questions(lake: Lake) -> None
 def test_a_question_can_only_read_and_only_the_lake(lake: Lake, sql: str) -> None:
     read_in(lake, [short("a")])
     sneaky = pa.table({"x": [1]})  # DuckDB would find Python's variables
-    (file,) = lake.files("instants")
+    (file,) = instants_of(lake)
     before = states(lake.root)
     with pytest.raises(UnderstudyError) as caught:
         lake.query(sql.format(root=lake.root, file=file))
@@ -646,7 +651,7 @@ def test_packing_and_sweeping_change_nothing_that_is_seen(lake: Lake) -> None:
     assert lake.gc()["files"] > 0
     assert_equal(contents(lake), expected)
     assert_equal(contents(lake.at(1)), past)
-    assert len(lake.files("instants")) == 2  # one for each set of columns
+    assert len(instants_of(lake)) == 2  # one for each set of columns
     assert lake.gc() == {"files": 0, "bytes": 0}
 
 
@@ -667,10 +672,10 @@ def test_rows_that_were_replaced_after_packing_are_not_seen(lake: Lake) -> None:
 
 def test_packs_keep_to_their_size_and_large_files_alone(lake: Lake) -> None:
     filled(lake)
-    sizes = [path.stat().st_size for path in lake.files("instants")]
+    sizes = [path.stat().st_size for path in instants_of(lake)]
     assert lake.compact(target=min(sizes), least=2) == 0
     assert lake.compact(target=3 * max(sizes), least=3) > 0
-    assert len(lake.files("instants")) > 2
+    assert len(instants_of(lake)) > 2
     assert lake.compact(least=100) == 0
 
 

@@ -15,7 +15,7 @@ is removed by `gc`: that is all there is to being killed at any moment.
 """
 
 from understudy.store.code import code_version
-from understudy.store.files import digest, hash_file
+from understudy.store.files import digest
 from understudy.store.lake import Lake, find_lake
 from understudy.store.runs import Entry, Part, Run, Source, part_hash
 
@@ -28,6 +28,5 @@ __all__ = [
     "code_version",
     "digest",
     "find_lake",
-    "hash_file",
     "part_hash",
 ]

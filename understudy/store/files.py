@@ -45,12 +45,6 @@ def digest(value: Any) -> str:
     return hashlib.sha256(data).hexdigest()[:DIGITS]
 
 
-def hash_file(path: Path) -> str:
-    """A name for the contents of a file, wherever it lies."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
-
-
 def write_whole(path: Path, content: bytes | Callable[[Path], None]) -> None:
     """Put a file in place whole: written aside, synced to the disk, renamed.
 

@@ -161,10 +161,6 @@ class Lake:
         packs = packed(self.root, table)
         return [(part, packs.get(part) or Span(table_file(self.root, table, part), 0, rows)) for part, rows in found]
 
-    def files(self, table: str, subjects: Iterable[str] | None = None) -> list[Path]:
-        """The files that hold rows of a table in view (a pack may hold others too: `places` says which are whose)."""
-        return list(dict.fromkeys(span.path for _, span in self.places(table, subjects)))
-
     def table(self, name: str, subjects: Iterable[str] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of a table in view, of all subjects or of some; what a part lacks is null."""
         import pyarrow as pa
