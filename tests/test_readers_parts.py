@@ -107,17 +107,9 @@ def test_a_track_seen_once_has_no_velocity_and_a_gap_is_not_bridged() -> None:
 # The earth ------------------------------------------------------------------------------------------------------------
 
 
-def ecef(latitude: float, longitude: float, height: float) -> Any:
-    normal = geodesy.A / np.sqrt(1 - geodesy.E2 * np.sin(latitude) ** 2)
-    flat = (normal + height) * np.cos(latitude)
-    return np.array(
-        [flat * np.cos(longitude), flat * np.sin(longitude), (normal * (1 - geodesy.E2) + height) * np.sin(latitude)]
-    )
-
-
 @given(st.floats(-89.9, 89.9), st.floats(-179.9, 179.9), st.floats(-500, 9000))
 def test_geodetic_is_the_inverse_of_the_ellipsoid(latitude: float, longitude: float, height: float) -> None:
-    found = geodesy.geodetic(ecef(np.radians(latitude), np.radians(longitude), height))
+    found = geodesy.geodetic(geodesy.ecef(np.radians(latitude), np.radians(longitude), height))
     np.testing.assert_allclose(np.degrees(found[:2]), [latitude, longitude], atol=1e-9)
     assert found[2] == pytest.approx(height, abs=1e-3)
 
@@ -133,7 +125,7 @@ def test_utm_of_a_tower_in_toronto() -> None:
 @given(st.floats(-80, 80), st.floats(-2.9, 2.9))
 def test_utm_keeps_angles_and_nearly_lengths(latitude: float, away: float) -> None:
     lat, lon = np.radians(latitude), np.radians(-123 + away)
-    here, step = ecef(lat, lon, 0.0), 10.0
+    here, step = geodesy.ecef(lat, lon, 0.0), 10.0
     enu = geodesy.enu_R_ecef(lat, lon)
     there = here + enu.T @ np.array([0.0, step, 0.0])
     (e0, n0, convergence), (e1, n1, _) = (geodesy.utm(*geodesy.geodetic(point)[:2], 10) for point in (here, there))

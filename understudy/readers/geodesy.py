@@ -1,4 +1,4 @@
-"""From earth-centred positions to a plane: WGS 84, and its UTM zones as global map frames."""
+"""Between positions on the earth, earth-centred and in a plane: WGS 84, and its UTM zones as global map frames."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ E2 = F * (2 - F)
 SCALE = 0.9996  # of UTM along the central meridian; a zone's distances are true within 0.1 %
 
 
-def geodetic(ecef: Floats) -> tuple[Floats, Floats, Floats]:
+def ecef(latitude: Floats, longitude: Floats, height: Floats) -> Floats:
+    """Earth-centred points (..., 3) of latitudes, longitudes (rad) and heights (...,)."""
+    normal = A / np.sqrt(1 - E2 * np.sin(latitude) ** 2)
+    across = (normal + height) * np.cos(latitude)
+    along = (normal * (1 - E2) + height) * np.sin(latitude)
+    return np.stack([across * np.cos(longitude), across * np.sin(longitude), along], axis=-1)
+
+
+def geodetic(points: Floats) -> tuple[Floats, Floats, Floats]:
     """Latitude, longitude and height (...,) of points (..., 3); Bowring (1976), to nanoradians near the ground."""
-    x, y, z = np.moveaxis(np.asarray(ecef, dtype=np.float64), -1, 0)
+    x, y, z = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
     r, b = np.hypot(x, y), A * (1 - F)
     beta = np.arctan2(z * A, r * b)
     latitude = np.arctan2(z + E2 / (1 - E2) * b * np.sin(beta) ** 3, r - E2 * A * np.cos(beta) ** 3)

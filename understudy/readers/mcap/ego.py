@@ -13,6 +13,7 @@ import numpy as np
 
 from understudy.errors import DataError, hint
 from understudy.geometry import rigid
+from understudy.readers.geodesy import ecef, enu_R_ecef
 from understudy.readers.mcap.frames import Frames, matrices
 from understudy.readers.mcap.hearing import Heard, in_order
 from understudy.readers.mcap.messages import Pose, Role
@@ -23,7 +24,6 @@ EGO_FRAMES = ("base_link", "ego", "ego_vehicle", "vehicle", "base_footprint", "c
 BELIEVED = (Role.ODOMETRY, Role.TRANSFORMS, Role.POSES, Role.FIXES)
 COURSE_S = 1.0  # where it goes over this time is where a car that knows only its position is headed
 COURSE_M = 0.5  # if it went this far
-EQUATOR_M, FLATTENING = 6378137.0, 1 / 298.257223563  # WGS 84
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,12 @@ def _from_fixes(heard: Heard, measured: bool) -> Ego:
     known = np.asarray(np.isfinite(fixes).all(axis=1))
     if not known.any():
         raise DataError(f"{heard.topic} has {len(fixes)} messages and no fix")
-    origin = fixes[known][0]
-    position = _local(fixes, origin)
+    first = int(np.argmax(known))
+    latitude, longitude = np.radians(fixes[:, :2]).T
+    centred = ecef(latitude, longitude, fixes[:, 2])
+    position = np.asarray((centred - centred[first]) @ enu_R_ecef(latitude[first], longitude[first]).T)
     matrix = rigid(_headed(_course(t_ns, position, known)), position)
-    return Ego(heard.topic, t_ns, "", matrix, origin=tuple(origin.tolist()))
+    return Ego(heard.topic, t_ns, "", matrix, origin=tuple(fixes[first].tolist()))
 
 
 def _course(t_ns: Ints, position: Floats, known: Array) -> Floats:
@@ -140,22 +142,3 @@ def _headed(yaw: Floats) -> Floats:
     matrix[:, 0, 1] = -matrix[:, 1, 0]
     matrix[:, 2, 2] = 1
     return matrix
-
-
-def _local(fixes: Floats, origin: Floats) -> Floats:
-    """East, north and up (T, 3) of an origin, from latitude and longitude in degrees and altitude (T, 3)."""
-    latitude, longitude = np.radians(origin[:2])
-    east = [-np.sin(longitude), np.cos(longitude), 0.0]
-    north = [-np.sin(latitude) * np.cos(longitude), -np.sin(latitude) * np.sin(longitude), np.cos(latitude)]
-    up = [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
-    return np.asarray((_earth_centred(fixes) - _earth_centred(origin)) @ np.array([east, north, up]).T)
-
-
-def _earth_centred(fixes: Floats) -> Floats:
-    """WGS 84's cartesian coordinates (..., 3)."""
-    latitude, longitude = np.radians(fixes[..., 0]), np.radians(fixes[..., 1])
-    squared = FLATTENING * (2 - FLATTENING)  # the eccentricity's square
-    normal = EQUATOR_M / np.sqrt(1 - squared * np.sin(latitude) ** 2)
-    across = (normal + fixes[..., 2]) * np.cos(latitude)
-    along = (normal * (1 - squared) + fixes[..., 2]) * np.sin(latitude)
-    return np.stack([across * np.cos(longitude), across * np.sin(longitude), along], axis=-1)
