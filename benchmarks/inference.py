@@ -63,7 +63,7 @@ def main(name: str, repeats: int = 40) -> None:
 
         @torch.no_grad()
         def eager() -> None:
-            now, seen = network.encode(*tensors)
+            now, seen, _ = network.encode(*tensors)
             network.decide([*history, now], seen, past_poses, *own, command)
 
         told = {

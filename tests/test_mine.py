@@ -424,7 +424,7 @@ def test_mining_tells_what_each_trigger_brought_and_what_the_others_lacked(lake:
     assert (brakes.trigger, brakes.events, brakes.drives, brakes.clips) == ("hard_brake", 3, 3, 3)
     assert brakes.lacking == {"accel": 1, "speed": 1}
     assert brakes.per_hour == pytest.approx(3600 / SECONDS)
-    assert (hits.events, hits.drives, hits.lacking) == (2, 2, {"plan": 2})
+    assert (hits.events, hits.drives, hits.lacking) == (2, 2, {"plan": 2, "objects": 1})
 
 
 def test_an_event_says_whose_plan_it_is_about_and_each_plan_has_its_own_hours(lake: Lake) -> None:

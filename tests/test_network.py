@@ -190,9 +190,9 @@ def test_frames_that_were_kept_give_the_same_answer_as_frames_seen_again() -> No
         whole = network(**seen)
         mounted = [seen[name] for name in ("index", "weight", "ahead")]
         rows = [(seen["pictures"][:, f], seen["valid"][:, f], *mounted) for f in (0, 1)]
-        (past, _), (now, glance) = (network.encode(*row) for row in rows)
+        (past, *_), (now, glance, embedding) = (network.encode(*row) for row in rows)
         state = (seen["past_poses"], seen["speed"][:, -1], seen["yaw_rate"][:, -1], seen["command"])
-        kept = network.decide([past, now], glance, *state)
+        kept = network.decide([past, now], glance, *state) | {"embedding": embedding}
     for name in whole:
         torch.testing.assert_close(kept[name], whole[name], msg=name)
 
@@ -206,6 +206,23 @@ def test_what_comes_out_has_the_shapes_that_are_promised() -> None:
         "embedding": (2, 64), "light": (2, 5), "control": (2, 2),
         "hidden": (2, NANO.hidden),
     }  # fmt: skip
+
+
+def test_an_embedding_is_of_the_pictures_that_are_there_in_whatever_order() -> None:
+    network = Network(NANO).eval()
+    maps = torch.rand(2, 3, NANO.bev, 6, 12, generator=torch.Generator().manual_seed(1))
+    there = torch.tensor([[True, True, False], [True, True, True]])
+    found = network.embedding(maps, there)
+    assert found.shape == (2, 64)
+    order = torch.tensor([2, 0, 1])
+    torch.testing.assert_close(network.embedding(maps[:, order], there[:, order]), found)
+    other = maps.clone()
+    other[0, 2] = 9.0
+    torch.testing.assert_close(network.embedding(other, there), found)
+    values = maps[0, :2].transpose(0, 1).flatten(1)
+    expected = torch.cat([values.mean(dim=1), values.std(dim=1, correction=0)])
+    torch.testing.assert_close(found[0], expected)
+    assert torch.isfinite(network.embedding(maps, torch.zeros(2, 3, dtype=torch.bool))).all()
 
 
 @pytest.mark.parametrize("cameras", [(0,), (0, 2, 4), (0, 1, 2, 3, 4, 5)])
@@ -448,7 +465,7 @@ def test_a_lesson_is_the_larger_the_further_the_plan_was_off_and_nothing_where_n
     choice = np.full((3, NANO.modes), -20.0, np.float32)
     choice[[0, 1, 2], [5, 9, 9]] = 20.0
     said = {"choice": choice, "poses": np.repeat(network.planner.anchors[None].numpy(), 3, axis=0),
-            "embedding": np.ones((3, 64), np.float32)}  # fmt: skip
+            "hidden": np.ones((3, NANO.hidden), np.float32)}  # fmt: skip
     known, wrong, unknown = np.linalg.norm(lessons(network, said, path), axis=1)
     assert unknown == 0 and 0 < 5 * known < wrong  # a little is left to learn of what was right: not to be so sure
 

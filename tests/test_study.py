@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from understudy import workers
 from understudy.errors import DataError, SettingsError, UnknownName
-from understudy.mine.variety import furthest
+from understudy.mine.variety import furthest, whitened
 from understudy.network.predict import load
 from understudy.network.samples import Samples
 from understudy.records import Floats
@@ -100,6 +100,23 @@ def test_random_is_uniform_in_the_mean() -> None:
     random = np.random.default_rng(0)
     counts = np.bincount(np.concatenate([choose("random", toy(), 50.0, random) for _ in range(600)]), minlength=60)
     assert np.all(np.abs(counts - 100) < 45)
+
+
+def test_whitened_points_spread_alike_and_copies_count_once() -> None:
+    random = np.random.default_rng(0)
+    one, other = random.normal(size=(2, 500))
+    points = np.stack([one, one + 1e-9 * other, -3.0 * one, 100.0 * other + 7], axis=1)
+    white = whitened(points)
+    spread = np.linalg.eigvalsh(np.cov(white.T))
+    assert spread[:2].max() < 0.01 and spread[2:] == pytest.approx([1, 1], abs=0.02)
+    assert np.isfinite(whitened(np.ones((3, 4)))).all() and np.isfinite(whitened(np.ones((1, 4)))).all()
+
+
+def test_every_half_of_a_pool_has_one_of_each_pair_of_drives() -> None:
+    there = toy(windows=120)  # ten drives of twelve windows
+    for seed in range(8):
+        kept = np.unique(there.half(np.random.default_rng(seed)).drive)
+        assert sorted(kept % 5) == [0, 1, 2, 3, 4]
 
 
 def test_core_set_covers_the_corners_before_anything_else() -> None:

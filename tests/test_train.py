@@ -333,9 +333,11 @@ def test_the_halves_are_the_whole(lake: Lake, model: str, tmp_path: Path) -> Non
         name: np.asarray(getattr(seen, name), np.float32) for name in ("past_poses", "speed", "yaw_rate", "command")
     }
     poses = open_[".decide"].run(
-        ["poses"], {"views": np.stack([view for view, _ in encoded], axis=1), "glance": encoded[1][1], **state}
+        ["poses"], {"views": np.stack([view for view, *_ in encoded], axis=1), "glance": encoded[1][1], **state}
     )[0]
-    np.testing.assert_allclose(poses, policy.plan(seen).poses, atol=1e-4)
+    plan = policy.plan(seen)
+    np.testing.assert_allclose(poses, plan.poses, atol=1e-4)
+    np.testing.assert_allclose(encoded[1][2], plan.embedding, atol=1e-4)
 
 
 def test_a_card_remembers_where_its_ancestors_learned_and_from_whom_it_goes_on(untaught: Path, tmp_path: Path) -> None:

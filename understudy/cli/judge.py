@@ -42,8 +42,8 @@ def gate(
 
     Both drive the same scenarios in closed loop; the paired differences decide, and every clip that a champion has
     passed reliably must be passed. Drivers are policies, model.onnx, model:HASH, `champion`, or `human`: the world's
-    own. Routes that either has driven before are not driven again. It says promote, refuse or undecided (exit codes 0, 3
-    and 4; 1 is an error) and changes no champion: `understudy promote` does.
+    own. Routes that either has driven before are not driven again. It says promote, refuse or undecided (exit codes 0,
+    3 and 4; 1 is an error) and changes no champion: `understudy promote` does.
     """
     from understudy import settings
     from understudy.gate import report

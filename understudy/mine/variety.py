@@ -1,8 +1,9 @@
 """Variety: what a model in the shadow finds unlike all that is kept already, told by its embeddings.
 
 A drive is cut into windows of 5 s, each with the mean of a model's embeddings. Triggers choose first; then, again and
-again, the window is kept that lies furthest from all kept ones. What fired in it has no say: where disagreement and
-triggers decided between windows nearly as far, less of the gain over chance was left (docs/study.md).
+again, the window is kept that lies furthest from all kept ones, where all of them together spread alike in every
+direction. What fired in it has no say: where disagreement and triggers decided between windows nearly as far, less of
+the gain over chance was left (docs/study.md).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from understudy.records import NS, Array, Clip, Drive, Floats, Ints
 from understudy.store import digest
 
 WINDOW_S = 5.0
+_RIDGE = 0.01  # of a number's own variance: less in some direction is noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,7 @@ def vary(
     """
     if not found:
         return []
-    embedded = np.stack([window.embedding for window in [*found, *known]]).astype(np.float64)
-    embedded /= np.maximum(embedded[: len(found)].std(axis=0), 1e-6)
+    embedded = whitened(np.stack([window.embedding for window in [*found, *known]]).astype(np.float64))
     space, far_from = embedded[: len(found)], embedded[len(found) :]
     kept = defaultdict(list)
     for clip in (*clips, *before):
@@ -82,6 +83,14 @@ def _clip(window: Window, settings: Mine) -> Clip:
     drive, start, end, place = window.drive, window.start_ns, window.end_ns, window.place
     side = side_of(place, settings.regression)
     return Clip(f"clip:{digest([drive, start, end])[:12]}", drive, start, end, (), place, side)
+
+
+def whitened(points: Floats) -> Floats:
+    """Points (n, D) turned and scaled so that they spread alike in every direction in which they spread at all: what is
+    common in many numbers counts once, and a rare look is far from all others."""
+    points = (points - points.mean(axis=0)) / np.maximum(points.std(axis=0), 1e-6)
+    spread, directions = np.linalg.eigh(points.T @ points / len(points))
+    return np.asarray(points @ directions / np.sqrt(np.maximum(spread, 0) + _RIDGE))
 
 
 def furthest(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from understudy.store import Lake
 FORMAT = "understudy-model/1"  # of the card, as policies/onnx.py reads it
 OPSET = 17
 _EXAMPLE = 2  # samples and cameras of the example that the graph is traced with; both stay free
-OUTPUTS = ("poses", "probability", "spread", "embedding", "bev", "light", "control")
+DECIDED = ("poses", "probability", "spread", "bev", "light", "control")
+OUTPUTS = (*DECIDED, "embedding")
 
 
 class _Whole(nn.Module):
@@ -48,7 +50,7 @@ class _Whole(nn.Module):
     ) -> tuple[Tensor, ...]:
         state = (past_poses, speed, yaw_rate, command)
         said = self.network(pictures, picture_valid, *state, lift_index, lift_weight, sight_ahead)
-        return _answers(self.network.judged(said, speed[:, -1]))
+        return _answers(self.network.judged(said, speed[:, -1]), OUTPUTS)
 
 
 class _Encode(nn.Module):
@@ -58,7 +60,7 @@ class _Encode(nn.Module):
 
     def forward(
         self, pictures: Tensor, picture_valid: Tensor, lift_index: Tensor, lift_weight: Tensor, sight_ahead: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         return self.network.encode(pictures, picture_valid, lift_index, lift_weight, sight_ahead)
 
 
@@ -72,11 +74,11 @@ class _Decide(nn.Module):
     ) -> tuple[Tensor, ...]:
         frames = [views[:, frame] for frame in range(len(self.network.size.history_s))]
         said = self.network.decide(frames, glance, past_poses, speed[:, -1], yaw_rate[:, -1], command)
-        return _answers(self.network.judged(said, speed[:, -1]))
+        return _answers(self.network.judged(said, speed[:, -1]), DECIDED)
 
 
-def _answers(said: dict[str, Tensor]) -> tuple[Tensor, ...]:
-    return tuple(torch.softmax(said["choice"], dim=1) if name == "probability" else said[name] for name in OUTPUTS)
+def _answers(said: dict[str, Tensor], names: Sequence[str]) -> tuple[Tensor, ...]:
+    return tuple(torch.softmax(said["choice"], dim=1) if name == "probability" else said[name] for name in names)
 
 
 def export(lake: Lake, model: str, to: Path, halves: bool = False) -> Path:
@@ -120,12 +122,12 @@ def write(network: Network, to: Path, halves: bool = False) -> dict[str, list[in
     if halves:
         table = {name: given[name] for name in ("lift_index", "lift_weight", "sight_ahead")}
         frame = {name: given[name][:, 0] for name in ("pictures", "picture_valid")}
-        _write(_Encode(network), frame | table, to.with_suffix(".encode.onnx"), ("view", "glance"))
+        _write(_Encode(network), frame | table, to.with_suffix(".encode.onnx"), ("view", "glance", "embedding"))
         with torch.no_grad():
-            view, glance = network.encode(*frame.values(), *table.values())
+            view, glance, _ = network.encode(*frame.values(), *table.values())
         views = torch.stack([view] * len(network.size.history_s), dim=1)
         state = {name: given[name] for name in ("past_poses", "speed", "yaw_rate", "command")}
-        _write(_Decide(network), {"views": views, "glance": glance} | state, to.with_suffix(".decide.onnx"))
+        _write(_Decide(network), {"views": views, "glance": glance} | state, to.with_suffix(".decide.onnx"), DECIDED)
     return inputs
 
 

@@ -16,7 +16,7 @@ from understudy.network.losses import path_gradient
 from understudy.network.model import Network
 from understudy.records import Array, Floats
 
-_THOUGHTS = 16  # numbers of the embedding, a random projection of the thoughts, that stand for them
+_THOUGHTS = 16  # numbers that stand for what the planner thinks with: a random projection of it
 
 
 def lessons(network: Network, said: Mapping[str, Array], paths: Floats) -> Array:
@@ -27,4 +27,10 @@ def lessons(network: Network, said: Mapping[str, Array], paths: Floats) -> Array
     planner = network.planner
     choice, poses = (torch.from_numpy(said[name][:, : planner.modes]) for name in ("choice", "poses"))
     pull = path_gradient(choice, poses, torch.from_numpy(paths).float(), planner.anchors, planner.unit).numpy()
-    return np.asarray((said["embedding"][:, :_THOUGHTS, None] * pull[:, None]).reshape(len(pull), -1))
+    return np.asarray((thoughts(said)[:, :_THOUGHTS, None] * pull[:, None]).reshape(len(pull), -1))
+
+
+def thoughts(said: Mapping[str, Array]) -> Array:
+    """What the planner thinks with, (S, 64): a random projection, which keeps distances, nearly."""
+    hidden = said["hidden"]
+    return np.asarray(hidden @ np.random.default_rng(0).normal(size=(hidden.shape[1], 64)) / hidden.shape[1] ** 0.5)

@@ -1,8 +1,9 @@
 """The whole network: any camera rig to a bird's-eye view to a plan.
 
-    pictures ─┬─ backbone ─ maps ─ lift ─ view ─┐
-              │                   past views ─ align ─ trunk ─┬─ road, lines, direction, vehicles, people, velocity
-              └─ glance ─ light ──────────────────────────────┴─ planner ─ modes, probabilities, spread, embedding
+    pictures ─┬─ backbone ─ maps ─┬─ lift ─ view ─┐
+              │                   └─ embedding    │
+              │                      past views ─ align ─ trunk ─┬─ road, lines, direction, vehicles, people, velocity
+              └─ glance ─ light ─────────────────────────────────┴─ planner ─ modes, probabilities, spread
 
 `encode` sees one frame; `decide` sees the views of the history and where the car was. Callers may keep encoded frames
 by instant: nothing else passes from one instant to the next.
@@ -24,6 +25,7 @@ from understudy.network.plan import Planner, state_of
 from understudy.network.scorer import SHARE, Scorer, features
 from understudy.network.sizes import Size
 
+EMBEDDING = 64
 _RARE = -3.0  # logit: one cell in twenty
 
 
@@ -33,6 +35,10 @@ class Network(nn.Module):
         self.size = size
         self.backbone = Backbone(size)
         self.glance = Glance(size.picture)
+        # Nothing learns it, so it is no part of the weights: a random projection keeps distances, nearly.
+        projection = torch.randn(2 * size.bev, EMBEDDING, generator=torch.Generator().manual_seed(0))
+        identity = torch.eye(EMBEDDING) if 2 * size.bev == EMBEDDING else projection / (2 * size.bev) ** 0.5
+        self.projection = nn.Buffer(identity, persistent=False)
         # Without bias, so that a camera without a picture says nothing.
         self.heights = nn.Conv2d(size.bev, size.bev * len(size.heights), 1, bias=False)
         self.settle = nn.Sequential(nn.BatchNorm2d(size.bev), nn.ReLU())
@@ -62,17 +68,29 @@ class Network(nn.Module):
 
     def encode(
         self, pictures: Tensor, valid: Tensor, index: Tensor, weight: Tensor, ahead: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """A view (B, D, X, Y) and a glance (B, G) from pictures (B, C, H, W, 3) uint8, which of them are there (B, C),
-        the lift table of the rig, (Z * X * Y, 8) twice, and how sharply each camera sees ahead (C,).
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A view (B, D, X, Y), a glance (B, G) and an embedding (B, 64) from pictures (B, C, H, W, 3) uint8, which of
+        them are there (B, C), the lift table of the rig, (Z * X * Y, 8) twice, and how sharply each camera sees ahead
+        (C,).
         """
-        return self.view(self.maps(pictures, valid), index, weight), self.glanced(pictures, valid, ahead)
+        maps = self.maps(pictures, valid)
+        return self.view(maps, index, weight), self.glanced(pictures, valid, ahead), self.embedding(maps, valid)
 
     def maps(self, pictures: Tensor, valid: Tensor) -> Tensor:
         """Feature maps (B, C, D, h, w), 0 where there is no picture."""
         maps: Tensor = self.backbone(_seen(pictures.flatten(0, 1)))
         maps = maps * valid.reshape(-1, 1, 1, 1).to(maps.dtype)
         return maps.reshape(*pictures.shape[:2], *maps.shape[1:])
+
+    def embedding(self, maps: Tensor, valid: Tensor) -> Tensor:
+        """How a frame looks, (B, 64): mean and spread of each feature over all pixels of the cameras that have a
+        picture, (B, C) `valid`. Nights, fog and what was never seen lie apart, whatever is planned there."""
+        maps, there = maps.detach().float(), valid.float()[..., None]
+        share = there / there.sum(dim=1, keepdim=True).clamp(min=1)
+        mean = (maps.mean(dim=(3, 4)) * share).sum(dim=1)
+        spread = (maps.square().mean(dim=(3, 4)) * share).sum(dim=1) - mean.square()
+        looks: Tensor = torch.cat([mean, spread.clamp(min=1e-12).sqrt()], dim=1) @ self.projection
+        return looks
 
     def glanced(self, pictures: Tensor, valid: Tensor, ahead: Tensor) -> Tensor:
         """The glance (B, G) at the picture that shows what is ahead sharpest, of those that are there; 0 if none does.
@@ -104,8 +122,8 @@ class Network(nn.Module):
         car was at each frame (B, F, 3) in the ego frame of now, and its newest speed, yaw rate and command (B,).
 
         `bev` (B, 9, X, Y) in the order of labelers.bev.CHANNELS, CLASSES as logits; `poses` (B, M, K, 4) with
-        `choice` (B, M) logits; `spread` (B,); `embedding` (B, 64); `light` (B, 5) logits; `control` (B, 2);
-        `hidden` (B, H), what all of these were made of.
+        `choice` (B, M) logits; `spread` (B,); `light` (B, 5) logits; `control` (B, 2); `hidden` (B, H), what all of
+        these were made of.
         """
         moved = [align(view, past_poses[:, frame], self.size.grid) for frame, view in enumerate(views[:-1])]
         together = torch.cat([*moved, views[-1]], dim=1)
@@ -124,14 +142,16 @@ class Network(nn.Module):
         weight: Tensor,
         ahead: Tensor,
     ) -> dict[str, Tensor]:
-        """Both at once, from pictures (B, F, C, H, W, 3). The past is encoded without gradients: its weights are those
-        of the newest frame, which learns them, and a third of the time is saved."""
+        """Both at once, from pictures (B, F, C, H, W, 3), with the newest frame's `embedding`. The past is encoded
+        without gradients: its weights are those of the newest frame, which learns them, and a third of the time is
+        saved."""
         newest = pictures.shape[1] - 1
         with torch.no_grad():
             seen = [self.maps(pictures[:, frame], valid[:, frame]) for frame in range(newest)]
             past = [self.view(maps, index, weight) for maps in seen]
-        view, glance = self.encode(pictures[:, newest], valid[:, newest], index, weight, ahead)
-        return self.decide([*past, view], glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)
+        view, glance, embedding = self.encode(pictures[:, newest], valid[:, newest], index, weight, ahead)
+        said = self.decide([*past, view], glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)
+        return said | {"embedding": embedding}
 
 
 def _seen(pictures: Tensor) -> Tensor:

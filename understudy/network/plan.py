@@ -14,7 +14,6 @@ from understudy.network.backbone import GLANCE, conv
 from understudy.network.sizes import Size
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Command, Floats
 
-EMBEDDING = 64
 CONTROLS = 2  # steer, throttle
 _STATE = 2 + len(Command)
 
@@ -40,7 +39,6 @@ class Planner(nn.Module):
         self.offset = nn.Linear(size.hidden, size.modes * PLAN_STEPS * 4)
         self.choice = nn.Linear(size.hidden, size.modes)
         self.spread = nn.Linear(size.hidden, 1)
-        self.embedding = nn.Linear(size.hidden, EMBEDDING)
         self.light = nn.Linear(GLANCE, lights)
         self.control = nn.Linear(size.hidden, CONTROLS)
         self.anchors = nn.Buffer(torch.zeros(size.modes, PLAN_STEPS, 4))
@@ -53,7 +51,6 @@ class Planner(nn.Module):
             "poses": self.anchors + self.unit * offset,
             "choice": self.choice(hidden).float(),  # logits
             "spread": nn.functional.softplus(self.spread(hidden).float())[:, 0],
-            "embedding": self.embedding(hidden).float(),
             "light": self.light(glance).float(),  # logits
             "control": self.control(hidden).float(),
             "hidden": hidden.float(),

@@ -97,10 +97,11 @@ def predict_from(
             pictures, valid, past_poses = (told.pop(name) for name in ("pictures", "valid", "past_poses"))
             maps = [network.maps(pictures[:, frame], valid[:, frame]) for frame in range(pictures.shape[1])]
             glance = network.glanced(pictures[:, -1], valid[:, -1], ahead)
+            looks = {"embedding": network.embedding(maps[-1], valid[:, -1])}
             state = (told["speed"][:, -1], told["yaw_rate"][:, -1], told["command"])
             answers = []
             for pose, table in zip(ego_T_views, tables, strict=True):
                 past = torch.from_numpy(views.past_from(past_poses.numpy(), pose)).float()
                 said = network.decide([network.view(one, *table) for one in maps], glance, past, *state)
-                answers.append({name: value.numpy() for name, value in network.judged(said, state[0]).items()})
+                answers.append({name: value.numpy() for name, value in network.judged(said | looks, state[0]).items()})
             yield own[start : start + _BATCH], batch, answers

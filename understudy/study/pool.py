@@ -17,7 +17,8 @@ from scipy.spatial import cKDTree
 
 from understudy import metrics
 from understudy.mine import find, resolve
-from understudy.network.lessons import lessons
+from understudy.mine.variety import whitened
+from understudy.network.lessons import lessons, thoughts
 from understudy.network.model import Network
 from understudy.network.predict import predict
 from understudy.network.samples import Samples
@@ -41,7 +42,7 @@ class Pool:
     window_s: float
     drive: Ints  # (W,) which drive each window is of, by number
     signals: Mapping[str, Floats]  # each (W,)
-    embedding: Array  # (W, D), in units of its own spread
+    embedding: Array  # (W, D), whitened with what is known
     lesson: Array  # (W, L) what each would teach the planner, see network.lessons
     triggers: Floats  # (W, n) the strongest event of each trigger that has any; nan where it found nothing
     known: Array  # (m, D) embeddings of what the champion learned from
@@ -57,9 +58,12 @@ class Pool:
         return self.rows[np.isin(self.window, windows)]
 
     def half(self, random: np.random.Generator) -> Pool:
-        """The windows of half of the drives, drawn at random."""
+        """The windows of half of the drives: of each and the one half a pool on, one at random. These are alike in town
+        and in what is rare, so every half has as much of it."""
         drives = np.unique(self.drive)
-        keep = np.isin(self.drive, random.permutation(drives)[: max(len(drives) // 2, 1)])
+        half = max(len(drives) // 2, 1)
+        pairs = np.arange(half) + half * random.integers(2, size=half)
+        keep = np.isin(self.drive, drives[np.minimum(pairs, len(drives) - 1)])
         samples = keep[self.window]
         return replace(
             self,
@@ -100,25 +104,28 @@ def joined(parts: Sequence[Looked], known: Array, window_s: float) -> Pool:
     window = np.concatenate([part.window + start for part, start in zip(parts, first, strict=False)])
     instant = {name: np.concatenate([part.signals[name] for part in parts]) for name in parts[0].signals}
     own = np.concatenate([part.embedding for part in parts])
-    spread = np.maximum(own.std(axis=0), 1e-6)
+    thoughts = np.concatenate([part.thoughts for part in parts])
+    thoughts = thoughts / np.maximum(thoughts.std(axis=0), 1e-6)
     whose = np.repeat(np.arange(len(parts)), [len(part.window) for part in parts])
-    instant["unexplained"] = unexplained(own / spread, np.concatenate([part.driven for part in parts]), whose)
+    instant["unexplained"] = unexplained(thoughts, np.concatenate([part.driven for part in parts]), whose)
     # Windows in which the recording has no sample are left out.
     there, window = np.unique(window, return_inverse=True)
     starts = np.flatnonzero(np.diff(window, prepend=-1))
     counts = np.diff([*starts, len(window)])
     fired = np.concatenate([part.fired for part in parts])[there]
     drive = np.repeat(np.arange(len(parts)), [part.windows for part in parts])[there]
+    seen = np.add.reduceat(own, starts) / counts[:, None]
+    white = whitened(np.concatenate([seen, known]).astype(np.float64))
     return Pool(
         rows=np.concatenate([part.rows for part in parts]),
         window=window,
         window_s=window_s,
         drive=drive,
         signals={name: _in_window(name, values, starts, counts) for name, values in instant.items()},
-        embedding=np.add.reduceat(own, starts) / counts[:, None] / spread,
+        embedding=white[: len(seen)],
         lesson=np.add.reduceat(np.concatenate([part.lesson for part in parts]), starts) / counts[:, None],
         triggers=fired[:, np.isfinite(fired).any(axis=0)],
-        known=known / spread,
+        known=white[len(seen) :],
     )
 
 
@@ -144,6 +151,7 @@ class Looked:
     windows: int
     signals: dict[str, Floats]  # each (S,)
     embedding: Array  # (S, D)
+    thoughts: Array  # (S, D) what the planner thinks with
     lesson: Array  # (S, L)
     driven: Floats  # (S, K, 4)
     fired: Floats  # (windows, n)
@@ -168,6 +176,7 @@ def look(lake: Lake, samples: Samples, name: str, champion: Network, window_s: f
         whole,
         {key: values[within] for key, values in signals.items()},
         said["embedding"][within],
+        said["thoughts"][within],
         said["lesson"][within],
         human[within],
         strengths(drive, window_s, whole),
@@ -193,6 +202,7 @@ def _plans(champion: Network, samples: Samples, rows: Ints, human: Floats) -> di
             "agents": np.partition(agents, -most, axis=1)[:, -most:].mean(axis=1),
             "spread": said["spread"],
             "embedding": said["embedding"],
+            "thoughts": thoughts(said),
             "lesson": lessons(champion, said, human[indices]),
         }
         for name, values in found.items():
@@ -249,9 +259,9 @@ def strengths(drive: Drive, window_s: float, windows: int) -> Floats:
 
 
 def unexplained(embedding: Array, paths: Floats, whose: Ints) -> Floats:
-    """How far what was driven differs where everything looked alike, (S,) in metres.
+    """How far what was driven differs where everything looked alike to the planner, (S,) in metres.
 
-    For each sample: the mean displacement of the paths (S, K, 4) of its nearest neighbours in embedding (S, D), of
+    For each sample: the mean displacement of the paths (S, K, 4) of its nearest neighbours by `embedding` (S, D), of
     other drives (`whose` (S,) says of which each is), from their mean path. What people do differently in situations
     that the model cannot tell apart, no more of the same can teach.
     """
