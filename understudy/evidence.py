@@ -149,10 +149,15 @@ def wider(n: int, level: float = 0.95) -> float:
     return float(math.sqrt(n / (n - 1)) * stdtrit(n - 1, tail) / NormalDist().inv_cdf(tail))
 
 
+def random_of(identity: str) -> np.random.Generator:
+    """Randomness that follows from an identity: the same wherever it is asked for."""
+    return np.random.default_rng(list(hashlib.sha256(identity.encode()).digest()[:16]))
+
+
 @lru_cache(maxsize=64)
 def _resamples(n: int, identity: str) -> Array:
     """How often each of n values is drawn in each resample, (_RESAMPLES, n)."""
-    random = np.random.default_rng(list(hashlib.sha256(identity.encode()).digest()[:16]))
+    random = random_of(identity)
     return random.multinomial(n, np.full(n, 1 / n), _RESAMPLES).astype(np.float32)
 
 

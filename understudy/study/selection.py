@@ -6,7 +6,6 @@ study that was killed goes on where it was.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 from understudy import dataset, label, workers
 from understudy.dataset import Dataset, assert_apart
 from understudy.errors import DataError, UnknownName
+from understudy.evidence import random_of
 from understudy.fleet import Tour, fleet_drive
 from understudy.network.model import Network
 from understudy.network.predict import find, load
@@ -121,8 +121,8 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
     design, began = ground.design, time.process_time()
     champion, samples = _champion(ground), _samples(ground)
     base = of_drives(samples, _present(plan.base(design), {drive.id for drive in samples.drives}))
-    pool = _pool(ground, unit.rate).half(_random(f"pool {unit.seed}"))
-    random = _random(f"{unit.strategy} {unit.seed}")
+    pool = _pool(ground, unit.rate).half(random_of(f"pool {unit.seed}"))
+    random = random_of(f"{unit.strategy} {unit.seed}")
     budget_s = unit.multiple * design.budget_s
     if unit.strategy in CEILINGS:
         there, count = happened(Lake(ground.root), samples, pool), int(budget_s / pool.window_s + 1e-9)
@@ -147,10 +147,6 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
         "closed_loop": closed,
         "cpu_s": round(time.process_time() - began, 1),
     }
-
-
-def _random(identity: str) -> np.random.Generator:
-    return np.random.default_rng(list(hashlib.sha256(identity.encode()).digest()[:16]))
 
 
 @lru_cache(maxsize=1)

@@ -11,13 +11,12 @@ stays paired; the deviations are made `evidence.wider`, for few seeds look too s
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from understudy.errors import DataError
-from understudy.evidence import wider
+from understudy.evidence import random_of, wider
 from understudy.records import Floats
 
 _RESAMPLES = 4_000
@@ -92,7 +91,7 @@ def k_of(multiples: Floats, random: Floats, scores: Floats, identity: str) -> Wo
     k = float(times(multiples, centre[:-1], centre[-1])) if told else np.nan
     if seeds < 2:
         return Worth(seeds, k, np.nan, np.nan, gain, np.nan, np.nan)
-    rng = np.random.default_rng(list(hashlib.sha256(identity.encode()).digest()[:16]))
+    rng = random_of(identity)
     drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), _RESAMPLES) @ everything / seeds
     drawn = centre + wider(seeds) * (drawn - centre)
     found = times(multiples, drawn[:, :-1], drawn[:, -1])

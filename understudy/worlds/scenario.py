@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from understudy.errors import UnderstudyError
+from understudy.evidence import random_of
 
 _GRAMMAR = (
     "scenario:WORLD/TOWN/ROUTE/TRAFFIC/WEATHER/EVENT/SEED, as in scenario:city/organic:3/r12/everyday/clear/none/7"
@@ -74,7 +75,7 @@ class Scenario:
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Randomness that follows from what the scenario is and what it is for."""
-        return np.random.default_rng(list(hashlib.sha256(f"{self} {purpose}".encode()).digest()[:16]))
+        return random_of(f"{self} {purpose}")
 
     def number_for(self, purpose: str) -> int:
         """A number below 2³¹ that follows from what the scenario is and what it is for."""
