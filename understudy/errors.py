@@ -15,7 +15,7 @@ A message says what was being done, what was found, and what would help; paths c
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class UnderstudyError(Exception):
@@ -43,6 +43,14 @@ class UnknownName(UnderstudyError):
 
 class PolicyError(UnderstudyError):
     """A policy returned something that is not a plan."""
+
+
+def the_one(kind: str, name: str, known: Collection[str]) -> str:
+    """The one of `known` that is called `name`, or the only one whose name begins with it; UnknownName otherwise."""
+    begun = [name] if name in known else [one for one in known if one.startswith(name)]
+    if len(begun) != 1:
+        raise UnknownName(f"single {kind}" if begun else kind, name, begun or known)
+    return begun[0]
 
 
 def hint(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from understudy.errors import UnderstudyError, UnknownName
+from understudy.errors import UnderstudyError, the_one
 from understudy.identifiers import Identifier, parse
 from understudy.labelers.path import by_human
 from understudy.records import NS, Array, Camera, Drive, Ints, Pictures
@@ -154,12 +154,7 @@ def _row(lake: Lake, named: Identifier) -> dict[str, Any]:
         lake.table(table, columns=["id", "drive", "start_ns", "end_ns"]).to_pylist() if table in lake.tables() else []
     )
     known: dict[str, dict[str, Any]] = {row["id"]: row for row in rows}
-    begun = [id for id in known if id.startswith(str(named))]
-    if str(named) in known:
-        return known[str(named)]
-    if len(begun) != 1:
-        raise UnknownName(f"single {named.kind}" if begun else named.kind, str(named), begun or known)
-    return known[begun[0]]
+    return known[the_one(named.kind, str(named), known)]
 
 
 def _whole(drive: Mapping[str, Any]) -> Stretch:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load as read_tensors
 from torch import Tensor
 
-from understudy.errors import DataError, UnknownName
+from understudy.errors import DataError, the_one
 from understudy.geometry import Grid, lift_table, sight_ahead
 from understudy.network import views
 from understudy.network.model import Network
@@ -27,10 +27,7 @@ _BATCH = 32
 def find(lake: Lake, name: str) -> Entry:
     """The entry of the model whose name begins so; UnknownName where there is none, or more than one."""
     entries = {entry.part: entry for entry in lake.entries(stage="train")}
-    found = [entry for part, entry in entries.items() if part.startswith(name)]
-    if len(found) != 1:
-        raise UnknownName("single model" if found else "model that was trained in this lake", name, entries)
-    return found[0]
+    return entries[the_one("model that was trained in this lake", name, entries)]
 
 
 def load(lake: Lake, name: str) -> tuple[Network, dict[str, Any]]:

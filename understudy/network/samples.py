@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from understudy.errors import DataError, UnknownName
+from understudy.errors import DataError, UnknownName, the_one
 from understudy.records import Array, Floats, Ints, Rig
 from understudy.store import Entry, Lake
 from understudy.store.files import digest
@@ -53,10 +53,7 @@ class Samples:
     def __init__(self, lake: Lake, dataset: str) -> None:
         """Opens the dataset of that name (or its beginning); nothing is read until asked for."""
         names = sorted({entry.about["dataset"] for entry in lake.entries(stage=STAGE)})
-        found = [name for name in names if name.startswith(dataset)]
-        if len(found) != 1:
-            raise UnknownName("single dataset" if found else "dataset", dataset, names)
-        self.name = found[0]
+        self.name = the_one("dataset", dataset, names)
         entries = lake.entries(stage=STAGE, key=self.name)
         self.about: dict[str, Any] = entries[0].about
         # The name tells what was asked for; a drive that failed may have been frozen since.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from understudy.errors import UnderstudyError, UnknownName
+from understudy.errors import UnderstudyError, UnknownName, the_one
 from understudy.records import Drive, Shadow
 from understudy.store import catalog
 from understudy.store.files import locked
@@ -106,13 +106,7 @@ class Lake:
         """The drive whose id is `prefix`, or the only one whose id begins with it."""
         question = "SELECT drive FROM current WHERE drive IS NOT NULL ORDER BY drive"
         with self._catalog() as index:
-            ids = [drive for (drive,) in index.execute(question)]
-        if prefix in ids:
-            return prefix
-        begun = [drive for drive in ids if drive.startswith(prefix)]
-        if len(begun) == 1:
-            return str(begun[0])
-        raise UnknownName("single drive" if begun else "drive", prefix, begun or ids)
+            return the_one("drive", prefix, [drive for (drive,) in index.execute(question)])
 
     def tables(self) -> list[str]:
         """The names of the tables in view."""
