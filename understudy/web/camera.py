@@ -57,15 +57,16 @@ def shot(moment: Moment, camera: Camera, index: int, width: int) -> Shot:
     """One picture of a camera, no wider than `width`, with the paths of a moment; why not, if it cannot be read."""
     before_s = float(moment.drive.t_ns[moment.instant] - camera.t_ns[index]) / NS
     try:
-        uri = picture(camera.pictures.encoded(index)[1], width)
+        seen = smaller(camera.pictures.encoded(index)[1], width)
     except (OSError, DataError) as error:
         return Shot(camera.name, *camera.size, "", Markup(""), before_s, f"picture {index + 1} cannot be read: {error}")
     overlay = Markup("".join(ribbons(moment, camera, int(camera.t_ns[index]))))
+    uri = "data:image/jpeg;base64," + base64.b64encode(seen).decode("ascii")
     return Shot(camera.name, *camera.size, uri, overlay, before_s)
 
 
-def picture(encoded: bytes, width: int) -> str:
-    """A picture as a data: address, JPEG again, no wider than `width`. Raises OSError where it is none."""
+def smaller(encoded: bytes, width: int) -> bytes:
+    """A picture as JPEG, no wider than `width`. Raises OSError where it is none."""
     with Image.open(io.BytesIO(encoded)) as image:
         image.draft("RGB", (width, width))
         small = image.convert("RGB")
@@ -73,7 +74,7 @@ def picture(encoded: bytes, width: int) -> str:
         small = small.resize((width, round(small.height * width / small.width)), Image.Resampling.LANCZOS)
     packed = io.BytesIO()
     small.save(packed, "JPEG", quality=QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(packed.getvalue()).decode("ascii")
+    return packed.getvalue()
 
 
 def looks_ahead(camera: Camera) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import understudy
-from understudy.errors import UnderstudyError, UnknownName
+from understudy.errors import UnderstudyError, the_one
 from understudy.identifiers import Identifier, parse
 from understudy.metrics import SUBSCORES
 from understudy.mine import event_of, read_clips
@@ -22,6 +22,7 @@ from understudy.store.files import write_whole
 from understudy.web.card import Card, Found, card, says
 from understudy.web.moment import looks_of
 from understudy.web.page import About, Candidate, Yield, render, yields
+from understudy.web.signals import duration
 
 AROUND_S = 4.0  # shown on both sides of a single event
 
@@ -55,10 +56,11 @@ def clips_of(lake: Lake, named: Identifier) -> list[Clip]:
         bare = named.start_s is None and named.stop_s is None
         return [whole, *(clip for clip in read_clips(lake) if bare and clip.drive == drive)]
     if named.kind == "clip":
-        return [_only("clip", str(named), {clip.id: clip for clip in read_clips(lake)})]
+        clips = {clip.id: clip for clip in read_clips(lake)}
+        return [clips[the_one("clip", str(named), clips)]]
     if named.kind == "event":
         rows = {row["id"]: row for row in _rows(lake, "SELECT id, drive, start_ns, end_ns FROM events", "events")}
-        row = _only("event", str(named), rows)
+        row = rows[the_one("event", str(named), rows)]
         start = lake.drive(row["drive"], [], **_BARE).t_ns[0]
         first, last = (float(row[end] - start) / NS for end in ("start_ns", "end_ns"))
         return [_stretch(lake, row["drive"], max(first - AROUND_S, 0.0), last + AROUND_S)]
@@ -84,14 +86,6 @@ def _events(lake: Lake, drive: str) -> list[Event]:
         return []
     columns = ("drive", "start_ns", "end_ns", "score", "trigger", "policy")
     return [event_of(row) for row in lake.table("events", [drive], columns).to_pylist()]
-
-
-def _only(kind: str, name: str, known: Mapping[str, Any]) -> Any:
-    """The one of `known` that is called `name`, or whose name begins with it."""
-    begun = [name] if name in known else [one for one in known if one.startswith(name)]
-    if len(begun) != 1:
-        raise UnknownName(f"single {kind}" if begun else kind, name, begun or known)
-    return known[begun[0]]
 
 
 def cards_of(lake: Lake, clips: Sequence[Clip], found: Mapping[str, Found], order: Sequence[str]) -> list[Card]:
@@ -208,7 +202,7 @@ def _lead(identifier: str | None, drives: Iterable[Mapping[str, Any]]) -> str:
         return "What was driven, and what candidates planned in the shadow."
     drives = list(drives)
     km = sum(drive["km"] for drive in drives if drive["km"] and np.isfinite(drive["km"]))
-    time = _duration(sum(drive["seconds"] for drive in drives))
+    time = duration(sum(drive["seconds"] for drive in drives))
     return (
         f"Out of {time} and {km:.1f} km of driving, the seconds in which something happened, or in which a candidate "
         "that planned in the shadow would have driven otherwise than the driver did."
@@ -217,10 +211,3 @@ def _lead(identifier: str | None, drives: Iterable[Mapping[str, Any]]) -> str:
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    """Seconds for people: 42 s, 3 min 20 s, 12 h 5 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, left = divmod(minutes, 60)
-    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -120,9 +120,21 @@ def places(low: float, high: float) -> int:
     return int(np.clip(1 - np.floor(np.log10(max(high - low, 1e-9) / 3)), 0, 3))
 
 
-def number(value: float, decimals: int) -> str:
-    """A value for people: a true minus, no minus before nothing, a dash for what is unknown."""
-    return f"{value:z.{decimals}f}".replace("-", "−") if np.isfinite(value) else "–"
+def number(value: Any, decimals: int) -> str:
+    """A value for people: a true minus, no minus before nothing, a dash for what is unknown or no number."""
+    known = isinstance(value, int | float | np.number) and np.isfinite(value)
+    return f"{value:z.{decimals}f}".replace("-", "−") if known else "–"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people: 42.0 s, 3 min 20 s, 12 h 5 min."""
+    if seconds is None or seconds != seconds:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"
 
 
 # The lines ------------------------------------------------------------------------------------------------------------

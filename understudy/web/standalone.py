@@ -12,6 +12,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from understudy.store import digest
+
 Filter = Callable[..., Any]
 
 
@@ -26,6 +28,11 @@ def fill(
     style, code = "".join(map(_own, styles)), _own(script) if script else ""
     told = {"style": Markup(style), "script": Markup(code), "style_hash": allowed(style), "script_hash": allowed(code)}
     return _template(template, tuple(filters.items())).render(**told, **values)
+
+
+def verdict_page(champion: str, candidate: str, settings: object) -> str:
+    """What the page of a verdict is called: by the hashes of both drivers, and the gate's settings."""
+    return f"verdict-{digest([champion, candidate, settings])[:12]}.html"
 
 
 def allowed(text: str) -> Markup:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from understudy.errors import UnknownName
 from understudy.store import Lake
 from understudy.store.files import write_whole
 from understudy.turn.diary import STEPS, About, name_of, times, turns
+from understudy.web import signals
 from understudy.web.standalone import fill
 
 HEADLINES = {
@@ -81,7 +81,7 @@ def render(lake: Lake, number: int) -> str:
     return fill(
         "turn.html",
         ["page.css", "verdict.css", "turn.css"],
-        {"number": _number, "joined": _joined},
+        {"number": signals.number, "joined": _joined},
         number=number,
         row=rows[number],
         rows=rows,
@@ -116,10 +116,6 @@ def _steps(done: Mapping[str, About], took: Mapping[str, float]) -> list[Step]:
         for name in STEPS
         if name in done
     ]
-
-
-def _number(value: Any, digits: int = 2) -> str:
-    return f"{value:.{digits}f}" if isinstance(value, int | float) and value == value else "–"
 
 
 def _joined(dots: Sequence[Dot]) -> str:

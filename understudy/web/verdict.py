@@ -6,7 +6,6 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -15,10 +14,11 @@ from understudy.gate.run import read_boxes
 from understudy.gate.verdict import TRUSTED, Finding, Pairs, Verdict
 from understudy.geometry import move
 from understudy.records import Floats
-from understudy.store import Lake, digest
+from understudy.store import Lake
 from understudy.store.files import write_whole
 from understudy.web.draw import line, screen
-from understudy.web.standalone import fill
+from understudy.web.signals import number
+from understudy.web.standalone import fill, verdict_page
 from understudy.worlds.film import FAST, side_by_side
 from understudy.worlds.outcome import Route
 from understudy.worlds.scenario import Scenario
@@ -67,8 +67,7 @@ class Worst:
 
 def write(lake: Lake, verdict: Verdict) -> Path:
     """Write the page into the lake, and say where it is."""
-    name = f"verdict-{digest([verdict.champion_hash, verdict.candidate_hash, verdict.settings])[:12]}.html"
-    path = lake.root / "pages" / name
+    path = lake.root / "pages" / verdict_page(verdict.champion_hash, verdict.candidate_hash, verdict.settings)
     write_whole(path, render(verdict, lambda one: _film(lake, verdict, one.scenario)).encode())
     return path
 
@@ -82,7 +81,7 @@ def render(verdict: Verdict, film: Callable[[Worst], bytes] = lambda _: b"") -> 
     return fill(
         "verdict.html",
         ["page.css", "verdict.css"],
-        {"number": _number},
+        {"number": number},
         verdict=verdict,
         headline=HEADLINES[verdict.outcome],
         rows=rows,
@@ -167,7 +166,3 @@ def _per_100_km(pairs: Mapping[str, Pairs], side: str) -> tuple[int, float, floa
     km = sum(route.metres for route in routes if np.isfinite(route.metres)) / 1000
     count = sum(route.interventions for route in routes)
     return count, km, 100 * count / km if km > 0 else float("nan")
-
-
-def _number(value: Any, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if isinstance(value, int | float) and np.isfinite(value) else "–"

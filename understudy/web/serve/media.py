@@ -7,7 +7,6 @@ other.
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -15,14 +14,13 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from PIL import Image
 
 from understudy.errors import DataError, UnderstudyError
 from understudy.records import NS, Camera, Drive, Ints
 from understudy.store.files import to_json
 from understudy.store.pictures import LoggedPictures
 from understudy.web import bev
-from understudy.web.camera import looks_ahead, ribbons
+from understudy.web.camera import looks_ahead, ribbons, smaller
 from understudy.web.moment import Moment, driven, intents
 from understudy.web.serve.console import Console, console_of
 from understudy.web.serve.moment import instants
@@ -57,16 +55,6 @@ def picture(
     except OSError as error:
         raise DataError(f"picture {index + 1} of camera {seen.name} cannot be read: {error}") from error
     return Response(data, media_type=TYPES.get(form, "application/octet-stream"), headers=KEEP)
-
-
-def smaller(data: bytes, width: int) -> bytes:
-    """A picture as JPEG, no wider than `width`."""
-    with Image.open(io.BytesIO(data)) as image:
-        image.draft("RGB", (width, width))
-        small = image.convert("RGB")
-    small.thumbnail((width, width))
-    small.save(packed := io.BytesIO(), "JPEG", quality=80)
-    return packed.getvalue()
 
 
 @router.get("/play/{id:path}", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})

@@ -17,7 +17,7 @@ from understudy import __version__
 from understudy.identifiers import Identifier
 from understudy.store.reviews import VERDICTS
 from understudy.web.serve.console import HERE, console_of, visitor_of
-from understudy.web.signals import number
+from understudy.web.signals import duration, number
 from understudy.web.standalone import allowed
 
 STATIC = {
@@ -63,7 +63,7 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     made.filters |= {
-        "number": number_or_dash,
+        "number": number,
         "duration": duration,
         "ago": ago,
         "span": span,
@@ -78,21 +78,6 @@ def environment() -> jinja2.Environment:
 def address(name: str) -> str:
     """Where a style or script lies, by its contents: a browser may keep it."""
     return f"/static/{name}?v={hashlib.sha256(STATIC[name].read_bytes()).hexdigest()[:8]}"
-
-
-def number_or_dash(value: float | None, decimals: int = 1) -> str:
-    return "–" if value is None else number(float(value), decimals)
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds for people: 42 s, 3 min 20 s, 12 h 5 min."""
-    if seconds is None or seconds != seconds:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, left = divmod(minutes, 60)
-    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"
 
 
 def ago(at: str | None) -> str:

@@ -19,6 +19,7 @@ from understudy.store import digest
 from understudy.web.serve.console import Console, console_of
 from understudy.web.serve.pages import alone, page
 from understudy.web.serve.turns import registry_of
+from understudy.web.standalone import verdict_page
 
 WORST = 12
 _ID = re.compile(r"[0-9a-f]{8,64}")
@@ -82,9 +83,9 @@ def verdict_of(console: Console, id: str) -> dict[str, Any]:
 
 
 def _written(console: Console, told: Mapping[str, Any]) -> Path:
-    """Where `web.verdict.write` puts the page: named by both drivers and the settings."""
-    name = digest([told["champion_hash"], told["candidate_hash"], told["settings"]])[:12]
-    return console.lake.root / "pages" / f"verdict-{name}.html"
+    """Where `web.verdict.write` puts the page."""
+    name = verdict_page(told["champion_hash"], told["candidate_hash"], told["settings"])
+    return console.lake.root / "pages" / name
 
 
 def _pairs(told: Mapping[str, Any]) -> list[Pair]:
