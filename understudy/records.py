@@ -15,7 +15,7 @@ Conventions, said once here and assumed everywhere:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -564,6 +564,18 @@ class Rig:
     ego_T_cam: Floats  # (C, 4, 4)
     distortion: tuple[str, ...]
     coefficients: tuple[tuple[float, ...], ...]
+
+    def only(self, chosen: Iterable[int]) -> Rig:
+        """The rig with only some of its cameras, by their numbers."""
+        at = list(chosen)
+        return Rig(
+            names=tuple(self.names[c] for c in at),
+            size=self.size[at],
+            K=self.K[at],
+            ego_T_cam=self.ego_T_cam[at],
+            distortion=tuple(self.distortion[c] for c in at),
+            coefficients=tuple(self.coefficients[c] for c in at),
+        )
 
 
 @dataclass(frozen=True, slots=True)

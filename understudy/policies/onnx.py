@@ -160,7 +160,7 @@ class Onnx:
         if name == "picture_valid":
             return np.asarray(seen.picture_valid[..., chosen])
         if name in _RIG:
-            return self._told_of(_subset(seen.rig, chosen))[name]
+            return self._told_of(seen.rig.only(chosen))[name]
         stacks = [seen.pictures[c] for c in chosen]
         size = tuple(cameras["size"]) if "size" in cameras else (stacks[0].shape[3], stacks[0].shape[2])
         return np.stack([resized(stack, size) for stack in stacks], axis=2)
@@ -182,18 +182,6 @@ class Onnx:
 def _said(error: Exception) -> str:
     """What onnxruntime says, in one line."""
     return " ".join(str(error).split())
-
-
-def _subset(rig: Rig, chosen: list[int]) -> Rig:
-    """The rig with only some of its cameras."""
-    return Rig(
-        names=tuple(rig.names[c] for c in chosen),
-        size=rig.size[chosen],
-        K=rig.K[chosen],
-        ego_T_cam=rig.ego_T_cam[chosen],
-        distortion=tuple(rig.distortion[c] for c in chosen),
-        coefficients=tuple(rig.coefficients[c] for c in chosen),
-    )
 
 
 def resized(pictures: Array, size: tuple[int, int]) -> Array:
