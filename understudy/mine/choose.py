@@ -115,7 +115,16 @@ def choose(
     events: dict[str, list[Event]] = defaultdict(list)
     for sighting in sightings:
         events[sighting.event.drive].append(sighting.event)
-    return [_clip(window, events[window.drive], settings) for window in windows]
+    return [
+        clip_of(
+            window.drive,
+            (window.start_ns, window.end_ns),
+            window.place,
+            settings.regression,
+            in_order(event for event in events[window.drive] if shows(window, event)),
+        )
+        for window in windows
+    ]
 
 
 def side_of(place: str, regression: int) -> str:
@@ -126,6 +135,14 @@ def side_of(place: str, regression: int) -> str:
     if town := side_of_place(place):
         return town
     return "regression" if int(digest(["side", place]), 16) % regression == 0 else "train"
+
+
+def clip_of(
+    drive: str, stamps: Stamps, place: str, regression: int = Mine.regression, events: Iterable[Event] = ()
+) -> Clip:
+    """A stretch of a drive as a clip: its name follows from its drive and stamps, its side from its place."""
+    id = f"clip:{digest([drive, *stamps])[:12]}"
+    return Clip(id, drive, *stamps, tuple(events), place, side_of(place, regression))
 
 
 def event_id(event: Event) -> str:
@@ -187,15 +204,3 @@ def _alike(one: Sighting, other: Sighting) -> bool:
     """Whether two sightings of one trigger and place are nearly the same."""
     a, b = np.array(one.signature), np.array(other.signature)
     return len(a) == len(b) and bool(np.all((np.isnan(a) & np.isnan(b)) | (np.abs(a - b) < 1)))
-
-
-def _clip(window: _Window, events: Iterable[Event], settings: Mine) -> Clip:
-    return Clip(
-        id=f"clip:{digest([window.drive, window.start_ns, window.end_ns])[:12]}",
-        drive=window.drive,
-        start_ns=window.start_ns,
-        end_ns=window.end_ns,
-        events=tuple(in_order(event for event in events if shows(window, event))),
-        place=window.place,
-        side=side_of(window.place, settings.regression),
-    )

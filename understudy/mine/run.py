@@ -299,8 +299,7 @@ def _choose(
         clips, unlike = _best(lake, bounds, settings, kept, eyes) if entries else ([], [])
         clips += unlike
         events = in_order(_events(lake, {clip.drive for clip in clips}).values())  # the weaker ones too
-        rows = [_row(clip, events, part.hash) for clip in clips]
-        part.write({"clips": pa.Table.from_pylist(rows, CLIPS)}, about={"unlike": len(unlike)})
+        part.write({"clips": clips_table(clips, part.hash, events)}, about={"unlike": len(unlike)})
         made = part.entry()
         assert made is not None
         return made
@@ -348,18 +347,18 @@ def _strongest(lake: Lake, drives: Iterable[str]) -> Iterator[Sighting]:
             yield Sighting(event_of(row), row["place"], tuple(row["signature"]))
 
 
-def _row(clip: Clip, events: list[Event], run: str) -> dict[str, Any]:
-    return {
-        "id": clip.id,
-        "drive": clip.drive,
-        "start_ns": clip.start_ns,
-        "end_ns": clip.end_ns,
-        "events": [event_id(event) for event in events if shows(clip, event)],
-        "seconds": clip.seconds,
-        "side": clip.side,
-        "place": clip.place,
-        "run": run,
-    }
+def clips_table(clips: Iterable[Clip], run: str, events: Collection[Event] = ()) -> pa.Table:
+    """Clips as rows of the table `clips`, with those of the events that each shows."""
+    names = ("id", "drive", "start_ns", "end_ns", "seconds", "side", "place")
+    rows = [
+        {
+            **{name: getattr(clip, name) for name in names},
+            "events": [event_id(event) for event in events if shows(clip, event)],
+            "run": run,
+        }
+        for clip in clips
+    ]
+    return pa.Table.from_pylist(rows, CLIPS)
 
 
 def _yields(triggers: Mapping[str, Trigger], entries: list[Entry], clips: list[Clip]) -> Iterator[Yield]:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.mine.choose import shows, side_of
+from understudy.mine.choose import clip_of, shows
 from understudy.mine.settings import Mine
 from understudy.records import NS, Array, Clip, Drive, Floats, Ints
-from understudy.store import digest
 
 WINDOW_S = 5.0
 _RIDGE = 0.01  # of a number's own variance: less in some direction is noise
@@ -76,13 +75,8 @@ def vary(
     count = int(np.clip(left + 1e-9, 0, len(free)))
     random = np.random.default_rng(settings.seed)
     far = furthest(space[free], count, np.concatenate([space[shown], far_from]), random)
-    return [_clip(found[i], settings) for i in free[far]]
-
-
-def _clip(window: Window, settings: Mine) -> Clip:
-    drive, start, end, place = window.drive, window.start_ns, window.end_ns, window.place
-    side = side_of(place, settings.regression)
-    return Clip(f"clip:{digest([drive, start, end])[:12]}", drive, start, end, (), place, side)
+    chosen = [found[i] for i in free[far]]
+    return [clip_of(one.drive, (one.start_ns, one.end_ns), one.place, settings.regression) for one in chosen]
 
 
 def whitened(points: Floats) -> Floats:

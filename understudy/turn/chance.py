@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from understudy.mine.choose import side_of
+from understudy.mine.choose import clip_of
 from understudy.records import NS, PAUSE_S, Clip, Floats
 from understudy.store import Lake, digest
 from understudy.turn.share import Share
@@ -42,7 +42,7 @@ def _clip(lake: Lake, id: str, slot: int) -> Clip | None:
     if within < SECONDS * len(drive) / max(_recorded_s(drive.t_s), SECONDS) / 2:
         return None
     place = drive.place_at(min(int(np.searchsorted(drive.t_ns, (start + end) // 2)), len(drive) - 1))
-    return Clip(f"clip:{digest([id, start, end])[:12]}", id, start, end, (), place, side_of(place, 5))
+    return clip_of(id, (start, end), place)
 
 
 def _recorded_s(t_s: Floats) -> float:

@@ -7,10 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import pyarrow as pa
-
 from understudy import mine, shadow
-from understudy.mine.run import CLIPS
+from understudy.mine.run import clips_table
 from understudy.records import Clip
 from understudy.store import Lake
 from understudy.store.reviews import kept_clips
@@ -130,16 +128,7 @@ def keep_clips(lake: Lake, key: str, clips: list[Clip]) -> None:
     with lake.run("mine", key, {}, "") as run:
         part = run.part(key, [clip.id for clip in clips])
         if not part.done:
-            rows = [
-                {
-                    **{name: getattr(clip, name) for name in ("id", "drive", "start_ns", "end_ns", "seconds", "side")},
-                    "place": clip.place,
-                    "events": [],
-                    "run": part.hash,
-                }
-                for clip in clips
-            ]
-            part.write({"clips": pa.Table.from_pylist(rows, CLIPS)})
+            part.write({"clips": clips_table(clips, part.hash)})
 
 
 def asked_in(turn: Turn, champion: str) -> frozenset[str]:
