@@ -6,6 +6,7 @@ The human in them drives well; each story holds a moment in which a simple polic
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,7 @@ def town() -> Map:
     lanes: list[Lane] = []
     markings: list[Marking] = []
     crosswalks, stop_lines = [], []
+    edge, stop = 2 * _WIDTH, _STOP
     for arm in range(4):
         turn = np.array([0.0, 0.0, arm * np.pi / 2])
 
@@ -59,7 +61,6 @@ def town() -> Map:
             y = -_WIDTH * (side + 0.5)  # traffic keeps right: inbound lanes lie right of the arm's axis, seen inwards
             lanes.append(_straight(f"in{arm}{side}", at([(-_REACH, y), (-_STOP, y)]), _neighbours("in", arm, side)))
             lanes.append(_straight(f"out{arm}{side}", at([(-_STOP, -y), (-_REACH, -y)]), _neighbours("out", arm, side)))
-        edge = 2 * _WIDTH
         for y in (-edge, edge):
             markings.append(Marking(at([(-_REACH, y), (-_STOP, y)]), "solid"))
         for y in (-_WIDTH, _WIDTH):
@@ -67,21 +68,10 @@ def town() -> Map:
         markings.append(Marking(at([(-_REACH, 0.0), (-_STOP, 0.0)]), "solid", "yellow"))
         crosswalks.append(at([(-_STOP + 1, -edge), (-_STOP + 4, -edge), (-_STOP + 4, edge), (-_STOP + 1, edge)]))
         stop_lines.append(at([(-_STOP, -edge), (-_STOP, 0.0)]))
-    by_id = {lane.id: lane for lane in lanes}
     links: list[tuple[str, str]] = []
     for arm in range(4):
         links += [(f"in{arm}{side}", f"out{(arm + 2) % 4}{side}") for side in (0, 1)]
         links += [(f"in{arm}0", f"out{(arm + 3) % 4}0"), (f"in{arm}1", f"out{(arm + 1) % 4}1")]
-    through = [_link(by_id[start], by_id[end]) for start, end in links]
-    everything = [*lanes, *through]
-    after: dict[str, list[str]] = {lane.id: [] for lane in everything}
-    before: dict[str, list[str]] = {lane.id: [] for lane in everything}
-    for lane, (start, end) in zip(through, links, strict=True):
-        after[start].append(lane.id)
-        before[lane.id].append(start)
-        after[lane.id].append(end)
-        before[end].append(lane.id)
-    edge, stop = 2 * _WIDTH, _STOP
     drivable = (
         np.array([(-_REACH, -edge), (_REACH, -edge), (_REACH, edge), (-_REACH, edge)]),
         np.array([(-edge, -_REACH), (edge, -_REACH), (edge, _REACH), (-edge, _REACH)]),
@@ -101,28 +91,28 @@ def town() -> Map:
     )
     extent = 1.2 * _REACH
     return Map(
-        lanes=tuple(
-            Lane(
-                lane.id,
-                lane.centre,
-                lane.polygon,
-                lane.left,
-                lane.right,
-                tuple(after[lane.id]),
-                tuple(before[lane.id]),
-                lane.left_lane,
-                lane.right_lane,
-                _LIMIT,
-                lane.junction,
-            )
-            for lane in everything
-        ),
+        lanes=tuple(_linked(lanes, links)),
         drivable=drivable,
         crosswalks=tuple(crosswalks),
         stop_lines=tuple(stop_lines),
         markings=tuple(markings),
         extent=np.array([(-extent, -extent), (extent, -extent), (extent, extent), (-extent, extent)]),
     )
+
+
+def _linked(lanes: list[Lane], links: list[tuple[str, str]]) -> Iterator[Lane]:
+    """The lanes with those through the junction, each knowing where it comes from and goes."""
+    by_id = {lane.id: lane for lane in lanes}
+    after: dict[str, list[str]] = defaultdict(list)
+    before: dict[str, list[str]] = defaultdict(list)
+    through = [_link(by_id[start], by_id[end]) for start, end in links]
+    for lane, (start, end) in zip(through, links, strict=True):
+        after[start].append(lane.id)
+        before[lane.id].append(start)
+        after[lane.id].append(end)
+        before[end].append(lane.id)
+    for lane in (*lanes, *through):
+        yield replace(lane, successors=tuple(after[lane.id]), predecessors=tuple(before[lane.id]))
 
 
 def _neighbours(way: str, arm: int, side: int) -> tuple[str | None, str | None]:
@@ -288,7 +278,7 @@ def write(
     folder: Path, size: tuple[int, int] = (384, 192), on_drive: Callable[[str], None] | None = None
 ) -> list[Path]:
     """The stories as MCAP files with pictures of three cameras of `size` (W, H); those already there are left alone."""
-    rig = _cameras(size)
+    rig = default_rig(*size).only(range(3))  # the city's cameras to the front and the sides
     look = Look(town(), rig)
     paths = []
     for number, drive in enumerate(drives()):
@@ -299,14 +289,6 @@ def write(
         if on_drive is not None:
             on_drive(drive.id)
     return paths
-
-
-def _cameras(size: tuple[int, int]) -> Rig:
-    """The city's cameras to the front and the sides."""
-    whole = default_rig(*size)
-    return Rig(
-        whole.names[:3], whole.size[:3], whole.K[:3], whole.ego_T_cam[:3], whole.distortion[:3], whole.coefficients[:3]
-    )
 
 
 class Look:
