@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from understudy import metrics
 from understudy.errors import DataError
@@ -198,7 +199,7 @@ def worth_showing(found: Mapping[str, Array], count: int) -> Ints:
 def _shown(network: Network, samples: Samples, indices: Ints, blind: bool) -> Iterator[Shown]:
     size = network.size
     for taken, batch, said in predict(network, samples, indices, blind):
-        probability = softmax(said["choice"])
+        probability = softmax(said["choice"], axis=1)
         empty = np.full((len(taken), len(CHANNELS), *size.grid.shape), UNKNOWN, np.int8)
         unknown = np.full((len(taken), *said["poses"].shape[2:]), np.nan)
         for k in range(len(taken)):
@@ -253,19 +254,13 @@ def plan_errors(poses: Array, choice: Array, path: Array) -> dict[str, float]:
 def calibration_error(poses: Array, choice: Array, path: Array) -> float:
     """Expected calibration error (Guo et al. 2017): how far the likeliest mode's probability is from how often that
     mode is the one nearest to the path."""
-    share = softmax(choice)
+    share = softmax(choice, axis=1)
     modes = np.hypot(*np.moveaxis(poses[..., :2] - path[:, None, :, :2], -1, 0)).mean(axis=-1)
     right = modes.argmin(axis=1) == choice.argmax(axis=1)
     sure = share.max(axis=1)
     bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     gaps = [np.abs(right[bins == k].mean() - sure[bins == k].mean()) * (bins == k).mean() for k in np.unique(bins)]
     return float(np.sum(gaps))
-
-
-def softmax(choice: Array) -> Array:
-    """Probabilities (B, M) of logits."""
-    share = np.exp(choice - choice.max(axis=1, keepdims=True))
-    return np.asarray(share / share.sum(axis=1, keepdims=True))
 
 
 def control_errors(found: Mapping[str, Array]) -> dict[str, float]:

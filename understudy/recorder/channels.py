@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from mcap_protobuf.schema import build_file_descriptor_set
 from understudy import __version__
 from understudy.errors import UnderstudyError
 from understudy.readers.mcap import layout
-from understudy.store.files import beside
+from understudy.store.files import beside, take_place
 
 CHUNK_BYTES = 2**20
 DATA, VIEWS, PICTURES = "data", "views", "pictures"
@@ -47,15 +46,8 @@ class Channels:
             self._flush(kind)
         with self._disk():
             self._writer.finish()
-            self._file.flush()
-            os.fsync(self._file.fileno())
             self._file.close()
-            self._aside.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)  # or the name might not outlive a power cut
-            finally:
-                os.close(folder)
+            take_place(self._aside, self._path)
 
     def discard(self) -> None:
         """Remove what is not in place."""

@@ -57,12 +57,10 @@ def write_whole(path: Path, content: bytes | Callable[[Path], None]) -> None:
             aside.write_bytes(content)
         else:
             content(aside)
-        _sync(aside)
-        aside.rename(path)
+        take_place(aside, path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
 
 
 def whole_lines(path: Path) -> bytes:
@@ -92,12 +90,19 @@ def whole_folder(path: Path) -> Iterator[Path]:
     aside.mkdir(parents=True)
     try:
         yield aside
-        for one in [*aside.rglob("*"), aside]:
+        for one in aside.rglob("*"):
             _sync(one)
-        aside.rename(path)
-        _sync(path.parent)
+        take_place(aside, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def take_place(aside: Path, path: Path) -> None:
+    """Let what was written aside take its name, both synced to the disk: else the name might not outlive a power
+    cut."""
+    _sync(aside)
+    aside.rename(path)
+    _sync(path.parent)
 
 
 def beside(path: Path) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.special import softmax
 
 from understudy import metrics
 from understudy.mine import find, resolve
@@ -192,8 +193,7 @@ def _plans(champion: Network, samples: Samples, rows: Ints, human: Floats) -> di
     """What the champion says of samples that were all seen by one rig, and what the human's paths would teach it."""
     parts: dict[str, list[Array]] = {}
     for indices, _, said in predict(champion, Rows(samples, rows), np.arange(len(rows))):
-        share = np.exp(said["choice"] - said["choice"].max(axis=1, keepdims=True))
-        share /= share.sum(axis=1, keepdims=True)
+        share = softmax(said["choice"], axis=1)
         agents = _entropy(1 / (1 + np.exp(-said["bev"][:, 2:4]))).reshape(len(indices), -1)
         most = max(round(_AGENT_CELLS * agents.shape[1]), 1)
         found = {
