@@ -139,10 +139,10 @@ def test_the_worst_event_is_found_and_played(visit: Visit) -> None:
     page = visit()
     picture(page, "start")
     page.click("text=Events")
-    trigger = page.text_content("#live tbody tr td:nth-child(2)")
+    trigger = page.text_content("#live tbody tr td:nth-child(2) code")
     page.select_option("select[name=trigger]", trigger)
     until(page, "location.search.includes('trigger=')")
-    assert set(page.locator("#live td:nth-child(2)").all_text_contents()) == {trigger}
+    assert set(page.locator("#live td:nth-child(2) code").all_text_contents()) == {trigger}
     page.click("#live tbody tr a")
     page.wait_for_selector(".player")
     until(page, "[...document.images].every((image) => image.complete && image.naturalWidth > 0)")

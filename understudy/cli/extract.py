@@ -39,12 +39,11 @@ def extract(
     """
     from understudy import settings
     from understudy.exporters import write
-    from understudy.mine import read_clips
-    from understudy.store.reviews import heeded, standing
+    from understudy.store.reviews import kept_clips
 
     here = open_lake(lake)
     if not moments:
-        clips = heeded(read_clips(here), standing(here.root))
+        clips = kept_clips(here)
         moments = tuple(clip.id for clip in clips if clip.side == "train")
         if not moments:
             raise UnderstudyError(
