@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from understudy.evidence import random_of
 from understudy.network.samples import Samples
 from understudy.store import Lake
 from understudy.study import selection
@@ -39,7 +40,7 @@ def main() -> None:
     lake, pool = Lake(asked.lake), selection._pool(ground, asked.pool)
     samples = Samples(lake, ground.dataset)
     for seed in range(ground.design.seeds):
-        half = pool.half(selection._random(f"pool {seed}"))
+        half = pool.half(random_of(f"pool {seed}"))
         found = happened(lake, samples, half)
         groups = {"rare weather": WEATHERS, "kept kinds": KEPT}
         shows = {
@@ -47,7 +48,7 @@ def main() -> None:
         }
         print(f"seed {seed}: {len(half)} windows", {group: int(np.sum(there)) for group, there in shows.items()})
         for strategy in STRATEGIES:
-            windows = choose(strategy, half, ground.design.budget_s, selection._random(f"{strategy} {seed}"))
+            windows = choose(strategy, half, ground.design.budget_s, random_of(f"{strategy} {seed}"))
             counts = {group: int(np.sum(there[windows])) if np.ndim(there) else 0 for group, there in shows.items()}
             print(f"  {strategy:<14}{len(windows):>4}", *(f"{group} {count:>3}" for group, count in counts.items()))
 
