@@ -36,9 +36,11 @@ class Network(nn.Module):
         self.backbone = Backbone(size)
         self.glance = Glance(size.picture)
         # Nothing learns it, so it is no part of the weights: a random projection keeps distances, nearly.
-        projection = torch.randn(2 * size.bev, EMBEDDING, generator=torch.Generator().manual_seed(0))
-        identity = torch.eye(EMBEDDING) if 2 * size.bev == EMBEDDING else projection / (2 * size.bev) ** 0.5
-        self.projection = nn.Buffer(identity, persistent=False)
+        if (looks := 2 * size.bev) == EMBEDDING:
+            projection = torch.eye(EMBEDDING)
+        else:
+            projection = torch.randn(looks, EMBEDDING, generator=torch.Generator().manual_seed(0)) / looks**0.5
+        self.projection = nn.Buffer(projection, persistent=False)
         # Without bias, so that a camera without a picture says nothing.
         self.heights = nn.Conv2d(size.bev, size.bev * len(size.heights), 1, bias=False)
         self.settle = nn.Sequential(nn.BatchNorm2d(size.bev), nn.ReLU())

@@ -54,13 +54,17 @@ class Pool:
     def __getitem__(self, signal: str) -> Floats:
         return self.signals[signal]
 
+    def affords(self, budget_s: float) -> int:
+        """How many whole windows a budget pays for, of those that there are."""
+        return min(int(budget_s / self.window_s + 1e-9), len(self))
+
     def samples(self, windows: Ints) -> Ints:
         """The samples (n,) of some windows."""
         return self.rows[np.isin(self.window, windows)]
 
     def half(self, random: np.random.Generator) -> Pool:
-        """The windows of half of the drives: of each and the one half a pool on, one at random. These are alike in town
-        and in what is rare, so every half has as much of it."""
+        """The windows of half of the drives: of each and the one half a pool on, one at random. Where a pool has a
+        multiple of 60 drives these are alike in town and in what is rare, so that every half has as much of it."""
         drives = np.unique(self.drive)
         half = max(len(drives) // 2, 1)
         pairs = np.arange(half) + half * random.integers(2, size=half)

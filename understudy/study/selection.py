@@ -125,8 +125,8 @@ def do(ground: Ground, unit: Unit) -> dict[str, Any]:
     random = random_of(f"{unit.strategy} {unit.seed}")
     budget_s = unit.multiple * design.budget_s
     if unit.strategy in CEILINGS:
-        there, count = happened(Lake(ground.root), samples, pool), int(budget_s / pool.window_s + 1e-9)
-        windows = CEILINGS[unit.strategy](there, plan.rare(design, unit.rate), count, random)
+        there = happened(Lake(ground.root), samples, pool)
+        windows = CEILINGS[unit.strategy](there, plan.rare(design, unit.rate), pool.affords(budget_s), random)
     else:
         windows = choose(unit.strategy, pool, budget_s, random)
     identity = ground.identity(unit)

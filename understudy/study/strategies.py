@@ -46,8 +46,7 @@ def choose(name: str, pool: Pool, budget_s: float, random: np.random.Generator) 
     """The windows that a strategy chooses, as many as the budget pays for; UnknownName for a strategy that is none."""
     if name not in STRATEGIES:
         raise UnknownName("strategy", name, STRATEGIES)
-    count = min(int(budget_s / pool.window_s + 1e-9), len(pool))
-    return STRATEGIES[name](pool, count, random)
+    return STRATEGIES[name](pool, pool.affords(budget_s), random)
 
 
 # The usual ones -------------------------------------------------------------------------------------------------------
