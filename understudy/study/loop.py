@@ -25,7 +25,7 @@ from understudy.errors import DataError
 from understudy.evidence import bootstrap
 from understudy.gate.driving import drive_route
 from understudy.gate.entrants import Entrant, entrant
-from understudy.gate.suites import SIDE, TOWNS, assert_side
+from understudy.gate.suites import SIDE, TOWNS, assert_side, special
 from understudy.records import Floats
 from understudy.registry import Registry
 from understudy.store import Lake, digest
@@ -38,6 +38,7 @@ from understudy.worlds.events import KINDS
 from understudy.worlds.events.met import METRES, met
 from understudy.worlds.outcome import Route
 from understudy.worlds.scenario import Scenario
+from understudy.worlds.scene import WEATHERS
 
 JOURNAL = Path("studies/loop.jsonl")
 FIRST, TRIGGERS, CHANCE = "first", "triggers", "chance"  # the first champion and each arm's last: whom a line is about
@@ -58,24 +59,28 @@ class Loop:
     preset: str = "standard"  # of the turns
     seeds: int = 3  # each with two arms
     turns: int = 4  # of each arm
-    routes: int = 200  # of the audit: half everyday, half with every kind of rare event in turn
-    route_s: float = 40.0  # that a route may take at most
+    routes: int = 200  # of the audit: a quarter clear, a quarter in other weather, half with rare events of every kind
+    route_s: float = 20.0  # that a route may take at most; every event has begun by then
 
 
 def audit(count: int) -> list[str]:
-    """The scenarios of the audit, in towns of the gate's side beyond those that its suites drive in."""
+    """The scenarios of the audit, in towns of the gate's side beyond those that its suites drive in.
+
+    Every second has an event, of every kind in turn; the rest are everyday driving, by turns in clear and in other
+    weather.
+    """
     places = sides.towns_of(SIDE, count=_AUDIT_TOWNS.stop)[_AUDIT_TOWNS]
     with_events = itertools.chain.from_iterable(zip(*(met("audit", kind) for kind in KINDS), strict=False))
-    scenarios = [
-        str(
-            next(with_events)
-            if i % 2
-            else Scenario(town=places[i // 2 % len(places)], route=f"r{_FIRST_SEED + i}:{METRES}", seed=_FIRST_SEED + i)
-        )
-        for i in range(count)
-    ]
+    weathers = itertools.cycle(itertools.chain.from_iterable(("clear", name) for name in WEATHERS if name != "clear"))
+    scenarios = [str(next(with_events) if i % 2 else _ordinary(i, places, next(weathers))) for i in range(count)]
     assert_side(scenarios, SIDE)
     return scenarios
+
+
+def _ordinary(i: int, places: Sequence[str], weather: str) -> Scenario:
+    """Two routes in a row, one clear and one not, lie in one town."""
+    seed, town = _FIRST_SEED + i, places[i // 4 % len(places)]
+    return Scenario(town=town, route=f"r{seed}:{METRES}", weather=weather, seed=seed)
 
 
 def run(
@@ -127,6 +132,7 @@ def run(
                         "outcomes": [report["outcome"] for report in reports] if who == arm else [],
                         "settings": asdict(design),
                         "preset": asdict(preset),
+                        "kinds": [special("everyday", scenario) for scenario in audit(design.routes)],
                         "routes": routes,
                         "command": command,
                         "commit": commit(),
@@ -144,7 +150,7 @@ def arms(root: Path, design: Loop, preset: Preset) -> Path:
 
 def _named(design: Loop, preset: Preset, seed: int, who: str) -> str:
     """A line's name: all that may change what comes out, but not how many seeds there are."""
-    return digest([asdict(replace(design, seeds=0)), asdict(preset), seed, who])[:20]
+    return digest([asdict(replace(design, seeds=0)), asdict(preset), audit(design.routes), seed, who])[:20]
 
 
 def _done(path: Path) -> set[str]:
@@ -197,10 +203,11 @@ class Row:
 
 
 def comparable(lines: Sequence[Line]) -> list[Line]:
-    """Those lines whose settings, but for the number of seeds, and whose preset's numbers are the last one's."""
+    """Those lines whose settings, but for the number of seeds, whose preset's numbers and whose audit are the last
+    one's."""
 
     def ground(line: Line) -> Line:
-        return {**line["settings"], "seeds": 0, "numbers": line.get("preset")}
+        return {**line["settings"], "seeds": 0, "numbers": line.get("preset"), "kinds": line.get("kinds")}
 
     return [line for line in lines if ground(line) == ground(lines[-1])]
 

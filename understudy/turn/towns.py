@@ -33,7 +33,8 @@ def fleet_of(
     pool = towns_of(side, count=count + len(learned))
     if kind == "regression":
         pool = [town for town in pool if town not in learned]
-    names = [pool[((number - 1) * cars + car) % count] for car in range(cars)]
+    before = (number - 1) * cars  # cars of earlier turns
+    names = [pool[(before + car) % count] for car in range(cars)]
     own = ((seed * _TURNS) + number) * len(_FLEETS) + _FLEETS.index(kind)
     made = tours(names, cars, minutes, pictures=size_of(preset.size).picture, seed=own)
     sent = _sent(events, names)
@@ -42,7 +43,7 @@ def fleet_of(
             tour,
             scenario=replace(
                 tour.scenario,
-                weather=preset.weathers[car % len(preset.weathers)],
+                weather=preset.weathers[(before + car) % len(preset.weathers)],
                 event=sent.get(car, tour.scenario.event),
             ),
         )
