@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,21 @@ import pytest
 
 from tests.turning import TINY
 from understudy.errors import DataError
-from understudy.gate.suites import suite
+from understudy.gate.suites import special, suite
 from understudy.store import Lake
 from understudy.study.loop import (
     CHANCE,
+    DRIVERS,
     FIRST,
     LEARNED,
+    PARTS,
     TRIGGERS,
     Loop,
     arms,
     audit,
     comparable,
+    grounds,
+    part_of,
     rows,
     run,
     table,
@@ -66,6 +71,27 @@ def test_gains_are_of_the_same_routes_and_a_seed_that_lacks_a_driver_does_not_co
     told = table(found.values()).splitlines()
     assert told[4].endswith("| 2 | 0.550 | 0.550 | 400 | +0.300 (+0.300 to +0.300) | +0.200 (+0.200 to +0.200) |")
     assert {line.count("|") for line in told} == {9}
+
+
+def test_a_gain_in_rare_weather_alone_is_told_as_such() -> None:
+    base, kinds = [0.1, 0.2, 0.3, 0.4], ["everyday", "fog", "cut_in", "fog"]
+    better = [0.1, 0.6, 0.3, 0.8]
+    lines = [{**line(who, 0, better if TRIGGERS in who else base), "kinds": kinds} for who in DRIVERS]
+    gains = {part: {row.driver: row.over_chance[0] for row in rows(lines, part)} for part in ("", *PARTS)}
+    assert {part: round(found[TRIGGERS], 6) for part, found in gains.items()} == {
+        "": 0.2,
+        "everyday": 0.0,
+        "weather": 0.4,
+        "events": 0.0,
+    }
+    parts = Counter(part_of(special("everyday", one)) for one in audit(200))
+    assert parts == {"everyday": 50, "weather": 50, "events": 100}
+
+
+def test_grounds_are_kept_apart_and_what_was_worked_on_last_comes_last() -> None:
+    one, other = line(FIRST, 0, [0.1] * 4), {**line(FIRST, 0, [0.1] * 4), "kinds": ["fog"]}
+    assert grounds([]) == [] and comparable([]) == []
+    assert grounds([one, other, one]) == [[other], [one, one]] and comparable([one, other]) == [other]
 
 
 def test_arms_of_other_designs_are_other_lakes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from understudy.errors import DataError
 from understudy.store.files import append_line, to_json, whole_lines
 
 Unit = TypeVar("Unit")
+Line = Mapping[str, Any]
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -38,6 +39,16 @@ def read(path: Path) -> list[dict[str, Any]]:
 def append(path: Path, line: Mapping[str, Any]) -> None:
     """Add a line, on the disk when this returns; nan is written as null."""
     append_line(path, to_json(line))
+
+
+def by_ground(lines: Sequence[Line], ground: Callable[[Line], object]) -> list[list[Line]]:
+    """Lines that may be compared with each other, together: those of which `ground` says the same; what was worked on
+    last comes last."""
+    found: dict[str, list[Line]] = {}
+    for line in lines:
+        name = repr(ground(line))
+        found[name] = [*found.pop(name, []), line]
+    return list(found.values())
 
 
 def carry_out(

@@ -12,11 +12,10 @@ An arm that was killed goes on where it was, as turns do. A driver that was audi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from understudy.gate.suites import SIDE, TOWNS, assert_side, special
 from understudy.records import Floats
 from understudy.registry import Registry
 from understudy.store import Lake, digest
-from understudy.study.journal import append, commit, machine, read
+from understudy.study.journal import Line, append, by_ground, commit, machine, read
 from understudy.turn.diary import Told, turns
 from understudy.turn.preset import Preset
 from understudy.turn.run import run as go_round
@@ -44,12 +43,11 @@ JOURNAL = Path("studies/loop.jsonl")
 FIRST, TRIGGERS, CHANCE = "first", "triggers", "chance"  # the first champion and each arm's last: whom a line is about
 LEARNED = {arm: f"{arm}, last candidate" for arm in (CHANCE, TRIGGERS)}
 DRIVERS = (FIRST, CHANCE, TRIGGERS, *LEARNED.values())
+PARTS = ("everyday", "weather", "events")  # of an audit
 _AUDIT_TOWNS = slice(12, 24)  # of the gate's side, two of each kind
 assert _AUDIT_TOWNS.start >= TOWNS
 _FIRST_SEED = 9000
 _KEPT_OF_ROUTES = ("score", "driving_score", "interventions", "metres")
-
-Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -205,34 +203,41 @@ class Row:
 def comparable(lines: Sequence[Line]) -> list[Line]:
     """Those lines whose settings, but for the number of seeds, whose preset's numbers and whose audit are the last
     one's."""
-
-    def ground(line: Line) -> Line:
-        return {**line["settings"], "seeds": 0, "numbers": line.get("preset"), "kinds": line.get("kinds")}
-
-    return [line for line in lines if ground(line) == ground(lines[-1])]
+    return grounds(lines)[-1] if lines else []
 
 
-def rows(lines: Sequence[Line]) -> Iterator[Row]:
-    """A row for every driver, of those seeds that have all."""
+def grounds(lines: Sequence[Line]) -> list[list[Line]]:
+    """Lines that may be compared with each other, together; what was worked on last comes last."""
+    return by_ground(lines, lambda line: [{**line["settings"], "seeds": 0}, line.get("preset"), line.get("kinds")])
+
+
+def rows(lines: Sequence[Line], part: str = "") -> Iterator[Row]:
+    """A row for every driver, of those seeds that have all, over all routes or one of PARTS of them."""
     by = {(line["driver"], line["seed"]): line for line in lines}
     seeds = [seed for seed in sorted({line["seed"] for line in lines}) if all((who, seed) in by for who in DRIVERS)]
     if not seeds:
         return
     drove = {who: [by[who, seed] for seed in seeds] for who in DRIVERS}
-    scores = {who: _values(own, "driving_score") for who, own in drove.items()}
+    which = [not part or part_of(kind) == part for kind in lines[-1].get("kinds", ())] or slice(None)
+    column = {name: {who: _values(own, name)[:, which] for who, own in drove.items()} for name in _KEPT_OF_ROUTES}
+    scores = column["driving_score"]
     for who, own in drove.items():
-        metres = _values(own, "metres").sum()
         beside = LEARNED[CHANCE] if who in LEARNED.values() else CHANCE
         yield Row(
             driver=who,
             seeds=len(seeds),
-            score=float(np.nanmean(_values(own, "score"))),
+            score=float(np.nanmean(column["score"][who])),
             driving_score=float(np.nanmean(scores[who])),
-            interventions=float(_values(own, "interventions").sum() / max(metres, 1.0) * 1e5),
-            over_first=_gain(scores[who] - scores[FIRST], f"{who} over first"),
-            over_chance=_gain(scores[who] - scores[beside], f"{who} over chance"),
+            interventions=float(column["interventions"][who].sum() / max(column["metres"][who].sum(), 1.0) * 1e5),
+            over_first=_gain(scores[who] - scores[FIRST], f"{who} over first {part}".rstrip()),
+            over_chance=_gain(scores[who] - scores[beside], f"{who} over chance {part}".rstrip()),
             promoted=sum(line["outcomes"].count("promote") for line in own),
         )
+
+
+def part_of(kind: str) -> str:
+    """The part of an audit, one of PARTS, to which a route belongs, by what is special about it."""
+    return "events" if kind in KINDS else "weather" if kind in WEATHERS else "everyday"
 
 
 def table(found: Iterable[Row]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from understudy.evidence import bootstrap
 from understudy.study.design import EVERYDAY, LOOSE
+from understudy.study.journal import Line, by_ground
 from understudy.study.picture import Panel, Point, Series
 from understudy.study.picture import picture as drawn
 from understudy.study.worth import Worth, k_of
@@ -17,8 +18,6 @@ from understudy.study.worth import Worth, k_of
 KEPT = "kept kinds"
 WEATHER = "rare weather"
 CLOSED = "driving_score"
-
-Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,8 @@ def comparable(lines: Sequence[Line]) -> list[Line]:
 
 
 def grounds(lines: Sequence[Line]) -> list[list[Line]]:
-    """Lines sorted into those that may be compared with each other, by when the last of each was written."""
-    found: dict[str, list[Line]] = {}
-    for line in lines:
-        ground = repr(_ground(line))
-        found[ground] = [*found.pop(ground, []), line]
-    return list(found.values())
+    """Lines that may be compared with each other, together; what was worked on last comes last."""
+    return by_ground(lines, _ground)
 
 
 def _ground(line: Line) -> list[Any]:

@@ -26,6 +26,7 @@ from understudy.network.sizes import size_of
 from understudy.store import Lake
 from understudy.store.files import digest
 from understudy.study import journal
+from understudy.study.journal import Line
 from understudy.study.learning import first
 from understudy.study.picture import Panel, Point, Series, picture
 from understudy.study.rows import of_drives
@@ -41,7 +42,6 @@ SHOWN: Mapping[str, str] = {  # of what `evaluate` tells: how it is called in ta
 SCORE = "plan score"
 _UNITS = ("sizes", "shares", "seeds")  # settings that change which units there are, not what they are
 
-Line = Mapping[str, Any]
 Tell = Callable[[workers.Outcome, int], None]
 
 
@@ -182,10 +182,10 @@ def comparable(lines: Sequence[Line]) -> list[Line]:
     """Those lines that learned and were judged in the last one's places, by its settings but for which units there
     are."""
 
-    def ground(line: Line) -> tuple[str, dict[str, Any]]:
+    def ground(line: Line) -> object:
         return line["ground"], {name: value for name, value in line["settings"].items() if name not in _UNITS}
 
-    return [line for line in lines if ground(line) == ground(lines[-1])]
+    return journal.by_ground(lines, ground)[-1] if lines else []
 
 
 def rows(lines: Sequence[Line]) -> Iterator[Row]:
