@@ -92,20 +92,10 @@ def run(
             for drive, inputs in wanted.items()
         ]
         todo = [part for part in parts if not part.done]
-        outcomes = workers.map_drives(
-            partial(_freeze_one, lake, settings, name, spans, struck, frozenset(taught), frozenset(barred)),
-            todo,
-            processes,
-            on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
-            describe=_subject,
-        )
-        for outcome in outcomes:
-            if outcome.error:
-                run.fail(outcome.name, outcome.error)
+        done = [part.subject for part in parts if part not in todo]
+        make = partial(_freeze_one, lake, settings, name, spans, struck, frozenset(taught), frozenset(barred))
+        report = workers.fill(run, make, todo, done, processes, on_drive, _subject)
         about = [entry.about for part in parts if (entry := part.entry()) is not None]
-        made = tuple(outcome.name for outcome in outcomes if not outcome.error)
-        done = tuple(part.subject for part in parts if part not in todo)
-        report = workers.Report(made, done, run.skipped, run.failures)
         train, test = (
             tuple(sorted({place for one in about for place in one[side]})) for side in ("places", "test_places")
         )

@@ -66,19 +66,7 @@ def ingest(
                 kept.append(key)
             else:
                 todo.append((key, part))
-        outcomes = workers.map_drives(
-            partial(_ingest_one, lake, reader, root),
-            todo,
-            processes,
-            on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
-            describe=_key_of,
-        )
-        for outcome in outcomes:
-            if outcome.error:
-                run.fail(outcome.name, outcome.error)
-        return workers.Report(
-            tuple(outcome.name for outcome in outcomes if not outcome.error), tuple(kept), run.skipped, run.failures
-        )
+        return workers.fill(run, partial(_ingest_one, lake, reader, root), todo, kept, processes, on_drive, _key_of)
 
 
 def _ingest_one(lake: Lake, reader: Reader, root: Path, item: tuple[str, Part]) -> None:

@@ -78,18 +78,8 @@ def run(
                 kept.append(part.subject)
             else:
                 todo.append(part)
-        outcomes = workers.map_drives(
-            partial(_label_one, lake, labelers, settings.every_s),
-            todo,
-            processes,
-            on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
-            describe=_subject,
-        )
-        for outcome in outcomes:
-            if outcome.error:
-                run.fail(outcome.name, outcome.error)
-        made = tuple(outcome.name for outcome in outcomes if not outcome.error)
-        return workers.Report(made, tuple(kept), run.skipped, run.failures)
+        make = partial(_label_one, lake, labelers, settings.every_s)
+        return workers.fill(run, make, todo, kept, processes, on_drive, _subject)
 
 
 def _subject(part: Part) -> str:

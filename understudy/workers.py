@@ -14,16 +14,19 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pickle import PicklingError
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from understudy.errors import UnderstudyError
+
+if TYPE_CHECKING:
+    from understudy.store import Run  # a worker that writes nothing need not read it
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,27 @@ def map_drives(
             if on_result is not None:
                 on_result(outcomes[index])
     return [outcomes[index] for index in range(len(work))]
+
+
+def fill(
+    run: Run,
+    make: Callable[[Any], object],
+    todo: Sequence[Any],
+    kept: Iterable[str],
+    processes: int = 0,
+    on_drive: Callable[[Outcome, int], None] | None = None,
+    describe: Callable[[Any], str] = str,
+) -> Report:
+    """Make the parts of a run that are not there yet, of a drive each; the run hears of those that failed.
+
+    `kept` names the drives whose parts are there. `on_drive` is told of each as it comes, and of how many there are.
+    """
+    outcomes = map_drives(make, todo, processes, on_drive and (lambda one: on_drive(one, len(todo))), describe)
+    for outcome in outcomes:
+        if outcome.error:
+            run.fail(outcome.name, outcome.error)
+    made = tuple(outcome.name for outcome in outcomes if not outcome.error)
+    return Report(made, tuple(kept), run.skipped, run.failures)
 
 
 Function = Callable[[Any], Any]

@@ -173,22 +173,13 @@ def _find(
                 kept.append(drive["id"])
             else:
                 todo.append((part, {*drive["offers"], *(("plan", "shadows") if plans else ())}))
-        outcomes = workers.map_drives(
-            partial(_find_one, lake, triggers, policies),
-            todo,
-            processes,
-            on_result=on_drive and (lambda outcome: on_drive(outcome, len(todo))),
-            describe=_subject,
-        )
-        for outcome in outcomes:
-            if outcome.error:
-                run.fail(outcome.name, outcome.error)
-        made = tuple(outcome.name for outcome in outcomes if not outcome.error)
+        find = partial(_find_one, lake, triggers, policies)
+        report = workers.fill(run, find, todo, kept, processes, on_drive, _subject)
         entries = [found for part in run.parts.values() if (found := part.entry()) is not None]
         failures = dict(run.failures)
         for entry in entries:
             failures |= {f"{entry.subject}, {name}": why for name, why in entry.about.get("failed", {}).items()}
-        return workers.Report(made, tuple(kept), run.skipped, failures), entries
+        return replace(report, failures=failures), entries
 
 
 def _path(trigger: Trigger) -> str:
