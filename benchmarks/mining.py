@@ -148,7 +148,7 @@ class Frames:
 
     def __init__(self, drive: Drive, roads: Roads) -> None:
         self.roads, vehicle = roads, drive.vehicle
-        self.front, self.rear = vehicle.length - vehicle.rear_overhang, vehicle.rear_overhang
+        self.front, self.rear = vehicle.front, vehicle.rear_overhang
         self.centre, self.length, self.width = vehicle.centre_x, vehicle.length, vehicle.width
         t = [(stamp - int(drive.t_ns[0])) / NS for stamp in drive.t_ns.tolist()]
         rows = zip(range(len(t)), t, *(drive[name].tolist() for name in drive.columns), strict=True)

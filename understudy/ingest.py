@@ -192,7 +192,7 @@ def _leader(drive: Drive) -> dict[str, Array]:
     needs = ("objects", "route") if drive.has("route") else ("objects",)
     gap, speed = np.full(len(drive), np.nan), np.full(len(drive), np.nan)
     track = np.full(len(drive), -1, np.int64)
-    front = drive.vehicle.length - drive.vehicle.rear_overhang
+    front = drive.vehicle.front
     for start in range(0, len(drive), _BATCH):
         instants = np.arange(start, min(start + _BATCH, len(drive)))
         seen = observer.observe(instants, needs, (0.0,))

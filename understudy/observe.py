@@ -156,7 +156,7 @@ class Observer:
         distance = np.full(len(instants), np.nan)
         stops, columns = self._light_stops
         if len(stops) and self.drive.lights is not None:
-            front = self.drive.vehicle.length - self.drive.vehicle.rear_overhang
+            front = self.drive.vehicle.front
             # A light counts until the front bumper is a metre past its stop line.
             following = np.searchsorted(stops, s + front - 1.0)
             ahead = following < len(stops)

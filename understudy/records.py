@@ -162,6 +162,11 @@ class Vehicle:
     rear_overhang: float = 0.9  # rear axle to rear bumper
 
     @property
+    def front(self) -> float:
+        """Rear axle to front bumper."""
+        return self.length - self.rear_overhang
+
+    @property
     def centre_x(self) -> float:
         return self.length / 2 - self.rear_overhang
 

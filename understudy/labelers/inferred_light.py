@@ -45,7 +45,7 @@ class InferredLight:
     def label(self, drive: Drive, instants: Ints) -> Label:
         line = Observer(drive).line
         entrances = _entrances(drive, line)
-        front = place_on(line.points, drive.poses[:, :2]) + drive.vehicle.length - drive.vehicle.rear_overhang
+        front = place_on(line.points, drive.poses[:, :2]) + drive.vehicle.front
         following = np.searchsorted(entrances, front[instants] - AT_THE_LINE[1])
         value = np.full(len(instants), UNKNOWN, np.int8)
         for number, s in enumerate(entrances.tolist()):

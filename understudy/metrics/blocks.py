@@ -128,7 +128,7 @@ def _queue(scene: Scene, line: RouteLine, roads: Roads, tracks: Tracks) -> Float
     ego = scene.along[_begins(np.abs(scene.speed) <= STANDS, np.arange(len(scene.speed)) > 0)]
     vehicle = scene.vehicle
     rear = np.concatenate([stood.rear, ego - vehicle.rear_overhang])
-    front = np.concatenate([stood.front, ego + vehicle.length - vehicle.rear_overhang])
+    front = np.concatenate([stood.front, ego + vehicle.front])
     waits, found = _stop_lines(scene, line, roads), []
     for i in np.argsort(-rear, kind="stable"):
         if any(-PAST_THE_LINE <= place - front[i] < QUEUES for place in waits):

@@ -78,7 +78,7 @@ class _Route:
     def __init__(self, scene: Scene, line: RouteLine, tracks: Tracks) -> None:
         self.scene, self.line, self.tracks = scene, line, tracks
         vehicle: Vehicle = scene.vehicle
-        self.front = vehicle.length - vehicle.rear_overhang
+        self.front = vehicle.front
         self.free = _free_speed(line, np.any(scene.blocks.within(line.s, GOES_ROUND), axis=1))
         rows = _near(line, tracks)
         frame = tracks.frame(tracks.t[rows])

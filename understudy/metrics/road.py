@@ -109,7 +109,7 @@ def lights(scene: Scene, instants: Ints, motion: Motion) -> Floats:
     if scene.lights is None or scene.roads is None:
         return np.full(len(motion), np.nan)
     ran, unclear = np.zeros(len(motion), bool), np.zeros(len(motion), bool)
-    front = ahead(motion.pose, scene.vehicle.length - scene.vehicle.rear_overhang)[..., :2]  # (P, 41, 2)
+    front = ahead(motion.pose, scene.vehicle.front)[..., :2]  # (P, 41, 2)
     low, high = front.min(axis=1), front.max(axis=1)
     for column, id in enumerate(scene.lights.lanes):
         if id not in scene.roads:

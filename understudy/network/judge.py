@@ -65,7 +65,7 @@ def foreseen(poses: Tensor, bev: Tensor, grid: Grid) -> Foreseen:
     """What the view (B, 9, X, Y) says of modes (B, M, K, 4)."""
     path = torch.cat([torch.zeros_like(poses[:, :, :1, :3]), poses[..., :3]], dim=2)
     path = torch.stack([(path[:, :, :-1] + path[:, :, 1:]) / 2, path[:, :, 1:]], dim=3).flatten(2, 3)  # (B, M, T, 3)
-    front, rear, left = _BODY.length - _BODY.rear_overhang, -_BODY.rear_overhang, _BODY.width / 2
+    front, rear, left = _BODY.front, -_BODY.rear_overhang, _BODY.width / 2
     corners = path.new_tensor([[front, left], [front, -left], [rear, left], [rear, -left]])
     road, inside = under(path, corners, torch.sigmoid(bev[:, DRIVABLE]), grid)
     closed, before = under(path, path.new_tensor([[front, 0.0]]), torch.sigmoid(bev[:, CLOSED]), grid)

@@ -40,7 +40,7 @@ class LaneFollow:
         if seen.route is None or seen.objects is None:
             raise PolicyError("lane_follow needs the route and the objects in its observation")
         route = held(seen.route)  # (B, G, 2)
-        front = seen.vehicle.length - seen.vehicle.rear_overhang
+        front = seen.vehicle.front
         limit = np.where(np.isfinite(seen.speed_limit), seen.speed_limit, self.speed_limit)  # (B,)
         bend = _bend_speed(route)  # (B, G)
         stop = self._stop_distance(seen)  # (B,) from the rear axle, inf without a red light
@@ -57,7 +57,7 @@ class LaneFollow:
         if seen.light is None or seen.light_distance is None:
             return np.full(len(seen), np.inf)
         speed = np.maximum(seen.speed[:, -1], 0.0)
-        room = seen.light_distance - (seen.vehicle.length - seen.vehicle.rear_overhang)
+        room = seen.light_distance - seen.vehicle.front
         can_stop = speed**2 / (2 * np.maximum(room, 0.1)) < self.comfortable_brake
         stops = (seen.light == Light.RED) & (room > -1.0) | (seen.light == Light.YELLOW) & can_stop & (room > 0)
         return np.where(stops & np.isfinite(seen.light_distance), seen.light_distance, np.inf)

@@ -164,7 +164,7 @@ def _radar(path: Path, at: Floats, poses: Floats, speed: Floats, vehicle: Vehicl
         instant = np.flatnonzero((newest >= 0) & (at - t[sent][newest] < RADAR_AGE_S) & np.isfinite(poses[:, 0]))
         parts.append((instant, sent[newest[instant]], track[newest[instant]]))
     instant, row, track = (np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True))
-    ahead = rows[row, 0] + vehicle.length - vehicle.rear_overhang
+    ahead = rows[row, 0] + vehicle.front
     place = compose(poses[instant], np.stack([ahead, rows[row, 1], np.zeros(len(row))], axis=-1))
     along, heading = speed[instant] + rows[row, 2], poses[instant, 2]
     unknown = np.full(len(row), np.nan)

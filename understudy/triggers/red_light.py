@@ -27,7 +27,7 @@ class RedLight:
             return
         # A lane within a junction may share its light with the one before it, but nobody stops at its end.
         lines = {lane.id: lane.centre for lane in drive.map.lanes if not lane.junction}
-        front = move(drive.poses, np.array([drive.vehicle.length - drive.vehicle.rear_overhang, 0.0]))  # (T, 2)
+        front = move(drive.poses, np.array([drive.vehicle.front, 0.0]))  # (T, 2)
         red = drive.lights.state == Light.RED  # (T, L)
         found = [
             (crossed, red_for(drive, red[:, light])[crossed])

@@ -121,7 +121,7 @@ class Scene:
 
     def gap(self, rows: Ints) -> Floats:
         """From the ego's front bumper to some rows ahead."""
-        front = self.drive.vehicle.length - self.drive.vehicle.rear_overhang
+        front = self.drive.vehicle.front
         return self.ahead[rows] - front - np.nan_to_num(self.objects["length"][rows]) / 2
 
     # Who they are -----------------------------------------------------------------------------------------------------

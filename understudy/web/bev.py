@@ -259,7 +259,7 @@ def _touching(intent: Intent, moment: Moment) -> Iterator[tuple[Floats, str, str
 def _body(drive: Drive) -> str:
     """The ego, with its windscreen in front."""
     car = drive.vehicle
-    front = car.length - car.rear_overhang
+    front = car.front
     glass = np.array([front, 0.0]) + np.array([[-0.28, 0.4], [-0.2, 0.0], [-0.28, -0.4]]) * [car.length, car.width]
     return draw.element("ego", draw.line(_footprint(np.zeros(3), drive), closed=True)) + draw.element(
         "glass", draw.line(glass)

@@ -186,7 +186,7 @@ class City:
         """Everybody else takes the same tick, and the instant is kept."""
         traffic, ego = self.traffic, self.ego
         self.beside = self.way.follow(ego.pose[0], ego.pose[1])
-        front = self.way.s + ego.vehicle.length - ego.vehicle.rear_overhang
+        front = self.way.s + ego.vehicle.front
         traffic.place(ego.pose, self.way.lane_at(front), astray=abs(self.beside) > _ASTRAY_M)
         self.events.before()
         moving = traffic.step()

@@ -100,7 +100,7 @@ class Expert:
     def _red(self) -> float:
         """The acceleration that keeps the front bumper behind a red light near by: inf without one."""
         world, ego = self.world, self.world.ego
-        gap = self._lines - world.way.s - (ego.vehicle.length - ego.vehicle.rear_overhang)
+        gap = self._lines - world.way.s - ego.vehicle.front
         near = np.flatnonzero((gap > -PAST_THE_LINE) & (gap < _LINE))
         if not len(near):
             return np.inf
@@ -116,7 +116,7 @@ class Expert:
         those are watched for longer and given a wider berth; so is everybody where SUMO has lost the ego.
         """
         world, ego = self.world, self.world.ego
-        crowd, front = world.crowd, ego.vehicle.length - ego.vehicle.rear_overhang
+        crowd, front = world.crowd, ego.vehicle.front
         unruly = (crowd.track >= ACTORS) | world.traffic.alone
         reach = np.where(unruly, front + 37.0 + 3.0 * ego.speed, front + 10.0 + 1.6 * ego.speed)
         near = np.flatnonzero(np.abs(crowd.x - ego.pose[0]) + np.abs(crowd.y - ego.pose[1]) < 1.4 * reach)

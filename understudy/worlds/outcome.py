@@ -194,7 +194,7 @@ def _reds(scene: metrics.Scene) -> int:
     """How many stop lines of the route were red while the ego was within FACED_M of them."""
     if scene.lights is None or scene.line is None:
         return 0
-    front = scene.along + scene.vehicle.length - scene.vehicle.rear_overhang
+    front = scene.along + scene.vehicle.front
     red = np.asarray(scene.lights.state) == Light.RED
     faced = set()
     for lane, end in scene.line.ends:

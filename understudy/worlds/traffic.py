@@ -289,7 +289,7 @@ class Traffic:
         self._told = len(_leg(self._edges, 0))  # how many of them SUMO knows
         self._astray = False
         self._ego = Vehicle()
-        self._front = self._ego.length - self._ego.rear_overhang
+        self._front = self._ego.front
         self.wish, self._believed = 0.0, speed  # the acceleration that SUMO wishes for the ego, m/s²
         self._lost_s = 0.0  # for how long by now
         self.lost = 0  # steps at which SUMO did not know which lane the ego is in
