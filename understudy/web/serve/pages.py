@@ -12,6 +12,7 @@ from urllib.parse import quote
 import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup, escape
 
 from understudy import __version__
 from understudy.identifiers import Identifier
@@ -69,6 +70,7 @@ def environment() -> jinja2.Environment:
         "span": span,
         "words": words,
         "address": quoted,
+        "breakable": breakable,
     }
     made.globals |= {"static": address, "VERDICTS": VERDICTS}
     return made
@@ -78,6 +80,11 @@ def environment() -> jinja2.Environment:
 def address(name: str) -> str:
     """Where a style or script lies, by its contents: a browser may keep it."""
     return f"/static/{name}?v={hashlib.sha256(STATIC[name].read_bytes()).hexdigest()[:8]}"
+
+
+def breakable(identifier: str) -> Markup:
+    """An identifier that breaks after its slashes where a line is too short for it."""
+    return escape(identifier).replace("/", Markup("/<wbr>"))
 
 
 def ago(at: str | None) -> str:
