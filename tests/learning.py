@@ -26,7 +26,7 @@ def sample_lake(folder: Path, size: tuple[int, int] = (64, 32)) -> Lake:
     sample.write(folder / "logs", size)
     lake = Lake(folder / "lake")
     ingest(lake, "mcap", folder / "logs")
-    label.run(lake)
+    label.run(lake, label.Labels(every_s=0.5))
     return lake
 
 

@@ -41,7 +41,7 @@ def test_a_sample_is_what_an_observer_sees_and_what_was_labelled(lake: Lake) -> 
     first = sum(len(one.arrays["frame"]) for one in samples.drives[: samples.drives.index(own)])
     drive = lake.drive(own.id)
     rows = np.array([9, 0, 4])  # every half second, in any order
-    seen = Observer(drive).observe(rows * 5, ("pictures",), (0.5, 0.0))
+    seen = Observer(drive).observe(rows * 5, ("pictures",), Dataset().history_s)
     batch = samples.take(first + rows)
     assert seen.picture_valid is not None
     np.testing.assert_array_equal(batch.pictures, np.stack(seen.pictures, axis=2))
@@ -113,7 +113,7 @@ def test_a_clip_that_reaches_into_another_place_teaches_nothing_of_it(lake: Lake
     write(drive, tmp_path / "logs" / "drive.mcap")
     own = Lake(tmp_path / "lake")
     ingest(own, "mcap", tmp_path / "logs")
-    label.run(own)
+    label.run(own, label.Labels(every_s=0.5))
     clip = Clip("c", drive.id, int(drive.t_ns[20]), int(drive.t_ns[50]), (), "here")
     frozen = dataset.run(own, Dataset((64, 32), clips=True, held_out=0.0), [clip])
     assert frozen.places == ("here",) and frozen.samples == 4

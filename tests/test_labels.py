@@ -297,7 +297,8 @@ def test_labels_come_back_from_the_lake_as_they_were_made_and_once(tmp_path: Pat
     lake, drive = Lake(tmp_path), by(Driver.HUMAN, with_box(steady_turn(), np.array([12.0, 3.0, 0.4])))
     with lake.run("ingest", "made", {}, "1", replaces="drive") as run:
         lake.put_drive(run.part(drive.id), drive)
-    report = label.run(lake)
+    twice_a_second = label.Labels(every_s=0.5)
+    report = label.run(lake, twice_a_second)
     assert report.made == (drive.id,) and not report.failures
     stamps, found = kept.read(lake, drive.id)
     instants = label.spaced(drive.t_ns, 0.5)
@@ -305,7 +306,7 @@ def test_labels_come_back_from_the_lake_as_they_were_made_and_once(tmp_path: Pat
     assert sorted(found) == ["bev", "path"], "this drive knows no steering and no lights"
     for name, one in found.items():
         np.testing.assert_array_equal(one.value, answer(name, drive, instants).value)
-    assert label.run(lake).kept == (drive.id,)
+    assert label.run(lake, twice_a_second).kept == (drive.id,)
 
 
 def test_a_drive_that_nothing_can_be_said_of_is_skipped_and_counted(tmp_path: Path) -> None:

@@ -250,6 +250,10 @@ def test_a_model_without_a_card_or_with_a_wrong_one_is_one_clear_line(tmp_path: 
         ('{"format": "understudy-model/1", "needs": 3}', "list of names"),
         ('{"format": "understudy-model/1", "cameras": {"size": "32x24"}}', "expected .*160, 120"),
         ('{"format": "understudy-model/1", "cameras": ["front"]}', "expected .*160, 120"),
+        ('{"format": "understudy-model/1", "kept": ["view"]}', "expected .*past_views"),
+        ('{"format": "understudy-model/1", "kept": {"poses": "speed"}}', "no history"),
+        ('{"format": "understudy-model/1", "kept": {"view": "speed"}, "history_s": [1, 0]}', "no 'view'"),
+        ('{"format": "understudy-model/1", "kept": {"poses": "past"}, "history_s": [1, 0]}', "does not want"),
     ]:
         card.write_text(text)
         with pytest.raises(PolicyError, match=message):

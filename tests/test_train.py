@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from understudy.network.predict import find, load, predict
 from understudy.network.samples import Samples
 from understudy.observe import Observer
 from understudy.policies import named
+from understudy.policies.onnx import Onnx
 from understudy.records import PLAN_STEPS, Clip
 from understudy.shadow import plan_all
 from understudy.store import Lake
@@ -304,40 +306,34 @@ def test_a_model_plans_a_whole_drive_in_the_shadow(lake: Lake, model: str, tmp_p
     assert plan.poses.shape == (20, 17, PLAN_STEPS, 4) and np.isfinite(plan.poses).all()
 
 
-def test_the_halves_are_the_whole(lake: Lake, model: str, tmp_path: Path) -> None:
-    import onnxruntime
-
-    to = export(lake, model, tmp_path / "nano.onnx", halves=True)
-    open_ = {name: onnxruntime.InferenceSession(str(to.with_suffix(f"{name}.onnx"))) for name in (".encode", ".decide")}
-    policy = named(str(to)).policy
+def test_a_frame_is_looked_at_once_and_what_is_kept_of_it_changes_nothing(
+    lake: Lake, model: str, tmp_path: Path
+) -> None:
+    to = str(export(lake, model, tmp_path / "nano.onnx"))
     drive = lake.drive(lake.drives()[0]["id"])
-    seen = Observer(drive).observe(np.array([30]), policy.needs, policy.history_s)
-    mounted = policy._told_of(seen.rig)  # type: ignore[attr-defined]
-    from understudy.policies.onnx import resized
-
-    pictures = np.stack([resized(stack, (128, 64)) for stack in seen.pictures], axis=2)
-    encoded = [
-        open_[".encode"].run(
-            None,
-            {
-                "pictures": pictures[:, frame],
-                "picture_valid": seen.picture_valid[:, frame],  # type: ignore[index]
-                "lift_index": mounted["lift_index"],
-                "lift_weight": mounted["lift_weight"].astype(np.float32),
-                "sight_ahead": mounted["sight_ahead"].astype(np.float32),
-            },
-        )
-        for frame in (0, 1)
-    ]
-    state = {
-        name: np.asarray(getattr(seen, name), np.float32) for name in ("past_poses", "speed", "yaw_rate", "command")
-    }
-    poses = open_[".decide"].run(
-        ["poses"], {"views": np.stack([view for view, *_ in encoded], axis=1), "glance": encoded[1][1], **state}
-    )[0]
-    plan = policy.plan(seen)
-    np.testing.assert_allclose(poses, plan.poses, atol=1e-4)
-    np.testing.assert_allclose(encoded[1][2], plan.embedding, atol=1e-4)
+    policy = Onnx(to)
+    every = 2  # instants, 0.2 s: a multiple of it is the age of a frame
+    rows = np.arange(20, 20 + 12 * every, every)
+    seen = [Observer(drive).observe(np.array([row]), policy.needs, policy.history_s) for row in rows]
+    looks: list[int] = []
+    run = policy._session.run
+    counted = SimpleNamespace(
+        get_inputs=policy._session.get_inputs,
+        get_outputs=policy._session.get_outputs,
+        run=lambda *given: looks.append(1) or run(*given),
+    )
+    object.__setattr__(policy, "_session", counted)
+    plans = [policy.plan(one) for one in seen]
+    before = round(policy.history_s[0] / (every * 0.1))
+    assert len(looks) == len(rows) + before, "the first few look at their past, the others know it"
+    together = Onnx(to).plan(Observer(drive).observe(rows, policy.needs, policy.history_s))
+    for row, (one, plan) in enumerate(zip(seen, plans, strict=True)):
+        alone = Onnx(to).plan(one)
+        for name in ("poses", "probability", "spread", "embedding"):
+            assert np.array_equal(getattr(plan, name), getattr(alone, name)), "a replay without them is the same"
+            assert np.array_equal(getattr(plan, name)[0], getattr(together, name)[row])
+    again = [policy.plan(one).poses for one in reversed(seen)]
+    assert np.array_equal(again, [plan.poses for plan in reversed(plans)])
 
 
 def test_a_card_remembers_where_its_ancestors_learned_and_from_whom_it_goes_on(untaught: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Dataset:
     """What a dataset is made of."""
 
     size: tuple[int, int] = (128, 64)  # W, H of the pictures kept
-    history_s: tuple[float, ...] = (0.5, 0.0)  # ages of the frames of a sample, decreasing to 0
+    history_s: tuple[float, ...] = (0.6, 0.0)  # ages of the frames of a sample, decreasing to 0
     cameras: tuple[str, ...] = ()  # all by default
     clips: bool = False  # only instants within clips chosen for training
     dull: float = 1.0  # share of the instants to train on that is kept of those without turn, light or change of speed

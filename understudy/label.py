@@ -30,7 +30,7 @@ class Labels:
     """The settings of the stage."""
 
     labelers: tuple[str, ...] = ("path", "control", "bev", "light")  # which labels are made
-    every_s: float = 0.5  # between the instants that get labels; 0 is every instant
+    every_s: float = 0.6  # between the instants that get labels, as between a network's frames; 0 is every instant
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of labelers, by name
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class Labels:
             raise SettingsError(f"label.every_s wants seconds, 0 or more, got {self.every_s:g}")
 
 
-def label(drive: Drive, labelers: Mapping[str, Labeler], every_s: float = 0.5) -> tuple[Ints, dict[str, Label]]:
+def label(drive: Drive, labelers: Mapping[str, Labeler], every_s: float = 0.6) -> tuple[Ints, dict[str, Label]]:
     """The instants that get labels, and the labels of those labelers that the drive has enough for."""
     instants = spaced(drive.t_ns, every_s)
     found = {

@@ -172,6 +172,7 @@ class _Course:
                         self.driven[who.id, scenario] = found
                     else:
                         todo.append(_Task(part, who, scenario, one.seconds))
+        todo.sort(key=lambda task: Scenario.parse(task.scenario).town)  # whose ground is drawn once, while it lasts
         if any(Scenario.parse(task.scenario).world == "city" for task in todo):
             program("sumo")  # without the extra [city]: one word of it, not one for every route
         for task, outcome in self._work(_drive_one, todo):

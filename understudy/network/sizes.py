@@ -23,7 +23,7 @@ class Size:
     grid: Grid
     bev: int  # channels of a lifted view
     trunk: tuple[int, int]  # channels at half and quarter resolution of the grid
-    history_s: tuple[float, ...] = (0.5, 0.0)
+    history_s: tuple[float, ...] = (0.6, 0.0)  # multiples of 0.2, at which a world asks for a plan
     heights: tuple[float, ...] = (0.0, 1.2, 5.0)  # metres above the ground: the road, bodies, lamps
     hidden: int = 256
     modes: int = 16
@@ -69,7 +69,7 @@ SIZES: dict[str, Size] = {
         grid=Grid(-30.0, -40.0, 0.5, (160, 160)),
         bev=128,
         trunk=(192, 256),
-        history_s=(1.5, 1.0, 0.5, 0.0),
+        history_s=(1.8, 1.2, 0.6, 0.0),
         heights=(0.0, 0.8, 2.0, 5.0),
         hidden=768,
         modes=32,
@@ -82,7 +82,7 @@ SIZES: dict[str, Size] = {
         grid=Grid(-40.0, -50.0, 0.5, (200, 200)),
         bev=256,
         trunk=(384, 512),
-        history_s=(1.5, 1.0, 0.5, 0.0),
+        history_s=(1.8, 1.2, 0.6, 0.0),
         heights=(0.0, 0.8, 2.0, 3.5, 5.0),
         hidden=1024,
         modes=64,

@@ -15,15 +15,25 @@ Inputs bear the names of `Observation`'s fields and the shapes of its convention
 how sharply each camera sees ahead:
 
     {"lift": {"grid": {"x0": -16, "y0": -24, "cell": 0.75, "shape": [64, 64]}, "heights": [0, 1.5], "size": [32, 16]}}
+
+A model that looks at the newest frame alone says which of its answers it wants to be given of the frames before:
+
+    {"kept": {"view": "past_views"}}
+
+Its `pictures` are (B, C, H, W, 3) then, and `past_views` (B, F - 1, ...) are what it answered as `view` when these
+frames were the newest. So a frame is encoded once, at however many instants it is looked back at.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -34,6 +44,7 @@ from understudy.geometry import Grid, lift_table, sight_ahead
 from understudy.records import PLAN_STEPS, Array, Observation, Plan, Rig
 
 FORMAT = "understudy-model/1"
+_FRAME = ("pictures", "picture_valid")
 _RIG = ("lift_index", "lift_weight", "sight_ahead")
 _FED = (
     "past_poses",
@@ -45,11 +56,11 @@ _FED = (
     "route",
     "light",
     "light_distance",
-    "pictures",
-    "picture_valid",
+    *_FRAME,
     *_RIG,
 )
-_PICTURES = {"pictures", "picture_valid", *_RIG}  # what comes with the need "pictures"
+_PICTURES = {*_FRAME, *_RIG}  # what comes with the need "pictures"
+_KEPT = 32  # frames that may be looked back at: 3 s at 10 Hz
 # A tensor's field 13, `external_data`, whose first entry is `location` (onnx.proto).
 _ELSEWHERE = re.compile(rb"\x6a(?:[\x00-\x7f]|[\x80-\xff][\x00-\x7f])\x0a\x08location\x12")
 _KINDS = {
@@ -62,6 +73,14 @@ _KINDS = {
 }
 
 
+class _Frame(NamedTuple):
+    """What the cameras show at one instant, named by its contents: whatever was kept, the answers are the same."""
+
+    name: bytes
+    pictures: list[Array]  # of each camera (1, H, W, 3)
+    valid: Array  # (1, C)
+
+
 @dataclass(frozen=True)
 class Onnx:
     """A network as a policy; its card decides what it needs."""
@@ -72,6 +91,7 @@ class Onnx:
     card: dict[str, Any] = field(init=False, repr=False, compare=False)
     _session: Any = field(init=False, repr=False, compare=False)
     _mounted: dict[bytes, dict[str, Array]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _kept: dict[bytes, dict[str, Array]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         card = read_card(Path(self.path))
@@ -89,13 +109,16 @@ class Onnx:
         except Exception as error:  # onnxruntime raises its own untyped family
             raise PolicyError(f"loading a model: {_said(error)}; in {self.path}") from error
         wanted = {entry.name for entry in session.get_inputs()}
-        if unknown := sorted(wanted - set(_FED)):
+        if unknown := sorted(wanted - set(_FED) - set(card["kept"].values())):
             raise PolicyError(
                 f"the model wants {', '.join(unknown)}; an observation offers {', '.join(_FED)}; in {self.path}"
             )
         answers = {entry.name for entry in session.get_outputs()}
-        if "poses" not in answers:
-            raise PolicyError(f"the model answers {', '.join(sorted(answers))}, but no 'poses'; in {self.path}")
+        for name in ("poses", *card["kept"]):
+            if name not in answers:
+                raise PolicyError(f"the model answers {', '.join(sorted(answers))}, but no {name!r}; in {self.path}")
+        if missing := sorted(set(card["kept"].values()) - wanted):
+            raise PolicyError(f"the model's card keeps {missing[0]!r}, which the model does not want; in {self.path}")
         needs = dict.fromkeys(
             (
                 *card["needs"],
@@ -109,12 +132,7 @@ class Onnx:
         object.__setattr__(self, "_session", session)
 
     def plan(self, seen: Observation) -> Plan:
-        feed = {entry.name: self._input(seen, entry) for entry in self._session.get_inputs()}
-        names = [entry.name for entry in self._session.get_outputs()]
-        try:
-            answer = dict(zip(names, self._session.run(names, feed), strict=True))
-        except Exception as error:
-            raise PolicyError(f"running {Path(self.path).name}: {_said(error)}") from error
+        answer = self._frame_by_frame(seen) if self.card["kept"] else self._run(self._fed(seen))
         poses = np.asarray(answer["poses"], dtype=np.float64)
         if poses.ndim == 3:  # one mode
             poses = poses[:, None]
@@ -133,6 +151,61 @@ class Onnx:
             answer.get("embedding"),
         )
 
+    def _fed(self, seen: Observation, without: Collection[str] = ()) -> dict[str, Array]:
+        wanted = (entry for entry in self._session.get_inputs() if entry.name not in without)
+        return {entry.name: self._input(seen, entry) for entry in wanted}
+
+    def _run(self, fed: Mapping[str, Array]) -> dict[str, Array]:
+        names = [entry.name for entry in self._session.get_outputs()]
+        try:
+            return dict(zip(names, self._session.run(names, dict(fed)), strict=True))
+        except Exception as error:
+            raise PolicyError(f"running {Path(self.path).name}: {_said(error)}") from error
+
+    def _frame_by_frame(self, seen: Observation) -> dict[str, Array]:
+        """The answers at every instant, one after the other: what a convolution works on stays near the processor."""
+        kept = self.card["kept"]
+        fed = self._fed(seen, without={*_FRAME, *kept.values()})
+        answers = []
+        for row in range(len(seen)):
+            now = {name: value if name in _RIG else value[row : row + 1] for name, value in fed.items()}
+            *past, newest = (self._frame(seen, row, frame) for frame in range(len(self.history_s)))
+            for frame in past:
+                if frame.name not in self._kept:
+                    self._look(frame, now | self._no_past)
+            history = {
+                into: np.stack([self._kept[one.name][name] for one in past], axis=1) for name, into in kept.items()
+            }
+            answers.append(self._look(newest, now | history))
+        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+    def _look(self, frame: _Frame, fed: Mapping[str, Array]) -> dict[str, Array]:
+        """What is answered where this frame is the newest, and what is kept of it for later."""
+        answer = self._run({**fed, "pictures": self._scaled(frame.pictures), "picture_valid": frame.valid})
+        self._kept[frame.name] = {name: answer.pop(name) for name in self.card["kept"]}
+        if len(self._kept) > _KEPT:
+            del self._kept[next(iter(self._kept))]
+        return answer
+
+    def _frame(self, seen: Observation, row: int, frame: int) -> _Frame:
+        chosen = self._chosen(seen)
+        assert seen.rig is not None and seen.picture_valid is not None
+        valid = seen.picture_valid[row : row + 1, frame][:, chosen]
+        pictures = [seen.pictures[camera][row : row + 1, frame] for camera in chosen]
+        contents = hashlib.blake2b(_mounting(seen.rig.only(chosen)) + valid.tobytes(), digest_size=16)
+        for picture in pictures:
+            contents.update(np.ascontiguousarray(picture).data)
+        return _Frame(contents.digest(), pictures, valid)
+
+    @cached_property
+    def _no_past(self) -> dict[str, Array]:
+        """What a frame is given that is looked at for its own sake."""
+        wanted = [one for one in self._session.get_inputs() if one.name in self.card["kept"].values()]
+        return {
+            one.name: np.zeros([side if isinstance(side, int) else 1 for side in one.shape], np.float32)
+            for one in wanted
+        }
+
     def _input(self, seen: Observation, entry: Any) -> Array:
         value = self._of_cameras(seen, entry.name) if entry.name in _PICTURES else getattr(seen, entry.name)
         if value is None:
@@ -146,29 +219,34 @@ class Onnx:
         return np.ascontiguousarray(array, dtype=kind)
 
     def _of_cameras(self, seen: Observation, name: str) -> Array:
-        """`pictures` (B, F, C, H, W, 3), `picture_valid` (B, F, C), or what is told of the rig, of the cameras that
-        the card names (all where it names none) and in its size."""
+        """`pictures` (B, F, C, H, W, 3), `picture_valid` (B, F, C), or what is told of the rig."""
+        chosen = self._chosen(seen)
+        if name == "picture_valid":
+            return np.asarray(seen.picture_valid[..., chosen])  # type: ignore[index]
+        if name in _RIG:
+            return self._told_of(seen.rig.only(chosen))[name]  # type: ignore[union-attr]
+        return self._scaled([seen.pictures[camera] for camera in chosen])
+
+    def _chosen(self, seen: Observation) -> list[int]:
+        """The cameras that the card names, all where it names none, by their number."""
         if seen.rig is None or seen.picture_valid is None:
             raise PolicyError(f"{Path(self.path).name} wants pictures, and the observation has none")
-        cameras = self.card.get("cameras", {})
-        names = cameras.get("names") or list(seen.rig.names)
+        names = self.card.get("cameras", {}).get("names") or list(seen.rig.names)
         if missing := [camera for camera in names if camera not in seen.rig.names]:
             raise PolicyError(
                 f"{Path(self.path).name} wants camera {missing[0]!r}; the drive has {', '.join(seen.rig.names)}"
             )
-        chosen = [seen.rig.names.index(camera) for camera in names]
-        if name == "picture_valid":
-            return np.asarray(seen.picture_valid[..., chosen])
-        if name in _RIG:
-            return self._told_of(seen.rig.only(chosen))[name]
-        stacks = [seen.pictures[c] for c in chosen]
-        size = tuple(cameras["size"]) if "size" in cameras else (stacks[0].shape[3], stacks[0].shape[2])
-        return np.stack([resized(stack, size) for stack in stacks], axis=2)
+        return [seen.rig.names.index(camera) for camera in names]
+
+    def _scaled(self, stacks: Sequence[Array]) -> Array:
+        """Pictures of each camera (..., H, W, 3) in the card's size, (..., C, H, W, 3)."""
+        own = stacks[0].shape[-2], stacks[0].shape[-3]
+        size = tuple(self.card.get("cameras", {}).get("size", own))
+        return np.stack([resized(stack, size) for stack in stacks], axis=-4)
 
     def _told_of(self, rig: Rig) -> dict[str, Array]:
         """What is told of a rig, by the names of the inputs; made once."""
-        key = repr((rig.size.tolist(), rig.distortion, rig.coefficients)).encode()
-        key += rig.K.tobytes() + rig.ego_T_cam.tobytes()
+        key = _mounting(rig)
         if key not in self._mounted:
             told = self.card.get("lift")
             if told is None:
@@ -177,6 +255,12 @@ class Onnx:
             table = lift_table(rig, grid, np.array(told["heights"]), tuple(told["size"]))
             self._mounted[key] = dict(zip(_RIG, (*table, sight_ahead(rig)), strict=True))
         return self._mounted[key]
+
+
+def _mounting(rig: Rig) -> bytes:
+    """All that a lift table hangs on."""
+    told = repr((rig.size.tolist(), rig.distortion, rig.coefficients)).encode()
+    return told + rig.K.tobytes() + rig.ego_T_cam.tobytes()
 
 
 def _said(error: Exception) -> str:
@@ -229,4 +313,9 @@ def read_card(model: Path) -> dict[str, Any]:
         raise PolicyError(
             f'the model\'s card has cameras {cameras!r}, expected {{"names": ["front"], "size": [160, 120]}}; in {path}'
         )
-    return card | {"history_s": [float(age) for age in ages], "needs": needs}
+    kept = card.get("kept", {})
+    if not (isinstance(kept, dict) and all(isinstance(into, str) for into in kept.values())):
+        raise PolicyError(f'the model\'s card has kept {kept!r}, expected {{"view": "past_views"}}; in {path}')
+    if kept and len(ages) < 2:
+        raise PolicyError(f"the model's card keeps {', '.join(kept)} and has no history to give it to; in {path}")
+    return card | {"history_s": [float(age) for age in ages], "needs": needs, "kept": kept}

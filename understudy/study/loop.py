@@ -170,13 +170,14 @@ def _audited(
     scenarios = audit(design.routes)
     outcomes = workers.map_drives(
         partial(_drive, lake, who, design.route_s),
-        scenarios,
+        sorted(scenarios, key=lambda scenario: Scenario.parse(scenario).town),  # whose ground is drawn once
         processes,
         tell and (lambda outcome: tell(outcome, len(scenarios))),
     )
     if errors := [outcome for outcome in outcomes if outcome.error]:
         raise DataError(f"audit: {len(errors)} of {len(outcomes)} routes failed, {errors[0].name}: {errors[0].error}")
-    return [outcome.value for outcome in outcomes]
+    drove = {outcome.name: outcome.value for outcome in outcomes}
+    return [drove[scenario] for scenario in scenarios]
 
 
 def _drive(lake: Lake, who: Entrant, seconds: float, scenario: str) -> Route:

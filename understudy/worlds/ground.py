@@ -160,22 +160,41 @@ class _Brush:
 def _fill(surface, ring, value, along, share):  # type: ignore[no-untyped-def]
     """Cells whose centre lies inside the ring (even-odd rule); with `along`, only the first `share` of each period."""
     rows, columns = surface.shape
-    crossings = np.empty(len(ring))
     first, last = max(0, int(np.ceil(ring[:, 1].min()))), min(rows - 1, int(np.floor(ring[:, 1].max())))
+    start, crossings = _crossings(ring, first, max(last + 1 - first, 0))
     for row in range(first, last + 1):
-        n = 0
-        for i in range(len(ring)):
-            x0, y0 = ring[i - 1]
-            x1, y1 = ring[i]
-            if (y0 <= row) != (y1 <= row):
-                crossings[n] = x0 + (row - y0) / (y1 - y0) * (x1 - x0)
-                n += 1
-        inside = np.sort(crossings[:n])
-        for i in range(0, n - 1, 2):
-            for column in range(max(0, int(np.ceil(inside[i]))), min(columns - 1, int(np.floor(inside[i + 1]))) + 1):
+        inside = np.sort(crossings[start[row - first] : start[row - first + 1]])
+        for i in range(0, len(inside) - 1, 2):
+            left, right = max(0, int(np.ceil(inside[i]))), min(columns - 1, int(np.floor(inside[i + 1])))
+            if share >= 1.0:
+                surface[row, left : right + 1] = value
+                continue
+            for column in range(left, right + 1):
                 phase = (column - ring[0, 0]) * along[0] + (row - ring[0, 1]) * along[1]
                 if phase - np.floor(phase) < share:
                     surface[row, column] = value
+
+
+@numba.njit(cache=True, nogil=True)
+def _crossings(ring, first, count):  # type: ignore[no-untyped-def]
+    """Where `count` rows from `first` on cross the ring's sides: of row i from start[i] to start[i + 1]."""
+    start = np.zeros(count + 1, np.int64)
+    crossings = np.empty(0)
+    for found in (False, True):  # first how many, then which: a row need not look at every side
+        if found:
+            start = np.cumsum(start)
+            crossings, free = np.empty(start[-1]), start.copy()
+        for i in range(len(ring)):
+            x0, y0 = ring[i - 1]
+            x1, y1 = ring[i]
+            low, high = min(y0, y1), max(y0, y1)  # of the rows low <= row < high
+            for row in range(max(int(np.ceil(low)), first), min(int(np.ceil(high)), first + count)):
+                if found:
+                    crossings[free[row - first]] = x0 + (row - y0) / (y1 - y0) * (x1 - x0)
+                    free[row - first] += 1
+                else:
+                    start[row - first + 1] += 1
+    return start, crossings
 
 
 @numba.njit(cache=True, nogil=True)
@@ -191,8 +210,13 @@ def _stroke(surface, line, reach, value, dash, period):  # type: ignore[no-untyp
             continue
         ux, uy = (x1 - x0) / length, (y1 - y0) / length
         after = reach if i < len(line) - 2 else 0.0  # round off the outer side of a bend
+        left, right = max(0, int(min(x0, x1) - reach)), min(columns - 1, int(max(x0, x1) + reach + 1))
         for row in range(max(0, int(min(y0, y1) - reach)), min(rows - 1, int(max(y0, y1) + reach + 1)) + 1):
-            for column in range(max(0, int(min(x0, x1) - reach)), min(columns - 1, int(max(x0, x1) + reach + 1)) + 1):
+            begin, end = left, right
+            if abs(uy) > 1e-3:  # a row meets no more than a stretch of a slanting band
+                middle, half = x0 + (row - y0) * ux / uy, reach / abs(uy) + 1.0
+                begin, end = max(left, int(np.floor(middle - half))), min(right, int(np.ceil(middle + half)))
+            for column in range(begin, end + 1):
                 along = (column - x0) * ux + (row - y0) * uy
                 across = (row - y0) * ux - (column - x0) * uy
                 beyond = max(along - length, 0.0)

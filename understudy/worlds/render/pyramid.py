@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -48,28 +49,32 @@ class Pyramid(NamedTuple):
 def pyramid(ground: Ground) -> Pyramid:
     """The pyramid of a ground; kept, because many drives share a town."""
     palette = np.array([[*np.sqrt(linear(srgb)), mirror] for srgb, mirror in SURFACES.values()], np.float32) * 255
-    levels = [_first_level(palette, ground.surface, noise_tile(), ground.cell)]
-    while min(levels[-1].shape[:2]) > 2:
-        levels.append(_halved(levels[-1]))
-    sizes = [level.shape[0] * level.shape[1] for level in levels]
-    return Pyramid(
-        np.cumsum([0, *sizes[:-1]]),
-        np.array([level.shape[:2] for level in levels]),
-        np.concatenate([level.reshape(-1, 4) for level in levels]).view("<u4")[:, 0],
-        np.array(ground.origin),
-        2 * ground.cell,
-    )
+    shape = [_half(ground.surface.shape, 2)]
+    while min(shape[-1]) > 2:
+        shape.append(_half(shape[-1], 1))
+    ends = np.cumsum([rows * columns for rows, columns in shape])
+    cells = np.empty((ends[-1], 4), np.uint8)
+    levels = [level.reshape(*size, 4) for level, size in zip(np.split(cells, ends[:-1]), shape, strict=True)]
+    _first_level(palette, ground.surface, noise_tile(), ground.cell, levels[0])
+    for fine, coarse in pairwise(levels):
+        _halved(fine, coarse)
+    start = np.append(0, ends[:-1])
+    return Pyramid(start, np.array(shape), cells.view("<u4")[:, 0], np.array(ground.origin), 2 * ground.cell)
+
+
+def _half(shape: tuple[int, ...], least: int) -> tuple[int, int]:
+    rows, columns = (max((side + 1) // 2, least) for side in shape)
+    return rows, columns
 
 
 @kernel
-def _first_level(palette, surface, tile, cell):
-    """Colours (Y / 2, X / 2, 4) of surfaces (Y, X), with patches some metres wide and grain.
+def _first_level(palette, surface, tile, cell, half):
+    """Colours (Y / 2, X / 2, 4) of surfaces (Y, X), with patches some metres wide and grain, into `half`.
 
     Linear light is averaged, not its root.
     """
-    rows, columns = max((surface.shape[0] + 1) // 2, 2), max((surface.shape[1] + 1) // 2, 2)
+    rows, columns = half.shape[:2]
     squared = palette * palette
-    half = np.empty((rows, columns, 4), np.uint8)
     for row in range(rows):
         high, low = min(2 * row, surface.shape[0] - 1), min(2 * row + 1, surface.shape[0] - 1)
         for column in range(columns):
@@ -83,13 +88,11 @@ def _first_level(palette, surface, tile, cell):
                 light = (squared[a, i] + squared[b, i] + squared[c, i] + squared[d, i]) / 4
                 half[row, column, i] = min(np.sqrt(light * max(rough, 0.0)) + 0.5, 255.0)
             half[row, column, 3] = mirror
-    return half
 
 
 @kernel
-def _halved(level):
-    rows, columns = (level.shape[0] + 1) // 2, (level.shape[1] + 1) // 2
-    half = np.empty((rows, columns, 4), np.uint8)
+def _halved(level, half):
+    rows, columns = half.shape[:2]
     for row in range(rows):
         low = min(2 * row + 1, level.shape[0] - 1)
         for column in range(columns):
@@ -98,7 +101,6 @@ def _halved(level):
                 a, b = float(level[2 * row, 2 * column, i]), float(level[2 * row, right, i])
                 c, d = float(level[low, 2 * column, i]), float(level[low, right, i])
                 half[row, column, i] = np.sqrt((a * a + b * b + c * c + d * d) / 4) + 0.5
-    return half
 
 
 @lru_cache(maxsize=1)
