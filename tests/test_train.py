@@ -307,7 +307,7 @@ def test_a_model_plans_a_whole_drive_in_the_shadow(lake: Lake, model: str, tmp_p
 
 
 def test_a_frame_is_looked_at_once_and_what_is_kept_of_it_changes_nothing(
-    lake: Lake, model: str, tmp_path: Path
+    lake: Lake, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     to = str(export(lake, model, tmp_path / "nano.onnx"))
     drive = lake.drive(lake.drives()[0]["id"])
@@ -334,6 +334,10 @@ def test_a_frame_is_looked_at_once_and_what_is_kept_of_it_changes_nothing(
             assert np.array_equal(getattr(plan, name)[0], getattr(together, name)[row])
     again = [policy.plan(one).poses for one in reversed(seen)]
     assert np.array_equal(again, [plan.poses for plan in reversed(plans)])
+    monkeypatch.setattr("understudy.policies.onnx._KEPT", 2)
+    forgetful = Onnx(to)
+    assert np.array_equal([forgetful.plan(one).poses for one in seen], [plan.poses for plan in plans])
+    assert len(forgetful._kept) == 2
 
 
 def test_a_card_remembers_where_its_ancestors_learned_and_from_whom_it_goes_on(untaught: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ _FED = (
     *_RIG,
 )
 _PICTURES = {*_FRAME, *_RIG}  # what comes with the need "pictures"
-_KEPT = 32  # frames that may be looked back at: 3 s at 10 Hz
+_KEPT, _KEPT_BYTES = 32, 256_000_000  # frames that may be looked back at, 3 s at 10 Hz, if they are not too large
 # A tensor's field 13, `external_data`, whose first entry is `location` (onnx.proto).
 _ELSEWHERE = re.compile(rb"\x6a(?:[\x00-\x7f]|[\x80-\xff][\x00-\x7f])\x0a\x08location\x12")
 _KINDS = {
@@ -170,22 +170,19 @@ class Onnx:
         for row in range(len(seen)):
             now = {name: value if name in _RIG else value[row : row + 1] for name, value in fed.items()}
             *past, newest = (self._frame(seen, row, frame) for frame in range(len(self.history_s)))
-            for frame in past:
-                if frame.name not in self._kept:
-                    self._look(frame, now | self._no_past)
-            history = {
-                into: np.stack([self._kept[one.name][name] for one in past], axis=1) for name, into in kept.items()
-            }
-            answers.append(self._look(newest, now | history))
+            known = [self._kept.get(frame.name) or self._look(frame, now | self._no_past)[1] for frame in past]
+            history = {into: np.stack([one[name] for one in known], axis=1) for name, into in kept.items()}
+            answers.append(self._look(newest, now | history)[0])
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
-    def _look(self, frame: _Frame, fed: Mapping[str, Array]) -> dict[str, Array]:
+    def _look(self, frame: _Frame, fed: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
         """What is answered where this frame is the newest, and what is kept of it for later."""
         answer = self._run({**fed, "pictures": self._scaled(frame.pictures), "picture_valid": frame.valid})
-        self._kept[frame.name] = {name: answer.pop(name) for name in self.card["kept"]}
-        if len(self._kept) > _KEPT:
-            del self._kept[next(iter(self._kept))]
-        return answer
+        kept = self._kept[frame.name] = {name: answer.pop(name) for name in self.card["kept"]}
+        most = min(_KEPT, _KEPT_BYTES // max(sum(value.nbytes for value in kept.values()), 1))
+        while len(self._kept) > max(most, len(self.history_s)):
+            del self._kept[next(iter(self._kept))]  # the oldest
+        return answer, kept
 
     def _frame(self, seen: Observation, row: int, frame: int) -> _Frame:
         chosen = self._chosen(seen)
