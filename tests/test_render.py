@@ -407,6 +407,9 @@ def test_paint_can_wear_off_and_a_road_be_milled() -> None:
     assert worn.at(np.array([0.0, 3.3])) == Surface.WORN and worn.at(np.array([30.0, 3.3])) == Surface.YELLOW
     assert ground.at(np.array([0.0, 3.3])) == Surface.YELLOW  # the first is left as it was
     assert ground.painted(box(5, 15, -3, 0), Surface.MILLED).at(np.array([10.0, -1.0])) == Surface.MILLED
+    for beyond in (-1e3, 1e3):  # nothing of it lies on the ground
+        for ring in (box(beyond, beyond + 10, -3, 0), box(5, 15, beyond, beyond + 3)):
+            assert np.array_equal(ground.painted(ring, Surface.MILLED).surface, ground.surface)
 
 
 def test_a_map_without_roads_has_no_ground() -> None:

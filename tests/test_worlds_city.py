@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from understudy.errors import UnderstudyError, UnknownName
+from understudy.gate.driving import _pictures_hz
 from understudy.geometry import bicycle, seen_from
 from understudy.records import Drive, Driver, Kind, Light, Plan
 from understudy.worlds import sides, towns
@@ -458,6 +459,23 @@ def test_a_policy_drives_the_city_by_the_protocol() -> None:
                 seen = world.step(policy.plan(seen))
             came[type(policy).__name__] = world.completion
     assert came["ConstantTurn"] < 0.05 and came["LaneFollow"] > 0.1
+
+
+@pytest.mark.parametrize(("ages", "hertz"), [((0.6, 0.0), 5.0), ((0.5, 0.0), 10.0), ((0.25, 0.0), 10.0), ((0.0,), 5.0)])
+def test_pictures_are_taken_where_a_plan_looks_at_them_and_no_others(ages: tuple[float, ...], hertz: float) -> None:
+    assert _pictures_hz(ages) == pytest.approx(hertz)
+    scenario = Scenario(town="grid:3", route="r1", traffic="empty", seed=1)
+    stays = Plan.single(np.zeros((1, 8, 4)))
+    seen = []
+    for often in (hertz, 10.0):
+        with City(("pictures",), ages, default_rig(32, 16), often) as world:
+            world.reset(scenario)
+            for _ in range(4):
+                last = world.step(stays)
+            assert last.picture_valid is not None and last.picture_valid.all()
+            seen.append(last)
+    for one, other in zip(seen[0].pictures, seen[1].pictures, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_a_scenario_driven_to_its_end_is_judged_once() -> None:

@@ -167,7 +167,7 @@ def _fill(surface, ring, value, along, share):  # type: ignore[no-untyped-def]
         for i in range(0, len(inside) - 1, 2):
             left, right = max(0, int(np.ceil(inside[i]))), min(columns - 1, int(np.floor(inside[i + 1])))
             if share >= 1.0:
-                surface[row, left : right + 1] = value
+                surface[row, left : max(right + 1, left)] = value
                 continue
             for column in range(left, right + 1):
                 phase = (column - ring[0, 0]) * along[0] + (row - ring[0, 1]) * along[1]
