@@ -43,6 +43,7 @@ SHIFTS: Floats = np.array(
 )  # ego_T_view (V, 3)
 VARIANCE = 0.1  # m², of NAVSIM's kernel
 _STAGE_NS = 4 * NS
+EVERY_S = 0.5  # between samples: 4 s after one there must be another
 _AROUND_NS = NS // 2  # an event is judged from so long before it to so long after
 
 

@@ -30,7 +30,7 @@ from understudy.store.files import digest
 from understudy.study import design as plan
 from understudy.study import journal
 from understudy.study.ceiling import CEILINGS, happened
-from understudy.study.companion import Companion
+from understudy.study.companion import EVERY_S, Companion
 from understudy.study.design import Selection, Unit
 from understudy.study.learning import first, further
 from understudy.study.pool import Looked, Pool, embeddings, joined, look
@@ -66,7 +66,7 @@ def prepare(lake: Lake, design: Selection, start: str = "", processes: int = 0, 
     _assert_apart(design)
     asked = plan.tours(design)
     recorded = fleet_drive(lake, asked, processes, tell and (lambda outcome: tell(outcome, len(asked))))
-    label.run(lake, processes=processes)
+    label.run(lake, label.Labels(every_s=EVERY_S), processes)
     frozen = dataset.run(lake, Dataset(held_out=0.0), processes=processes)
     samples = Samples(lake, frozen.name)
     there = {drive.id for drive in samples.drives}
