@@ -3,6 +3,7 @@
 A turn is made in one process, and 50 times a second it is looked at where it is. Each look counts for the first line
 of the table below that any frame of the stack belongs to, from the innermost frame outwards: SUMO (waiting for its
 answer), rendering, the network (torch or ONNX Runtime), decoding and encoding of pictures, and what is left by room.
+Where it waits for threads of its own, as training does for those that learn, these are looked at.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -29,6 +30,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "decoding": ("site-packages/PIL/", "site-packages/av/", "store/pictures.py", "readers/mcap/pictures.py"),
 }
 _EVERY_S = 0.02
+_WAITING = ("/threading.py", "/concurrent/futures/_base.py")
 
 
 def part_of(frame: FrameType | None) -> str:
@@ -45,6 +47,15 @@ def part_of(frame: FrameType | None) -> str:
     return f"our own: {room or 'waiting'}"
 
 
+def at_work(frames: Mapping[int, FrameType], thread: int) -> str:
+    """What a thread is at work on, of those of all threads by their identity."""
+    if frames[thread].f_code.co_filename.endswith(_WAITING):
+        others = (part_of(frame) for other, frame in frames.items() if other not in (thread, threading.get_ident()))
+        if (part := next((part for part in others if part in PARTS), None)) is not None:
+            return part
+    return part_of(frames[thread])
+
+
 @contextmanager
 def watched(looks: Counter[str]) -> Iterator[None]:
     """Look at this thread until the block is left."""
@@ -52,7 +63,7 @@ def watched(looks: Counter[str]) -> Iterator[None]:
 
     def look() -> None:
         while not over.wait(_EVERY_S):
-            looks[part_of(sys._current_frames().get(watched_thread))] += 1
+            looks[at_work(sys._current_frames(), watched_thread)] += 1
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
