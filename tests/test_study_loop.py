@@ -88,6 +88,17 @@ def test_a_gain_in_rare_weather_alone_is_told_as_such() -> None:
     assert parts == {"everyday": 50, "weather": 50, "events": 100}
 
 
+def test_an_arm_that_waits_for_its_control_is_shown_beside_the_first_champion() -> None:
+    gains = {FIRST: 0.0, TRIGGERS: 0.3, LEARNED[TRIGGERS]: 0.5}
+    lines = [line(who, 0, [0.1 + gain] * 4, score=[0.2 + 2 * gain] * 4) for who, gain in gains.items()]
+    found = {row.driver: row for row in rows(lines)}
+    assert list(found) == [FIRST, TRIGGERS, LEARNED[TRIGGERS]]
+    np.testing.assert_allclose(found[TRIGGERS].over_first, 0.3)
+    assert found[TRIGGERS].over_chance is None and "+0.300" in table(found.values())
+    np.testing.assert_allclose({row.driver: row for row in rows(lines, "", "score")}[TRIGGERS].over_first, 0.6)
+    assert not list(rows(lines[1:])), "held against nobody"
+
+
 def test_grounds_are_kept_apart_and_what_was_worked_on_last_comes_last() -> None:
     one, other = line(FIRST, 0, [0.1] * 4), {**line(FIRST, 0, [0.1] * 4), "kinds": ["fog"]}
     assert grounds([]) == [] and comparable([]) == []

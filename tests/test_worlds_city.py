@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 from understudy.errors import UnderstudyError, UnknownName
-from understudy.gate.driving import _pictures_hz
 from understudy.geometry import bicycle, seen_from
 from understudy.records import Drive, Driver, Kind, Light, Plan
 from understudy.worlds import sides, towns
-from understudy.worlds.city import City
+from understudy.worlds.city import City, looks_hz
 from understudy.worlds.detect import Walls, chance, detect_lights, detect_objects, smooth
 from understudy.worlds.ego import TICK_S, Ego, Follower
 from understudy.worlds.events import KINDS
@@ -463,7 +462,7 @@ def test_a_policy_drives_the_city_by_the_protocol() -> None:
 
 @pytest.mark.parametrize(("ages", "hertz"), [((0.6, 0.0), 5.0), ((0.5, 0.0), 10.0), ((0.25, 0.0), 10.0), ((0.0,), 5.0)])
 def test_pictures_are_taken_where_a_plan_looks_at_them_and_no_others(ages: tuple[float, ...], hertz: float) -> None:
-    assert _pictures_hz(ages) == pytest.approx(hertz)
+    assert looks_hz(ages) == pytest.approx(hertz)
     scenario = Scenario(town="grid:3", route="r1", traffic="empty", seed=1)
     stays = Plan.single(np.zeros((1, 8, 4)))
     seen = []

@@ -130,7 +130,7 @@ def loop(
     ]  # fmt: skip
     shown: dict[str, Callable[[Any], str]] = {"id": str, "seeds": str, "driving_score": number(3)}
     shown |= {"per_100_km": number(0), "promoted": str, "over_first": told_gain, "over_chance": told_gain}
-    emit(found, shown, as_json, "no seed has all of its drivers audited yet")
+    emit(found, shown, as_json, "no two drivers of one seed have been audited yet")
 
 
 @study.command(

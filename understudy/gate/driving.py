@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from typing import TypeVar
 
@@ -15,8 +14,7 @@ from understudy.gate.entrants import Entrant
 from understudy.records import Observation, Plan
 from understudy.store import Lake
 from understudy.worlds.boxes import Boxes, boxes_of
-from understudy.worlds.city import City
-from understudy.worlds.ego import PLAN_EVERY, TICK_S
+from understudy.worlds.city import City, looks_hz
 from understudy.worlds.outcome import Route, judged
 from understudy.worlds.replay import Replay
 from understudy.worlds.scenario import Scenario
@@ -37,19 +35,12 @@ def world_of(scenario: Scenario, entrant: Entrant, lake: Lake) -> World:
     """A world in which a scenario can be driven, showing what the entrant needs to see."""
     driver = entrant.driver
     if scenario.world == "city":
-        return City(driver.needs, driver.history_s, entrant.rig, _pictures_hz(driver.history_s))
+        return City(driver.needs, driver.history_s, entrant.rig, looks_hz(driver.history_s))
     if scenario.world != "replay":
         raise UnknownName("world", scenario.world, ["city", "replay"])
     if "pictures" in driver.needs:
         raise DataError(f"{entrant.id} needs pictures, and a replay has none")
     return Replay(lake.drive(scenario.town, cameras=False, truth=False), driver.needs, driver.history_s)
-
-
-def _pictures_hz(history_s: Sequence[float]) -> float:
-    """How often pictures must be taken so that there is one at every instant that a plan looks back at."""
-    ticks = np.array(history_s) / TICK_S
-    whole = np.allclose(ticks, ticks.round())
-    return 1 / (TICK_S * (math.gcd(PLAN_EVERY, *ticks.round().astype(int).tolist()) if whole else 1))
 
 
 def drive_route(lake: Lake, identifier: str, entrant: Entrant, seconds: float) -> tuple[Route, Boxes]:

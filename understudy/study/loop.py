@@ -196,8 +196,8 @@ class Row:
     score: float
     driving_score: float
     interventions: float  # per 100 km
-    over_first: tuple[float, float, float]  # gain in driving score, low, high
-    over_chance: tuple[float, float, float]  # champion over champion, candidate over candidate
+    over_first: tuple[float, float, float]  # gain, low, high
+    over_chance: tuple[float, float, float] | None  # champion over champion, candidate over candidate; None without
     promoted: int  # turns, of all seeds
 
 
@@ -212,26 +212,31 @@ def grounds(lines: Sequence[Line]) -> list[list[Line]]:
     return by_ground(lines, lambda line: [{**line["settings"], "seeds": 0}, line.get("preset"), line.get("kinds")])
 
 
-def rows(lines: Sequence[Line], part: str = "") -> Iterator[Row]:
-    """A row for every driver, of those seeds that have all, over all routes or one of PARTS of them."""
+def rows(lines: Sequence[Line], part: str = "", measure: str = "driving_score") -> Iterator[Row]:
+    """A row for every driver that was audited, of those seeds that have all of them; over all routes, or one of PARTS
+    of them. Gains are in `measure`."""
     by = {(line["driver"], line["seed"]): line for line in lines}
-    seeds = [seed for seed in sorted({line["seed"] for line in lines}) if all((who, seed) in by for who in DRIVERS)]
-    if not seeds:
+    drivers = [who for who in DRIVERS if any(line["driver"] == who for line in lines)]
+    seeds = [seed for seed in sorted({line["seed"] for line in lines}) if all((who, seed) in by for who in drivers)]
+    if not seeds or FIRST not in drivers or len(drivers) < 2:  # one alone is held against nobody
         return
-    drove = {who: [by[who, seed] for seed in seeds] for who in DRIVERS}
+    drove = {who: [by[who, seed] for seed in seeds] for who in drivers}
     which = [not part or part_of(kind) == part for kind in lines[-1].get("kinds", ())] or slice(None)
     column = {name: {who: _values(own, name)[:, which] for who, own in drove.items()} for name in _KEPT_OF_ROUTES}
-    scores = column["driving_score"]
+    values = column[measure]
     for who, own in drove.items():
         beside = LEARNED[CHANCE] if who in LEARNED.values() else CHANCE
+        told = f"{part} {measure}".removesuffix("driving_score").strip()
         yield Row(
             driver=who,
             seeds=len(seeds),
             score=float(np.nanmean(column["score"][who])),
-            driving_score=float(np.nanmean(scores[who])),
+            driving_score=float(np.nanmean(column["driving_score"][who])),
             interventions=float(column["interventions"][who].sum() / max(column["metres"][who].sum(), 1.0) * 1e5),
-            over_first=_gain(scores[who] - scores[FIRST], f"{who} over first {part}".rstrip()),
-            over_chance=_gain(scores[who] - scores[beside], f"{who} over chance {part}".rstrip()),
+            over_first=_gain(values[who] - values[FIRST], f"{who} over first {told}".rstrip()),
+            over_chance=_gain(values[who] - values[beside], f"{who} over chance {told}".rstrip())
+            if beside in values
+            else None,
             promoted=sum(line["outcomes"].count("promote") for line in own),
         )
 
@@ -241,23 +246,23 @@ def part_of(kind: str) -> str:
     return "events" if kind in KINDS else "weather" if kind in WEATHERS else "everyday"
 
 
-def table(found: Iterable[Row]) -> str:
-    """Rows as Markdown."""
+def table(found: Iterable[Row], measure: str = "driving score") -> str:
+    """Rows as Markdown, whose gains are in `measure`."""
     heads = ["driver", "seeds", "promotions", "score", "driving score", "interventions per 100 km"]
-    heads += ["driving score over the first", "over chance"]
+    heads += [f"{measure} over the first", "over chance"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in found:
         cells = [f"`{row.driver}`", str(row.seeds), str(row.promoted) if row.driver in LEARNED else ""]
         cells += [f"{row.score:.3f}", f"{row.driving_score:.3f}", f"{row.interventions:.0f}"]
         cells += [told_gain(row.over_first) if row.driver != FIRST else ""]
-        cells += [told_gain(row.over_chance) if row.driver in (TRIGGERS, LEARNED[TRIGGERS]) else ""]
+        cells += [told_gain(row.over_chance) if row.over_chance and row.driver in (TRIGGERS, LEARNED[TRIGGERS]) else ""]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def told_gain(gain: tuple[float, float, float]) -> str:
+def told_gain(gain: tuple[float, float, float] | None) -> str:
     """A gain with its interval, in words."""
-    return "{:+.3f} ({:+.3f} to {:+.3f})".format(*gain)
+    return "–" if gain is None else "{:+.3f} ({:+.3f} to {:+.3f})".format(*gain)
 
 
 def _values(lines: Sequence[Line], name: str) -> Floats:

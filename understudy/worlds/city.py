@@ -7,6 +7,7 @@ The same instants make the drive that is recorded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -53,6 +54,13 @@ _LOST_M = 25.0
 _BUMP = 4.0  # m/s: whoever drives into the ego's rear faster ends the scenario
 _CREEPS = 0.5  # m/s: whoever is slower may have been driven into
 _ASTRAY_M = 1.5  # to the side of its lane's centre: most of the car is in another
+
+
+def looks_hz(history_s: Sequence[float]) -> float:
+    """How often pictures must be taken so that there is one at every instant that a plan looks back at."""
+    ticks = np.array(history_s) / TICK_S
+    whole = np.allclose(ticks, ticks.round())
+    return HERTZ / (math.gcd(PLAN_EVERY, *ticks.round().astype(int).tolist()) if whole else 1)
 
 
 class City:
