@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.turning import TINY
-from understudy.errors import DataError
+from understudy.errors import DataError, SettingsError
 from understudy.gate.suites import special, suite
 from understudy.store import Lake
 from understudy.study.loop import (
@@ -103,6 +103,13 @@ def test_grounds_are_kept_apart_and_what_was_worked_on_last_comes_last() -> None
     one, other = line(FIRST, 0, [0.1] * 4), {**line(FIRST, 0, [0.1] * 4), "kinds": ["fog"]}
     assert grounds([]) == [] and comparable([]) == []
     assert grounds([one, other, one]) == [[other], [one, one]] and comparable([one, other]) == [other]
+
+
+def test_a_study_without_turns_or_routes_is_refused_before_anything_is_driven(tmp_path: Path) -> None:
+    for asked in (Loop(turns=0), Loop(routes=0), Loop(route_s=-1.0)):
+        with pytest.raises(SettingsError, match=r"loop\.\w+ wants more than 0, got"):
+            run(tmp_path / "arms", asked, TINY, tmp_path / "loop.jsonl")
+    assert not any(tmp_path.iterdir())
 
 
 def test_arms_of_other_designs_are_other_lakes(tmp_path: Path) -> None:

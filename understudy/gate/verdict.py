@@ -382,7 +382,8 @@ def _worse(one: Finding) -> str:
 def _counted(one: Infraction) -> str:
     name = one.name.replace("_", " ")
     where = f" ({one.where})" if one.where else ""
-    return f"{name} on {one.candidate} routes{where}, where the champion has {one.champion}"
+    routes = "route" if one.candidate == 1 else "routes"
+    return f"{name} on {one.candidate} {routes}{where}, where the champion has {one.champion}"
 
 
 def _named(one: Finding) -> str:

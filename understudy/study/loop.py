@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from understudy import workers
-from understudy.errors import DataError
+from understudy.errors import DataError, SettingsError
 from understudy.evidence import bootstrap
 from understudy.gate.driving import drive_route
 from understudy.gate.entrants import Entrant, entrant
@@ -96,6 +96,9 @@ def run(
     The lakes of the arms lie under `root`, those of other presets and numbers of turns beside them. `on_line` hears the
     diaries of turns, `tell` each route of an audit and how many there are.
     """
+    for name, told in asdict(design).items():
+        if name != "preset" and told <= 0:
+            raise SettingsError(f"loop.{name} wants more than 0, got {told:g}")
     for seed in range(design.seeds):
         units = {who: _named(design, preset, seed, who) for who in DRIVERS}
         first = {line["driver"]: line["model"] for line in read(path) if line["unit"] == units[FIRST]}  # by who tells
