@@ -19,7 +19,7 @@ from understudy.observe import Observer, rig_of
 from understudy.recorder import write
 from understudy.records import NS, Clip
 from understudy.store import Lake
-from understudy.store.reviews import Reviews, Subject, kept_clips, regression_clips
+from understudy.store.reviews import Reviews, Subject, kept_clips, reached, regression_clips
 from understudy.turn.clips import keep_clips
 from understudy.worlds.rig import default_rig
 
@@ -117,6 +117,12 @@ def test_a_clip_that_reaches_into_another_place_teaches_nothing_of_it(lake: Lake
     clip = Clip("c", drive.id, int(drive.t_ns[20]), int(drive.t_ns[50]), (), "here")
     frozen = dataset.run(own, Dataset((64, 32), clips=True, held_out=0.0), [clip])
     assert frozen.places == ("here",) and frozen.samples == 4
+
+    asks = replace(clip, side="regression")
+    assert not dataset.run(own, Dataset((64, 32), held_out=0.0), [asks]).samples, "it judges in both places"
+    asks = replace(asks, end_ns=int(drive.t_ns[39]))
+    assert dataset.run(own, Dataset((64, 32), held_out=0.0), [asks]).places == ("there",)
+    assert reached(own, [asks, replace(clip, id="d", drive="gone")]) == {"c": {"here"}, "d": {"here"}}
 
 
 def test_what_reviewers_said_is_heeded(lake: Lake, tmp_path: Path) -> None:

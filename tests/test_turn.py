@@ -27,7 +27,7 @@ from understudy.mine.settings import WEIGHTS
 from understudy.records import NS, Clip
 from understudy.registry import Registry
 from understudy.store import Lake
-from understudy.store.reviews import Reviews, Subject, kept_clips
+from understudy.store.reviews import Reviews, Subject
 from understudy.turn import learning
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.begin import assert_nothing_leaks, begin, left_open
@@ -375,7 +375,7 @@ def test_a_clip_that_a_reviewer_sends_to_regression_does_not_stop_turns(tmp_path
     with Reviews(lake.root) as reviews:
         reviews.say(Subject(one.id, one.drive, one.start_ns, one.end_ns, one.place, "cut_in"), "regression", "ann")
     assert_nothing_leaks(turn)
-    assert used_for_training(kept_clips(lake)) == [apart]
+    assert used_for_training(lake) == [apart]
 
 
 def test_every_turn_of_every_seed_has_traffic_of_its_own() -> None:
@@ -402,9 +402,11 @@ def test_the_side_of_a_drive_is_that_of_its_town() -> None:
     assert common_side(["miami:3:4"]) == common_side([train, "miami:3:4"]) == common_side([]) == ""
 
 
-def test_a_drive_that_regression_has_a_clip_of_is_not_learned_from() -> None:
-    clips = [clip("a", "x"), clip("b", "y"), clip("b", "z", "regression")]
-    assert [one.drive for one in used_for_training(clips)] == ["a"]
+def test_a_drive_that_regression_has_a_clip_of_is_not_learned_from(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    asked = replace(clip("b", "z", "regression"), id="clip:asked")
+    keep_clips(lake, "kept", [clip("a", "x"), clip("b", "y"), asked])
+    assert [one.drive for one in used_for_training(lake)] == ["a"]
 
 
 def test_what_is_learned_from_already_is_of_earlier_turns_or_was_given_to_the_first_champion(

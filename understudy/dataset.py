@@ -2,8 +2,8 @@
 
 What goes in: the labelled instants of all drives, or only those inside clips chosen for training, and of these what
 lies in the place of such a clip: where one reaches into the next place, another may be kept for regression. No sample
-is taken from a place that a regression clip of the lake holds. Held out is a share of the places; that no place is on
-both sides is asserted. What a drive lacks is unknown in its samples, never filled in.
+is taken from a place that a regression clip of the lake reaches into. Held out is a share of the places; that no place
+is on both sides is asserted. What a drive lacks is unknown in its samples, never filled in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from understudy.policies.onnx import resized
 from understudy.records import NS, Array, Camera, Clip, Ints
 from understudy.store import Lake, Part, code_version
 from understudy.store.files import digest
-from understudy.store.reviews import heeded, regression_clips, standing
+from understudy.store.reviews import heeded, reached, regression_clips, standing
 
 _DECODED = 16  # pictures of a camera held at full size at once
 _TURN, _CHANGE, _STANDING = 0.1, 2.0, 0.5  # rad, m/s, m/s
@@ -65,8 +65,8 @@ def run(
 ) -> Frozen:
     """Freeze a dataset from the drives of the lake that have pictures and labels; `clips` are those to learn from.
 
-    What reviewers said is heeded: a dropped clip is none, the place of one sent to regression is barred, and no sample
-    is taken from within one whose labels are bad.
+    What reviewers said is heeded: a dropped clip is none, the places of one sent to regression are barred, and from
+    within one whose labels are bad no sample is taken.
     """
     settings = settings or Dataset()
     said = standing(lake.root)
@@ -82,7 +82,8 @@ def run(
     struck = {drive: sorted((one.start_ns, one.end_ns) for one in said.values() if one.drive == drive
                             and one.verdict == "bad_label") for drive in wanted}  # fmt: skip
     taught = sorted({clip.place for clip in clips if clip.side == "train"})
-    barred = sorted({clip.place for clip in [*clips, *regression_clips(lake)] if clip.side == "regression"})
+    judging = [clip for clip in [*clips, *regression_clips(lake)] if clip.side == "regression"]
+    barred = sorted(frozenset().union(*reached(lake, judging).values()))
     name = digest(
         [asdict(settings), sorted(wanted.items()), sorted(spans.items()), sorted(struck.items()), taught, barred, code]
     )

@@ -30,7 +30,7 @@ from understudy.gate.verdict import (
 )
 from understudy.records import Clip
 from understudy.store import Lake, Part, Run, code_version
-from understudy.store.reviews import regression_clips
+from understudy.store.reviews import reached, regression_clips
 from understudy.store.tables import read_part
 from understudy.worlds.boxes import Boxes
 from understudy.worlds.outcome import COLUMNS, Route
@@ -54,10 +54,10 @@ def run(
 ) -> Verdict:
     """Whether `candidate` may take the place of `champion`; both are names, `module:Class`, model files, or `human`.
 
-    `binding` are the clips that an earlier champion has passed reliably; a clip in whose place the champion has learned
-    tells nothing of it, and is not asked. `settings` are by policy. What either has driven before, as the same code and
-    model, is in the lake and is not driven again; so a gate that was interrupted goes on where it was, and comes to the
-    same verdict.
+    `binding` are the clips that an earlier champion has passed reliably; a clip that reaches into where the champion
+    has learned tells nothing of it, and is not asked. `settings` are by policy. What either has driven before, as the
+    same code and model, is in the lake and is not driven again; so a gate that was interrupted goes on where it was,
+    and comes to the same verdict.
     """
     gate = gate or Gate()
     told = settings or {}
@@ -71,13 +71,15 @@ def run(
     kept = regression_clips(lake)
     gone = binding.keys() - {clip.id for clip in kept}  # chosen otherwise since: what binds is asked all the same
     kept += [clip for id in sorted(gone) if (clip := binding[id]) is not None]
-    asked = [clip for clip in kept if clip.place not in learned]
+    lies_in = reached(lake, kept)
+    asked = [clip for clip in kept if not lies_in[clip.id] & learned]
     idle = {id: "it is no longer among the lake's clips" for id in gone if binding[id] is None}
-    idle |= {clip.id: f"{both[0].id} has learned in {clip.place}, where it lies" for clip in kept if clip not in asked}
+    known = {clip.id: min(lies_in[clip.id] & learned) for clip in kept if clip not in asked}
+    idle |= {id: f"{both[0].id} has learned in {place}, where it lies" for id, place in known.items()}
     there = {drive["id"] for drive in lake.drives()} if asked else set()
     idle |= {clip.id: f"its drive is not in the lake: {clip.drive}" for clip in asked if clip.drive not in there}
     asked = [clip for clip in asked if clip.id not in idle]
-    judging = {place for drive in drives for place in drive["places"]} | {clip.place for clip in asked}
+    judging = {place for drive in drives for place in drive["places"]}.union(*(lies_in[clip.id] for clip in asked))
     if leaks := sorted({*leaked(trained), *(judging & trained)}):
         return _verdict(both, gate, {}, (), idle, "refuse", tuple(_leak(place) for place in leaks))
     with ExitStack() as stack:

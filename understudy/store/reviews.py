@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.evidence import Share
 from understudy.records import Clip
@@ -299,6 +301,23 @@ def kept_clips(lake: Lake, said: Mapping[str, Review] | None = None) -> list[Cli
 def regression_clips(lake: Lake) -> list[Clip]:
     """The clips of the regression suite: those that mining kept for it, and those that reviewers sent there."""
     return heeded((clip for clip in _clips(lake) if clip.side == "regression"), standing(lake.root))
+
+
+def reached(lake: Lake, clips: Iterable[Clip]) -> dict[str, frozenset[str]]:
+    """The places that clips lie in, by their ids: each is named after one, and may reach into the next."""
+    listed = {drive["id"]: drive["places"] for drive in lake.drives()}
+    found = {clip.id: {clip.place} for clip in clips}
+    by_drive: dict[str, list[Clip]] = {}
+    for clip in clips:
+        if len(listed.get(clip.drive, ())) > 1:
+            by_drive.setdefault(clip.drive, []).append(clip)
+    for id, held in by_drive.items():
+        drive = lake.drive(id, ["place"], objects=False, lights=False, map=False, cameras=False, truth=False)
+        for clip in held:
+            first, last = np.searchsorted(drive.t_ns, clip.start_ns), np.searchsorted(drive.t_ns, clip.end_ns, "right")
+            _, instants = np.unique(drive["place"][first:last], return_index=True)
+            found[clip.id] |= {drive.place_at(instant) for instant in first + instants}
+    return {id: frozenset(places) for id, places in found.items()}
 
 
 def _clips(lake: Lake) -> list[Clip]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from understudy.gate.suites import suite
-from understudy.store.reviews import kept_clips
+from understudy.store.reviews import reached, regression_clips
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.campaign import FIRST
 from understudy.turn.clips import asked_in, used_for_training
@@ -66,16 +66,18 @@ def assert_nothing_leaks(turn: Turn) -> None:
     """
     told = turn.came_to("begin")
     learned = turn.learned
-    clips = kept_clips(turn.lake)
-    regression = [clip for clip in clips if clip.side == "regression"]
-    barred = {clip.place for clip in regression}
+    regression = regression_clips(turn.lake)
+    lie_in = reached(turn.lake, regression)
+    barred = frozenset().union(*lie_in.values())
+    judging = [clip for clip in regression if lie_in[clip.id].isdisjoint(learned)]
     tours = {kind: [tour["scenario"] for tour in fleet] for kind, fleet in told["fleet"].items()}
     learning = [*tours.get("train", ()), *tours.get("wheel", ())]
     driven = [scenario for scenario in learning if Scenario.parse(scenario).town not in barred]
     sides = {
-        "train": Side().with_clips(used_for_training(clips)).with_scenarios(driven).with_places(learned),
+        "train": Side().with_clips(used_for_training(turn.lake)).with_scenarios(driven).with_places(learned),
         "regression": Side()
-        .with_clips(clip for clip in regression if clip.place not in learned)
+        .with_clips(judging)
+        .with_places(frozenset().union(*(lie_in[clip.id] for clip in judging)))
         .with_scenarios(tours.get("regression", ())),
     }
     gate = turn.gate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,7 @@ from understudy import mine, shadow
 from understudy.mine.run import clips_table
 from understudy.records import Clip
 from understudy.store import Lake
-from understudy.store.reviews import kept_clips
+from understudy.store.reviews import kept_clips, reached
 from understudy.turn.campaign import Brought
 from understudy.turn.chance import by_chance
 from understudy.turn.diary import name_of, progress
@@ -135,12 +135,14 @@ def asked_in(turn: Turn, champion: str) -> frozenset[str]:
     """The places in which the gate asks for clips: not those in which the champion has learned itself."""
     bound = [clip for clip in turn.registry.binding().values() if clip is not None]
     asked = [clip for clip in kept_clips(turn.lake) if clip.side == "regression"]
-    return frozenset(clip.place for clip in [*asked, *bound]) - turn.places(champion)
+    learned = turn.places(champion)
+    lie_in = reached(turn.lake, [*asked, *bound]).values()
+    return frozenset().union(*(places for places in lie_in if not places & learned))
 
 
-def used_for_training(clips: Iterable[Clip]) -> list[Clip]:
+def used_for_training(lake: Lake) -> list[Clip]:
     """Clips chosen for training, but those of drives and places that the regression suite also has a clip of."""
-    clips = list(clips)
+    clips = kept_clips(lake)
     asked = [clip for clip in clips if clip.side == "regression"]
-    drives, places = {clip.drive for clip in asked}, {clip.place for clip in asked}
+    drives, places = {clip.drive for clip in asked}, frozenset().union(*reached(lake, asked).values())
     return [clip for clip in clips if clip.side == "train" and clip.drive not in drives and clip.place not in places]

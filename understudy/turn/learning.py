@@ -18,7 +18,6 @@ from understudy.network.sizes import size_of
 from understudy.policies import named
 from understudy.records import NS, Clip
 from understudy.store import digest
-from understudy.store.reviews import kept_clips
 from understudy.turn.chance import by_chance
 from understudy.turn.clips import asked_in, keep_clips, used_for_training
 from understudy.turn.diary import About, name_of, progress
@@ -66,7 +65,7 @@ def label_all(turn: Turn, tell: Tell) -> Mapping[str, Any]:
 
 def freeze_all(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     """All clips chosen for training so far: what is new, and what the champion has learned from already."""
-    return freeze(turn, used_for_training(kept_clips(turn.lake)), tell)
+    return freeze(turn, used_for_training(turn.lake), tell)
 
 
 def train_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
