@@ -21,6 +21,7 @@ from understudy.records import NS, Clip
 from understudy.store import Lake
 from understudy.store.reviews import Reviews, Subject, kept_clips, reached, regression_clips
 from understudy.turn.clips import keep_clips
+from understudy.turn.share import share
 from understudy.worlds.rig import default_rig
 
 
@@ -120,6 +121,7 @@ def test_a_clip_that_reaches_into_another_place_teaches_nothing_of_it(lake: Lake
 
     asks = replace(clip, side="regression")
     assert not dataset.run(own, Dataset((64, 32), held_out=0.0), [asks]).samples, "it judges in both places"
+    assert reached(share(own, []), [asks]) == {"c": {"here", "there"}}, "whichever drives are learned from"
     asks = replace(asks, end_ns=int(drive.t_ns[39]))
     assert dataset.run(own, Dataset((64, 32), held_out=0.0), [asks]).places == ("there",)
     assert reached(own, [asks, replace(clip, id="d", drive="gone")]) == {"c": {"here"}, "d": {"here"}}

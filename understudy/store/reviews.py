@@ -305,13 +305,13 @@ def regression_clips(lake: Lake) -> list[Clip]:
 
 def reached(lake: Lake, clips: Iterable[Clip]) -> dict[str, frozenset[str]]:
     """The places that clips lie in, by their ids: each is named after one, and may reach into the next."""
-    listed = {drive["id"]: drive["places"] for drive in lake.drives()}
     found = {clip.id: {clip.place} for clip in clips}
     by_drive: dict[str, list[Clip]] = {}
     for clip in clips:
-        if len(listed.get(clip.drive, ())) > 1:
-            by_drive.setdefault(clip.drive, []).append(clip)
+        by_drive.setdefault(clip.drive, []).append(clip)
     for id, held in by_drive.items():
+        if not any(entry.drive == id and len(entry.about["places"]) > 1 for entry in lake.entries(subject=id)):
+            continue
         drive = lake.drive(id, ["place"], objects=False, lights=False, map=False, cameras=False, truth=False)
         for clip in held:
             first, last = np.searchsorted(drive.t_ns, clip.start_ns), np.searchsorted(drive.t_ns, clip.end_ns, "right")
