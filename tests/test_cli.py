@@ -263,11 +263,11 @@ def test_an_answer_in_sql_has_every_column_and_its_numbers_are_numbers(tmp_path:
     assert answer("SELECT sum(n) AS n, [sum(n)] AS all, 1.50 AS x FROM events") == [{"n": 3, "all": [3], "x": 1.5}]
 
 
-def test_columns_that_do_not_fit_side_by_side_are_told_one_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_columns_that_do_not_fit_side_by_side_are_told_one_a_line_or_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
 
-    def told(rows: list[dict[str, object]]) -> str:
-        command = click.Command("told", callback=lambda: _to_a_terminal(rows))
+    def told(rows: list[dict[str, object]], lists: bool = True) -> str:
+        command = click.Command("told", callback=lambda: _to_a_terminal(rows, lists))
         return CliRunner().invoke(command).stdout
 
     narrow: dict[str, object] = {"id": "[red]a", "score": 0.123456789, "poses": [1.5] * 32, "none": None}
@@ -284,13 +284,18 @@ def test_columns_that_do_not_fit_side_by_side_are_told_one_a_line(monkeypatch: p
         *(f"column_{number}: {number}" for number in range(9)),
         "",
     ]
+    of_the_city: dict[str, object] = {"id": "city/roundabout:1/r10000:420/everyday/rain_night/tail/10000", "seconds": 1}
+    assert [line.split() for line in told([of_the_city], lists=False).splitlines()] == [
+        ["id", "seconds"],
+        [of_the_city["id"], "1"],
+    ]
 
 
-def _to_a_terminal(rows: list[dict[str, object]]) -> None:
+def _to_a_terminal(rows: list[dict[str, object]], lists: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
         patch.setenv("TERM", "dumb")
-        output.emit(rows, dict.fromkeys(rows[0], output.short), False, "no rows", lists=True)
+        output.emit(rows, dict.fromkeys(rows[0], output.short), False, "no rows", lists=lists)
 
 
 def test_plugins_are_told_in_whole_sentences() -> None:

@@ -60,12 +60,14 @@ def emit(
     for row in rows:  # as Text, which takes no bracket for an instruction
         table.add_row(*(Text(cell) for cell in _cells(row, columns)))
     console = Console()
-    unbroken = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).minimum
-    if lists and unbroken > console.width:
+    wide = console.measure(table, options=console.options.update(width=_ANY_WIDTH))
+    if lists and wide.minimum > console.width:
         for row in rows:
             click.echo("\n".join(f"{name}: {cell}" for name, cell in zip(columns, _cells(row, columns), strict=True)))
             click.echo()
         return
+    if wide.minimum > console.width:  # a terminal breaks header and rows at the same place, and no column is lost
+        console.width = wide.maximum
     console.print(table)
 
 
