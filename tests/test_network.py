@@ -23,6 +23,7 @@ from understudy.network.judge import cost, with_stop
 from understudy.network.lessons import lessons
 from understudy.network.losses import losses, path_gradient, total
 from understudy.network.model import Network
+from understudy.network.muon import Muon, orthogonal
 from understudy.network.plan import modes_of
 from understudy.network.predict import mounting
 from understudy.network.scorer import Scorer, features, log_score
@@ -633,3 +634,37 @@ def test_who_sees_all_modes_hit_somebody_stops_and_nobody_else_does(ahead: float
     said = {"poses": driving((2.0, 0.0), (6.0, 0.0)), "choice": torch.tensor([[1.0, 0.0]]), "light": GREEN}
     judged = network.judged(said | {"bev": seen((ahead, 0.0, 0.0))}, torch.tensor([1.0]))
     assert (judged["choice"].argmax().item() == 2) == stops
+
+
+# The optimizer --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(8, 200), (200, 8), (48, 432), (1, 9)])
+def test_an_orthogonal_step_moves_all_directions_alike_and_turns_with_its_gradient(shape: tuple[int, int]) -> None:
+    random = torch.Generator().manual_seed(0)
+    gradient = torch.randn(shape, generator=random) * 10.0 ** torch.linspace(0, -1, shape[1])
+    turned = torch.linalg.qr(torch.randn(shape[0], shape[0], generator=random)).Q
+    step = orthogonal(gradient)
+    values = torch.linalg.svdvals(step)
+    assert values.min() > 0.3 and values.max() < 1.3, "however few directions the gradient is made of"
+    assert torch.allclose(orthogonal(turned @ gradient), turned @ step, atol=1e-3)
+    assert torch.allclose(orthogonal(100 * gradient), step, atol=1e-4)
+    assert not orthogonal(torch.zeros(shape)).any()
+
+
+def test_a_kernel_moves_by_an_orthogonal_step_whatever_the_size_of_its_gradient() -> None:
+    torch.manual_seed(0)
+    kernel = torch.randn(8, 3, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
+    for scale in (1.0, 1e-4):
+        before = kernel.detach().clone()
+        optimizer = Muon([kernel], 0.01, 0.1)
+        kernel.grad = scale * torch.randn(8, 3, 3, 3)
+        optimizer.step()
+        values = torch.linalg.svdvals((kernel - 0.999 * before).flatten(1) / (0.01 * 0.4 * 27**0.5))
+        assert values.min() > 0.6 and values.max() < 1.3
+
+
+def test_every_kernel_but_those_of_single_features_takes_orthogonal_steps() -> None:
+    network = Network(NANO)
+    assert len(network.kernels()) == sum(one.dim() == 4 for one in network.parameters())
+    assert all(one.dim() == 4 and one.shape[1] > 1 for one in Network(size_of("base")).kernels())

@@ -42,6 +42,7 @@ from understudy.network.backbone import Backbone
 from understudy.network.distil import scorer_of
 from understudy.network.losses import losses, total
 from understudy.network.model import Network
+from understudy.network.muon import Muon
 from understudy.network.plan import modes_of
 from understudy.network.predict import inputs_of, load, mounting
 from understudy.network.samples import Batch, Samples
@@ -65,7 +66,7 @@ class Train:
     steps: int = 3000  # of the whole training
     batch: int = 32  # samples in a step
     lr: float = 2e-3  # the largest of the schedule
-    weight_decay: float = 0.02  # of AdamW
+    weight_decay: float = 0.02
     warmup: int = 100  # steps
     ema: float = 0.998  # of the weights that are kept in the end
     clip: float = 5.0  # the largest norm of a gradient
@@ -192,8 +193,13 @@ def train(
     averaged = Network(size).to(device)
     averaged.load_state_dict(network.state_dict())
 
-    optimizer = torch.optim.AdamW(network.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
-    checkpoint = Checkpoint(folder, network, averaged, optimizer)
+    kernels = network.kernels()
+    others = [one for one in network.parameters() if all(one is not kernel for kernel in kernels)]
+    optimizers = (
+        Muon(kernels, settings.lr, settings.weight_decay),
+        torch.optim.AdamW(others, settings.lr, weight_decay=settings.weight_decay, fused=True),
+    )
+    checkpoint = Checkpoint(folder, network, averaged, optimizers)
     first = checkpoint.load()
     learners: list[nn.Module] = [torch.compile(network) if settings.compile else network]  # type: ignore[list-item]
     if _world() > 1:
@@ -218,23 +224,24 @@ def train(
     with _threads(len(learners)) as pool:
         for step, batch in enumerate(Feed(samples, size, settings, device, first), start=first):
             waited += batch["waited"]
-            for group in optimizer.param_groups:
-                group["lr"] = settings.lr * schedule(step, settings.warmup, settings.steps)
+            lr = settings.lr * schedule(step, settings.warmup, settings.steps)
+            for optimizer in optimizers:
+                optimizer.param_groups[0]["lr"] = lr
             parts = parts_of(batch, len(learners))
             found = list((pool.map if len(parts) > 1 else map)(learn, learners, parts))
             if len(parts) > 1:
                 meet(*learners)
             norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
             if torch.isfinite(norm):
-                optimizer.step()
+                for optimizer in optimizers:
+                    optimizer.step()
             average(averaged, network, min(settings.ema, (1 + step) / (10 + step)))
             log.add({"norm": float(norm)}, *found)
 
             done = step + 1
             if done % LOG_EVERY == 0 or done == settings.steps:
                 if _rank() == 0:
-                    lr, elapsed_s = optimizer.param_groups[0]["lr"], time.monotonic() - began
-                    line = log.write(done, {"lr": lr, "elapsed_s": elapsed_s})
+                    line = log.write(done, {"lr": lr, "elapsed_s": time.monotonic() - began})
                     if on_log is not None:
                         on_log(line)
                 if time.monotonic() - saved >= settings.save_every_s or done == settings.steps:
@@ -423,12 +430,12 @@ def rare(samples: Samples) -> Array:
 
 @dataclass
 class Checkpoint:
-    """All that training has come to: network, average, the optimizer's moments and the step, in one file."""
+    """All that training has come to: network, average, the optimizers' moments and the step, in one file."""
 
     folder: Path
     network: Network
     averaged: Network
-    optimizer: torch.optim.AdamW
+    optimizers: tuple[torch.optim.Optimizer, ...]
 
     @property
     def path(self) -> Path:
@@ -437,10 +444,11 @@ class Checkpoint:
     def save(self, step: int) -> None:
         if _rank():
             return
-        moments = self.optimizer.state_dict()["state"]
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
-        tensors |= {f"moment.{number}.{name}": m[name] for number, m in moments.items() for name in m}
+        for which, optimizer in enumerate(self.optimizers):
+            moments = optimizer.state_dict()["state"]
+            tensors |= {f"moment.{which}.{number}.{name}": m[name] for number, m in moments.items() for name in m}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         write_whole(self.path, lambda aside: save_file(tensors, aside, {"step": str(step)}))
 
@@ -457,14 +465,17 @@ class Checkpoint:
             of[whose][rest] = value
         self.network.load_state_dict(of["network"])
         self.averaged.load_state_dict(of["averaged"])
-        state: dict[int, dict[str, Tensor]] = {}
-        parameters = list(self.network.parameters())
-        for name, value in of["moment"].items():
-            number, _, moment = name.partition(".")
-            if moment != "step":  # the fused optimizer reads memory as it lies: moments lie as their parameter does
-                value = torch.empty_like(parameters[int(number)]).copy_(value)
-            state.setdefault(int(number), {})[moment] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        for which, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            parameters = optimizer.param_groups[0]["params"]
+            for name, value in of["moment"].items():
+                whose, number, moment = name.split(".")
+                if whose != str(which):
+                    continue
+                if moment != "step":  # a fused optimizer reads memory as it lies: moments lie as their parameter does
+                    value = torch.empty_like(parameters[int(number)]).copy_(value)
+                state.setdefault(int(number), {})[moment] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         return step
 
 

@@ -56,6 +56,10 @@ class Network(nn.Module):
         """How many modes its judged answers have: a stop is one more than were learned."""
         return self.size.modes + self.sees
 
+    def kernels(self) -> list[Tensor]:
+        """The weights that mix features with features over a stretch of a picture or of the view."""
+        return [one.weight for one in self.modules() if isinstance(one, nn.Conv2d) and one.groups == 1]
+
     def judged(self, said: dict[str, Tensor], speed: Tensor) -> dict[str, Tensor]:
         """Answers with a stop among the modes, from the car's speed (B,), whose `choice` heeds what the view shows, see
         `judge`, and what each mode would be worth, see `scorer`; as they are where no view was learned."""
