@@ -1,7 +1,7 @@
 """Muon: an optimizer whose steps are orthogonal (Jordan et al. 2024, kellerjordan.github.io/posts/muon).
 
 The gradient of a matrix is dominated by few directions, and so is Adam's step. Made orthogonal, it moves all directions
-alike: `nano` gets further in 500 steps than in 800 of AdamW (LOG.md). torch has a Muon of its own, which takes no
+alike: `nano` sees more after 500 steps than after 800 of AdamW (LOG.md). torch has a Muon of its own, which takes no
 kernels of convolutions, and multiplies in bfloat16: where the processor has none, forty times as slowly.
 """
 
