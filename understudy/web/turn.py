@@ -48,6 +48,7 @@ class Dot:
     y: float
     value: float
     turn: int
+    said: int  # how far below it its number stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,13 @@ def curve(rows: Mapping[int, About]) -> list[Dot]:
     found = []
     for turn, row in rows.items():
         x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * (turn - 0.5) / max(rows)
-        for look in ("champion", "candidate"):
-            value = row[look]["driving_score"]
+        values = {look: row[look]["driving_score"] for look in ("champion", "candidate")}
+        lower = None not in values.values() and values["candidate"] < values["champion"]
+        said = {"champion": -12 if lower else 20, "candidate": 4}  # where the other is not
+        for look, value in values.items():
             if value is not None:
                 y = _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - value)
-                found.append(Dot(look, round(x, 1), round(y, 1), value, turn))
+                found.append(Dot(look, round(x, 1), round(y, 1), value, turn, said[look]))
     return found
 
 
