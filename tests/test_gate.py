@@ -781,6 +781,21 @@ def test_a_clip_in_whose_place_the_champion_has_learned_is_not_asked(clipped: La
     assert all("has learned in p" in why for why in verdict.void.values())
 
 
+def test_a_clip_that_reaches_into_where_somebody_has_learned_counts_as_lying_there(tmp_path: Path) -> None:
+    lake, drive = Lake(tmp_path / "lake"), log("first")
+    place = (np.arange(len(drive)) >= len(drive) // 2).astype(np.int16)
+    read_in(lake, [replace(drive, columns={**drive.columns, "place": place}, places=("p", "next"))])
+    middle = int(drive.t_ns[len(drive) // 2])
+    row = {"id": "clip:1", "drive": "first", "start_ns": middle - NS, "end_ns": middle + NS, "place": "p"}
+    with lake.run("mine", "clips", {}, "test") as run_:
+        run_.part("clips").write({"clips": pa.Table.from_pylist([row | {"side": "regression"}])})
+    learned = network(tmp_path / "small.onnx", ("next",))
+    idle = run(lake, learned, "lane_follow", Gate(suites=())).void
+    assert idle.keys() == {"clip:1"} and "has learned in next" in idle["clip:1"]
+    refused = run(lake, "lane_follow", learned, Gate(suites=()))
+    assert [(reason.kind, reason.about) for reason in refused.reasons] == [("leak", "next")]
+
+
 def test_the_verdict_can_be_read_by_programs(clipped: Lake) -> None:
     verdict, _ = driven(clipped, "lane_follow", "tests.test_gate:Swerving")
     told = json.loads(report.as_json(verdict))

@@ -37,7 +37,7 @@ def emit(
 ) -> None:
     """Rows as a table for eyes, or as JSON lines for programs; `columns` say how a cell is written for eyes.
 
-    With `lists` each row becomes a list of its columns where a terminal is too narrow for all of them side by side.
+    Where a terminal is too narrow for all columns side by side rows run on; with `lists` each becomes a list of them.
     """
     if not rows:
         click.echo(empty, err=True)
@@ -61,13 +61,13 @@ def emit(
         table.add_row(*(Text(cell) for cell in _cells(row, columns)))
     console = Console()
     wide = console.measure(table, options=console.options.update(width=_ANY_WIDTH))
-    if lists and wide.minimum > console.width:
-        for row in rows:
-            click.echo("\n".join(f"{name}: {cell}" for name, cell in zip(columns, _cells(row, columns), strict=True)))
-            click.echo()
-        return
-    if wide.minimum > console.width:  # a terminal breaks header and rows at the same place, and no column is lost
-        console.width = wide.maximum
+    if wide.minimum > console.width:
+        if lists:
+            for row in rows:
+                cells = zip(columns, _cells(row, columns), strict=True)
+                click.echo("\n".join(f"{name}: {cell}" for name, cell in cells) + "\n")
+            return
+        console.width = wide.maximum  # a terminal breaks header and rows at the same place, and no column is lost
     console.print(table)
 
 

@@ -71,15 +71,15 @@ def run(
     kept = regression_clips(lake)
     gone = binding.keys() - {clip.id for clip in kept}  # chosen otherwise since: what binds is asked all the same
     kept += [clip for id in sorted(gone) if (clip := binding[id]) is not None]
-    lies_in = reached(lake, kept)
-    asked = [clip for clip in kept if not lies_in[clip.id] & learned]
+    lie_in = reached(lake, kept)
+    asked = [clip for clip in kept if not lie_in[clip.id] & learned]
     idle = {id: "it is no longer among the lake's clips" for id in gone if binding[id] is None}
-    known = {clip.id: min(lies_in[clip.id] & learned) for clip in kept if clip not in asked}
+    known = {clip.id: min(lie_in[clip.id] & learned) for clip in kept if clip not in asked}
     idle |= {id: f"{both[0].id} has learned in {place}, where it lies" for id, place in known.items()}
     there = {drive["id"] for drive in lake.drives()} if asked else set()
     idle |= {clip.id: f"its drive is not in the lake: {clip.drive}" for clip in asked if clip.drive not in there}
     asked = [clip for clip in asked if clip.id not in idle]
-    judging = {place for drive in drives for place in drive["places"]}.union(*(lies_in[clip.id] for clip in asked))
+    judging = {place for drive in drives for place in drive["places"]}.union(*(lie_in[clip.id] for clip in asked))
     if leaks := sorted({*leaked(trained), *(judging & trained)}):
         return _verdict(both, gate, {}, (), idle, "refuse", tuple(_leak(place) for place in leaks))
     with ExitStack() as stack:

@@ -11,7 +11,7 @@ from understudy import mine, shadow
 from understudy.mine.run import clips_table
 from understudy.records import Clip
 from understudy.store import Lake
-from understudy.store.reviews import kept_clips, reached
+from understudy.store.reviews import kept_clips, reached, regression_clips
 from understudy.turn.campaign import Brought
 from understudy.turn.chance import by_chance
 from understudy.turn.diary import name_of, progress
@@ -134,14 +134,14 @@ def keep_clips(lake: Lake, key: str, clips: list[Clip]) -> None:
 def asked_in(turn: Turn, champion: str) -> frozenset[str]:
     """The places in which the gate asks for clips: not those in which the champion has learned itself."""
     bound = [clip for clip in turn.registry.binding().values() if clip is not None]
-    asked = [clip for clip in kept_clips(turn.lake) if clip.side == "regression"]
     learned = turn.places(champion)
-    lie_in = reached(turn.lake, [*asked, *bound]).values()
-    return frozenset().union(*(places for places in lie_in if not places & learned))
+    lie_in = reached(turn.lake, [*regression_clips(turn.lake), *bound])
+    return frozenset().union(*(places for places in lie_in.values() if not places & learned))
 
 
 def used_for_training(lake: Lake) -> list[Clip]:
-    """Clips chosen for training, but those of drives and places that the regression suite also has a clip of."""
+    """Clips chosen for training, but those of drives of which the regression suite has a clip, or in places that one of
+    its clips reaches into."""
     clips = kept_clips(lake)
     asked = [clip for clip in clips if clip.side == "regression"]
     drives, places = {clip.drive for clip in asked}, frozenset().union(*reached(lake, asked).values())
