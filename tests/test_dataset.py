@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,13 @@ from tests.learning import sample_dataset, sample_lake
 from understudy import dataset, label
 from understudy.dataset import Dataset, assert_apart
 from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.gate.entrants import entrant
 from understudy.ingest import ingest
 from understudy.network.samples import Samples, read_rig, write_rig
 from understudy.observe import Observer, rig_of
 from understudy.recorder import write
 from understudy.records import NS, Clip
+from understudy.registry import Registry, used_for_training
 from understudy.store import Lake
 from understudy.store.reviews import Reviews, Subject, kept_clips, reached, regression_clips
 from understudy.turn.clips import keep_clips
@@ -106,6 +109,25 @@ def test_what_the_gate_asks_is_never_learned_from_whatever_was_said(
     assert clip.place not in dataset.run(lake, Dataset((64, 32), held_out=0.0)).places, "nobody named the clip"
 
 
+def test_what_binds_is_never_learned_from_though_mining_took_it_for_training(labelled: Path, tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(labelled, tmp_path / "lake"))
+    drive = lake.drive(lake.drives()[0]["id"])
+    clip = Clip("clip:b", drive.id, int(drive.t_ns[20]), int(drive.t_ns[100]), (), drive.places[0])
+    keep_clips(lake, "kept", [clip])
+    assert used_for_training(lake) == [clip]
+    registry, hash = Registry(lake.root), entrant("lane_follow").hash
+    registry.add("lane_follow", hash, "lane_follow")
+    registry.promote("lane_follow", "to begin with")
+    where = {"drive": clip.drive, "start_ns": clip.start_ns, "end_ns": clip.end_ns, "place": clip.place}
+    both = {name: "lane_follow" for name in ("champion", "candidate")} | {
+        f"{side}_hash": hash for side in ("champion", "candidate")
+    }
+    told = {**both, "outcome": "undecided", "clips": [{"clip": clip.id, "champion": 5, "candidate": 5, **where}]}
+    registry.record(json.dumps(told).encode(), {"lane_follow": "lane_follow"})
+    assert used_for_training(lake) == []
+    assert clip.place not in dataset.run(lake, Dataset((64, 32), held_out=0.0)).places
+
+
 def test_a_clip_that_reaches_into_another_place_teaches_nothing_of_it(lake: Lake, tmp_path: Path) -> None:
     whole = lake.drive(lake.drives()[0]["id"])
     place = (np.arange(len(whole)) >= 40).astype(np.int32)
@@ -125,6 +147,10 @@ def test_a_clip_that_reaches_into_another_place_teaches_nothing_of_it(lake: Lake
     asks = replace(asks, end_ns=int(drive.t_ns[39]))
     assert dataset.run(own, Dataset((64, 32), held_out=0.0), [asks]).places == ("there",)
     assert reached(own, [asks, replace(clip, id="d", drive="gone")]) == {"c": {"here"}, "d": {"here"}}
+
+    for place, taught in (("elsewhere", [clip]), ("there", [])):
+        keep_clips(own, "kept", [clip, Clip(place, "another", 0, NS, (), place, "regression")])
+        assert used_for_training(own) == taught, "what leaves the lake for other trainers is not trimmed to places"
 
 
 def test_what_reviewers_said_is_heeded(lake: Lake, tmp_path: Path) -> None:

@@ -37,6 +37,10 @@ def test_eight_wins_in_a_row_multiply_the_stake_by_156() -> None:
     assert betting_test(14, 1) < betting_test(12, 1)
 
 
+def test_a_thousand_wins_in_a_row_are_more_than_a_float_can_hold_and_prove_all() -> None:
+    assert betting_test(1100, 0) == 0.0 and betting_test(0, 1100) == 1.0
+
+
 def test_a_fair_coin_hardly_ever_wins_a_bet_however_often_one_looks() -> None:
     """Exactly, over all ways that 150 tosses can go: those that ever claim, at 0.05, are at most 0.05 of all."""
     going, claimed = {0: 1.0}, 0.0

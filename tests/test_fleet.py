@@ -159,6 +159,14 @@ def _children_of(pid: int | None, name: str) -> list[int]:
     return found
 
 
+def test_a_fleet_that_cannot_drive_makes_no_lake_of_the_city(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sumo", None)  # as without the extra [city]
+    lake = Lake(tmp_path / "lake")
+    with pytest.raises(ModuleNotFoundError):
+        fleet.fleet_drive(lake, fleet.tours(("grid:3",), cars=1))
+    assert not (lake.root / fleet.FOLDER).exists()
+
+
 def test_sumo_errors_are_the_users_matter() -> None:
     assert issubclass(SumoError, UnderstudyError)
 

@@ -488,6 +488,23 @@ class Slow(Crashing):
 
 
 @dataclass(frozen=True)
+class Endless(Crashing):
+    def plan(self, seen: Observation) -> Plan:
+        while True:
+            pass
+
+
+@dataclass(frozen=True)
+class Tuned(Crashing):
+    """With a setting that is a list."""
+
+    gains: tuple[float, ...] = ()
+
+    def plan(self, seen: Observation) -> Plan:
+        return Plan.single(np.full((1, PLAN_STEPS, 4), self.gains[1]))
+
+
+@dataclass(frozen=True)
 class WarmsUp(Crashing):
     """Slow in its first plan, as one that compiles."""
 
@@ -568,6 +585,21 @@ def test_who_takes_too_long_loses_too(lake: Lake, monkeypatch: pytest.MonkeyPatc
     assert route.trouble.startswith("too slow: ")
 
 
+def test_who_never_comes_back_from_a_plan_is_not_waited_for(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.gate.driving.FIRST_LIMIT_S", 0.01)
+    scenario = suites.suite("replay", 1, lake.drives()).scenarios[0]
+    route, _ = drive_route(lake, scenario, entrant("tests.test_gate:Endless"), 10.0)
+    assert route.trouble == "too slow: over 0.05 s for a plan, at most 0.01"
+
+
+def test_a_setting_may_be_a_list(lake: Lake) -> None:
+    tuned = entrant("tests.test_gate:Tuned", {"gains": [1.0, 2.0]})
+    assert tuned.driver is entrant("tests.test_gate:Tuned", {"gains": [1.0, 2.0]}).driver
+    assert tuned.hash != entrant("tests.test_gate:Tuned", {"gains": [1.0, 3.0]}).hash
+    scenario = suites.suite("replay", 1, lake.drives()).scenarios[0]
+    assert not drive_route(lake, scenario, tuned, 1.0)[0].trouble
+
+
 def test_the_first_plan_may_take_long_for_it_may_have_to_compile(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = suites.suite("replay", 1, lake.drives()).scenarios[0]
     monkeypatch.setattr("understudy.gate.driving.PLAN_LIMIT_S", 0.01)
@@ -610,6 +642,19 @@ def test_a_binding_clip_that_is_failed_decides_before_a_route_is_driven(clipped:
     assert [(clip.champion, clip.candidate) for clip in verdict.clips] == [(5, 0)] and len(names) == 2
 
 
+def test_a_clip_of_a_log_is_judged_to_its_end_for_what_it_is_kept_for_comes_late(tmp_path: Path) -> None:
+    """The human brakes from 8 s on for a car that stands; who keeps the speed would hit it by plans from 7.3 s on."""
+    drive = log("brakes", seconds=20.0, ahead=118.0)
+    braking = np.clip(drive.t_s - 8.0, 0.0, 4.0)
+    x = 20.0 + 10.0 * np.minimum(drive.t_s, 12.0) - 1.25 * braking**2
+    drive = replace(drive, columns={**drive.columns, "x": x, "speed": 10.0 - 2.5 * braking})
+    lake = Lake(tmp_path / "lake")
+    read_in(lake, [drive])
+    whole = Clip("clip:1", "brakes", round(3.3 * NS), round(14.4 * NS), (), "the-straight", "regression")
+    assert regression.passes(lake, whole, entrant("constant_turn")) == 0
+    assert regression.passes(lake, replace(whole, end_ns=5 * NS), entrant("constant_turn")) == 5
+
+
 def test_who_raises_or_takes_one_instant_at_a_time_is_asked_like_others(clipped: Lake) -> None:
     verdict, _ = driven(clipped, "lane_follow", "tests.test_gate:Raising")
     assert [(clip.champion, clip.candidate) for clip in verdict.clips] == [(5, 0)] and verdict.outcome == "refuse"
@@ -642,6 +687,14 @@ def test_what_binds_is_asked_though_mining_chooses_otherwise_by_now(clipped: Lak
     assert again.outcome == "refuse" and [(clip.clip, clip.binds) for clip in again.clips] == [("clip:1", True)]
     lost = run(clipped, "lane_follow", "tests.test_gate:Swerving", gate, binding={"clip:9": None})
     assert lost.void == {"clip:9": "it is no longer among the lake's clips"}
+
+
+def test_a_log_that_can_be_no_world_is_left_out_by_name(lake: Lake) -> None:
+    away = log("away")
+    read_in(lake, [replace(away, columns={**away.columns, "y": away["y"] + 500.0}, route=())], settings="more")
+    verdict, _ = driven(lake, "lane_follow", "constant_turn")
+    assert verdict.routes and np.isfinite(verdict.human)
+    assert verdict.void and all("/away/" in one and "on no lane" in why for one, why in verdict.void.items())
 
 
 def test_a_clip_whose_drive_is_gone_is_left_out_by_name(clipped: Lake) -> None:
@@ -684,7 +737,9 @@ def _copy(lake: Lake, root: Path) -> Path:
     return root
 
 
-def test_who_is_perfect_but_for_one_binding_clip_is_refused_for_that_clip(tmp_path: Path) -> None:
+def test_who_is_perfect_but_for_one_binding_clip_is_refused_for_that_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The clip is of a drive in the city, so its scenario is driven again, by the city's driver and by a blind one."""
     scenario = Scenario(town=sides.towns_of("regression", count=1)[0], route="r0:120", seed=3)
     with City(("route",)) as world:
@@ -709,6 +764,10 @@ def test_who_is_perfect_but_for_one_binding_clip_is_refused_for_that_clip(tmp_pa
     verdict = run(lake, "human", f"human:blind:{scenario}")
     assert verdict.routes == 0 and [(clip.champion, clip.candidate) for clip in verdict.clips] == [(5, 0)]
     assert verdict.outcome == "refuse" and [reason.about for reason in verdict.reasons] == ["clip:2"]
+    clip = regression_clips(lake)[0]
+    assert regression.passes(lake, clip, entrant("human:drifting")) == 5
+    monkeypatch.setattr("understudy.worlds.city._LOST_M", 0.2)
+    assert regression.passes(lake, clip, entrant("human:drifting")) == 0, "it went another way than its route"
 
 
 def test_who_was_trained_on_a_gate_town_is_refused_before_a_wheel_turns(lake: Lake) -> None:

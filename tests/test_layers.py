@@ -15,7 +15,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(("geometry", "settings", "plugins", "identifiers", "evidence"), 2),
     **dict.fromkeys(("maps", "metrics", "observe", "store"), 3),
     **dict.fromkeys(("readers", "triggers", "policies", "labelers", "network", "worlds"), 4),
-    **dict.fromkeys(("recorder", "workers"), 5),
+    **dict.fromkeys(("recorder", "registry", "workers"), 5),
     **dict.fromkeys(
         (
             "ingest",
@@ -28,7 +28,6 @@ FLOORS: dict[str, int] = {
             "train",
             "evaluate",
             "gate",
-            "registry",
             "exporters",
             "fleet",
         ),

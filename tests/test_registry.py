@@ -11,7 +11,9 @@ import pytest
 
 from understudy.errors import DataError, UnderstudyError
 from understudy.records import Clip
-from understudy.registry import Registry, model_card
+from understudy.registry import Registry, model_card, regression_suite
+from understudy.store import Lake
+from understudy.store.reviews import Reviews, Subject
 
 CARD = {
     "format": "understudy-model/1",
@@ -102,6 +104,27 @@ def test_clips_that_a_champion_passed_reliably_bind_for_ever(registry: Registry)
     for place in ("p", "elsewhere"):
         registry.record(verdict("a", "c", "refuse", [{**where, "place": place}]), SPECS)
     assert registry.binding() == {"clip:1": None, "clip:3": Clip("clip:3", "d", 1, 2, (), "p", "regression")}
+
+
+def test_what_binds_is_of_the_regression_suite_though_its_reviewer_took_it_back(registry: Registry) -> None:
+    assert regression_suite(Lake(registry.root / "without")) == []
+    clip = Clip("clip:1", "d", 1, 2, (), "p", "regression")
+    with Reviews(registry.root) as reviews:
+        reviews.say(Subject(clip.id, clip.drive, clip.start_ns, clip.end_ns, clip.place, "cut_in"), "regression", "ann")
+        assert regression_suite(Lake(registry.root)) == [clip]
+        told = {"clip": clip.id, "drive": "d", "start_ns": 1, "end_ns": 2, "place": "p", "champion": 5, "candidate": 5}
+        registry.record(verdict("a", "c", "undecided", [told]), SPECS)
+        assert regression_suite(Lake(registry.root)) == [clip], "once"
+        reviews.undo("ann")
+    assert regression_suite(Lake(registry.root)) == [clip]
+
+
+def test_who_would_drive_otherwise_than_it_was_judged_is_told(registry: Registry) -> None:
+    for given, hash in (("champion", "hash-of-a"), ("model:b", "hash-of-b"), ("a", "whatever drives by this name")):
+        registry.assert_same(given, hash)
+    for given in ("champion", "model:hash-of-a"):
+        with pytest.raises(UnderstudyError, match=f"{given} is a with the code .* `a` drives otherwise by now: tell"):
+            registry.assert_same(given, "hash-of-a-with-settings")
 
 
 def test_who_never_was_champion_here_binds_nothing(registry: Registry) -> None:

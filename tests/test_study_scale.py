@@ -64,6 +64,8 @@ def test_rows_go_by_parameters_and_instants_and_are_means_over_seeds() -> None:
         assert row.low < row.score < row.high and row.high - row.low < 0.5
         assert list(row.measured.values()) == pytest.approx([row.score] * len(SHOWN))
     assert not list(rows([]))
+    twice = [line("nano", 100, 0, 0.5), line("nano", 100, 0, 0.5)]
+    assert [row.seeds for row in rows(twice)] == [1], "of few drives two shares may be the same"
 
 
 def test_only_what_is_trained_alike_is_compared() -> None:

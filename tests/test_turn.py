@@ -25,7 +25,7 @@ from understudy.ingest import ingest
 from understudy.mine.choose import side_of
 from understudy.mine.settings import WEIGHTS
 from understudy.records import NS, Clip
-from understudy.registry import Registry
+from understudy.registry import Registry, used_for_training
 from understudy.store import Lake
 from understudy.store.reviews import Reviews, Subject
 from understudy.turn import learning
@@ -33,7 +33,7 @@ from understudy.turn.apart import Side, assert_apart
 from understudy.turn.begin import assert_nothing_leaks, begin, left_open
 from understudy.turn.campaign import FIRST, NOISY, Brought, campaign
 from understudy.turn.chance import by_chance
-from understudy.turn.clips import choose_clips, keep_clips, kept_before, used_for_training
+from understudy.turn.clips import choose_clips, keep_clips, kept_before
 from understudy.turn.diary import STEPS, Diary, diary_file, progress, times, turns
 from understudy.turn.driving import new_drives
 from understudy.turn.judging import promote
@@ -442,6 +442,13 @@ def test_every_turn_is_judged_on_routes_of_its_own(tmp_path: Path) -> None:
     assert gates[0] == EVENING.gate and [gate.first for gate in gates] == [0, 8, 16]
     driven = [set(suite("events", gate.routes, first=gate.first).scenarios) for gate in gates]
     assert not driven[0] & driven[1] and not driven[1] & driven[2]
+
+
+def test_a_turn_is_judged_on_routes_of_its_own_after_turns_of_another_preset(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    Diary(lake, 1).keep("begin", {"preset": asdict(STANDARD)})
+    gates = [STANDARD.gate, *(Turn(lake, Diary(lake, n), EVENING, 0, 0).gate for n in (2, 3))]
+    assert [gate.first for gate in gates] == [0, 12, 20]
 
 
 def test_a_campaign_may_name_a_trigger_that_is_gone(tmp_path: Path) -> None:

@@ -40,6 +40,10 @@ def threads(_: int) -> int:
     return int(os.environ["OMP_NUM_THREADS"])
 
 
+def leave(code: int | None) -> None:
+    raise SystemExit(code)
+
+
 def generate(number: int) -> object:
     return (n for n in range(number)) if number else "nothing"
 
@@ -77,6 +81,14 @@ def test_a_drive_that_fails_is_reported_and_the_others_go_on(processes: int) -> 
     assert (good.value, good.error) == (0, "")
     assert (torn.error, torn.trace) == ("row 7 is torn", "")
     assert bug.error == "ZeroDivisionError: by zero" and "in moody" in bug.trace
+
+
+@BOTH
+def test_a_plug_in_that_ends_its_process_ends_its_drive_alone(processes: int) -> None:
+    """`sys.exit(0)` in a policy would else be the exit code of a gate, which means promote."""
+    outcomes = map_drives(leave, [0, None], processes)
+    assert [outcome.error for outcome in outcomes] == [f"its worker ended with exit code {code}" for code in (0, None)]
+    assert not any(outcome.trace for outcome in outcomes)
 
 
 def test_a_worker_that_dies_takes_one_drive_with_it() -> None:

@@ -23,9 +23,10 @@ from understudy.network.samples import STAGE, STATE, write_rig
 from understudy.observe import Observer, rig_of
 from understudy.policies.onnx import resized
 from understudy.records import NS, Array, Camera, Clip, Ints
+from understudy.registry import regression_suite
 from understudy.store import Lake, Part, code_version
 from understudy.store.files import digest
-from understudy.store.reviews import heeded, reached, regression_clips, standing
+from understudy.store.reviews import heeded, reached, standing
 
 _DECODED = 16  # pictures of a camera held at full size at once
 _TURN, _CHANGE, _STANDING = 0.1, 2.0, 0.5  # rad, m/s, m/s
@@ -82,7 +83,7 @@ def run(
     struck = {drive: sorted((one.start_ns, one.end_ns) for one in said.values() if one.drive == drive
                             and one.verdict == "bad_label") for drive in wanted}  # fmt: skip
     taught = sorted({clip.place for clip in clips if clip.side == "train"})
-    judging = [clip for clip in [*clips, *regression_clips(lake)] if clip.side == "regression"]
+    judging = [clip for clip in [*clips, *regression_suite(lake)] if clip.side == "regression"]
     barred = sorted(frozenset().union(*reached(lake, judging).values()))
     name = digest(
         [asdict(settings), sorted(wanted.items()), sorted(spans.items()), sorted(struck.items()), taught, barred, code]

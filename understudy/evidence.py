@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from statistics import NormalDist
 from typing import ClassVar
@@ -73,8 +74,8 @@ def betting_test(wins: int, losses: int) -> float:
     """
     n = wins + losses
     certain = 0 if losses else 2**n
-    spread = sum(math.comb(n + 1, k) for k in range(wins + 1)) / ((n + 1) * math.comb(n, wins))
-    return min(1.0, 2 / (certain + spread))
+    spread = Fraction(sum(math.comb(n + 1, k) for k in range(wins + 1)), (n + 1) * math.comb(n, wins))
+    return float(min(Fraction(1), 2 / (certain + spread)))  # a thousand wins are more than a float can hold
 
 
 def flip_test(differences: Floats) -> float:

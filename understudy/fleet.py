@@ -126,10 +126,10 @@ def fleet_drive(
     The report's failures are the drives that were lost, each with its reason.
     """
     folder = lake.root / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     todo = [tour for tour in plan if not (folder / f"{tour.name}.mcap").exists()]
     if todo:
         program("sumo")  # without the extra [city]: one word of it, not one for every car
+    folder.mkdir(parents=True, exist_ok=True)  # only now: a lake that has it is one of the city
     with lake.reading():  # gc leaves alone what is being written
         outcomes = workers.map_drives(partial(_record, folder), todo, processes, on_drive, describe=_name)
     failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error}

@@ -18,8 +18,9 @@ from typing import Any
 
 from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.records import Clip
-from understudy.store import digest
+from understudy.store import Lake, digest
 from understudy.store.files import write_whole
+from understudy.store.reviews import kept_clips, reached, regression_clips
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS models (hash TEXT PRIMARY KEY, name TEXT NOT NULL, spec TEXT NOT NULL, card TEXT NOT NULL,
@@ -109,11 +110,25 @@ class Registry:
 
     def spec(self, given: str) -> str:
         """What the gate is to be told for `champion`, `model:HASH`, or anything that names a driver by itself."""
+        model = self._meant(given)
+        return model.spec if model else given
+
+    def assert_same(self, given: str, hash: str) -> None:
+        """Raise UnderstudyError where `champion` or `model:HASH` would drive as another than it was judged: a policy of
+        code that has changed since, or one that was judged with settings of its own."""
+        model = self._meant(given)
+        if model and model.hash != hash:
+            raise UnderstudyError(
+                f"{given} is {model.name} with the code and the settings that it was judged with, and `{model.spec}` "
+                "drives otherwise by now: tell its settings by --set, or have it judged anew under its own name"
+            )
+
+    def _meant(self, given: str) -> Model | None:
         if given == "champion":
             if (reigns := self.reigns()) == []:
                 raise UnderstudyError("there is no champion yet; `understudy promote MODEL --why ...` names the first")
-            return self.model(reigns[-1].model).spec
-        return self.model(given).spec if given.startswith("model:") else given
+            return self.model(reigns[-1].model)
+        return self.model(given) if given.startswith("model:") else None
 
     # Verdicts ---------------------------------------------------------------------------------------------------------
 
@@ -231,6 +246,27 @@ def _crown(db: sqlite3.Connection, hash: str, verdict: str | None, why: str) -> 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def regression_suite(lake: Lake) -> list[Clip]:
+    """All that the gate asks: the clips that mining kept for regression, those that reviewers sent there, and what
+    binds, whatever is mined or said by now."""
+    kept = regression_clips(lake)
+    if not (lake.root / "registry.db").is_file():
+        return kept
+    known = {clip.id for clip in kept}
+    bound = Registry(lake.root).binding()
+    return kept + [clip for id, clip in bound.items() if clip is not None and id not in known]
+
+
+def used_for_training(lake: Lake) -> list[Clip]:
+    """Clips chosen for training, but those of drives of which the regression suite has a clip, and those that reach
+    into a place that one of its clips reaches into."""
+    asked = regression_suite(lake)
+    drives, places = {clip.drive for clip in asked}, frozenset().union(*reached(lake, asked).values())
+    clips = [clip for clip in kept_clips(lake) if clip.side == "train" and clip.drive not in drives]
+    lie_in = reached(lake, clips)
+    return [clip for clip in clips if lie_in[clip.id].isdisjoint(places)]
 
 
 # The model card -------------------------------------------------------------------------------------------------------

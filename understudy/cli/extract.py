@@ -39,16 +39,15 @@ def extract(
     """
     from understudy import settings
     from understudy.exporters import write
-    from understudy.store.reviews import kept_clips
+    from understudy.registry import used_for_training
 
     here = open_lake(lake)
     if not moments:
-        clips = kept_clips(here)
-        moments = tuple(clip.id for clip in clips if clip.side == "train")
+        moments = tuple(clip.id for clip in used_for_training(here))
         if not moments:
             raise UnderstudyError(
-                f"of the lake's {len(clips)} clips none is kept for training; `understudy mine` keeps some, from "
-                "places to train in, or name a moment"
+                "no clip of the lake is kept for training; `understudy mine` keeps some, from places to train in where "
+                "the regression suite has none, or name a moment"
             )
     with progress("writing") as tell:
         report = write(kind, here, moments, folder, settings.parse(assignments), tell)

@@ -59,8 +59,8 @@ def gate(
     told = settings.parse(assignments, specs)
     by_policy = {name: told.pop(name) for name in specs if name in told}
     rules = settings.fill(Gate, told, prefix="gate")
-    for spec in specs:
-        entrant(spec, by_policy.get(spec))  # a name that nobody has is refused before anything is made
+    for given, spec in zip((champion, candidate), specs, strict=True):  # refused before anything is made
+        registry.assert_same(given, entrant(spec, by_policy.get(spec)).hash)
     if junit_path is not None:
         make_room(junit_path)
     with progress("driving") as tell:

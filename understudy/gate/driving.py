@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +24,7 @@ from understudy.worlds.world import Planner, World
 
 PLAN_LIMIT_S = 2.0  # of computing for one plan; a car plans every 0.2 s, but on a machine of its own
 FIRST_LIMIT_S = 60.0  # for the first, in which an entrant may load, compile and warm up
+_FAR_TOO_LONG = 5.0  # times the limit: a plan that takes longer is not waited for
 _FINE = 3  # decimals, m and rad: a plan must not hang on the last bit of a sum
 
 T = TypeVar("T")
@@ -72,7 +75,8 @@ def drive_on(world: World, entrant: Entrant, seen: Observation, seconds: float) 
 def asked(planner: Planner, seen: Observation, limit_s: float) -> Plan:
     """The plan of a policy that may be faulty; raises Lost."""
     began = time.process_time()
-    plan = _survived(lambda: planner(seen))
+    with _cut_off(limit_s):
+        plan = _survived(lambda: planner(seen))
     if (took := time.process_time() - began) > limit_s:
         raise Lost(f"too slow: {took:.1f} s for a plan, at most {limit_s:g}")
     if not isinstance(plan, Plan) or len(plan) != 1:
@@ -83,9 +87,31 @@ def asked(planner: Planner, seen: Observation, limit_s: float) -> Plan:
     return Plan.single(np.round(poses, _FINE))
 
 
+@contextmanager
+def _cut_off(limit_s: float) -> Iterator[None]:
+    """Raise Lost in what computes for far too long: it may never come back. Signals reach the main thread alone."""
+    seconds = _FAR_TOO_LONG * limit_s
+
+    def cut_off(*_: object) -> None:
+        raise Lost(f"too slow: over {seconds:g} s for a plan, at most {limit_s:g}")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGPROF, cut_off)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
+
+
 def _survived(act: Callable[[], T]) -> T:
     try:
         return act()
+    except Lost:
+        raise
     except PolicyError as error:
         raise Lost(f"wrong shape: {error}") from error
     except Exception as error:  # an entrant may raise anything, and the gate goes on

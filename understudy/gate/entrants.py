@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +24,7 @@ class Entrant:
     """One who wants to drive, small enough to travel to workers: each process makes its own driver of it."""
 
     spec: str
-    settings: tuple[tuple[str, Any], ...]
+    settings: str  # as JSON
     id: str  # the name that tables and pages know it by
     hash: str  # what it is: its model file, or its code and settings
     module: str  # where its code lives
@@ -44,23 +45,23 @@ class Entrant:
 
 def entrant(spec: str, settings: Mapping[str, Any] | None = None) -> Entrant:
     """Who `lane_follow`, `module:Class`, `some/model.onnx`, `human` or `human:late` is."""
-    told = tuple(sorted((settings or {}).items()))
+    told = sorted((settings or {}).items())
     if spec.partition(":")[0] == HUMAN:
         if told:
             raise SettingsError(f"{spec} has no settings, got {told[0][0]!r}")
-        module = type(_driver(spec, told)).__module__
-        return Entrant(spec, told, spec, digest([spec, code_version([module])]), module)
+        module = type(_driver(spec, "[]")).__module__
+        return Entrant(spec, "[]", spec, digest([spec, code_version([module])]), module)
     known = plugins.names("policy")
     if spec not in known and ":" not in spec and not spec.endswith(".onnx"):
         raise UnknownName("driver", spec, [*known, HUMAN, "champion"])
     named = policies.named(spec, settings)
     contents = named.contents or digest([spec, told, code_version([named.module])])
-    return Entrant(spec, told, named.id, contents, named.module)
+    return Entrant(spec, json.dumps(told), named.id, contents, named.module)
 
 
 @cache
-def _driver(spec: str, settings: tuple[tuple[str, Any], ...]) -> Driver:
+def _driver(spec: str, settings: str) -> Driver:
     kind, _, name = spec.partition(":")
     if kind == HUMAN:
         return fault(name) if name else Human()
-    return Planning(policies.named(spec, dict(settings)).policy)
+    return Planning(policies.named(spec, dict(json.loads(settings))).policy)

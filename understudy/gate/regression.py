@@ -2,7 +2,8 @@
 
 A clip is driven from five slightly shifted starts, 0.2 s apart. Where it comes from a scenario, the scenario is driven
 again: the world's own driver brings the car to the start, hands over, and the entrant drives to the clip's end. Where
-it comes from a log, the plan made at each start is judged in the log, with all others driving as they were recorded.
+it comes from a log, the plans made every 0.5 s from each start to the clip's end are judged in the log, with all others
+driving as they were recorded: a clip begins some seconds before what it is kept for.
 
 A clip binds once a champion has passed it from 5 of 5; a candidate fails it at 2 or fewer. Were every clip to bind that
 a champion passed once, chance alone would refuse every candidate as the suite grows: of 200 clips that each of two
@@ -20,10 +21,10 @@ import numpy as np
 from understudy import metrics
 from understudy.errors import UnderstudyError
 from understudy.gate.drivers import Human, Planning
-from understudy.gate.driving import FIRST_LIMIT_S, Lost, asked, drive_on, world_of
+from understudy.gate.driving import FIRST_LIMIT_S, PLAN_LIMIT_S, Lost, asked, drive_on, world_of
 from understudy.gate.entrants import Entrant
 from understudy.observe import Observer
-from understudy.records import NS, Clip, Drive, Floats
+from understudy.records import NS, PLAN_STEP_S, Clip
 from understudy.store import Lake
 from understudy.worlds.outcome import route_subscores, window_scores
 from understudy.worlds.scenario import Scenario
@@ -64,13 +65,14 @@ def passes(lake: Lake, clip: Clip, entrant: Entrant) -> int:
     drive = lake.drive(clip.drive)
     begin_s = (clip.start_ns - int(drive.t_ns[0])) / NS
     shifts = APART_S * np.arange(-(STARTS // 2), STARTS // 2 + 1.0)
+    end_s = (clip.end_ns - int(drive.t_ns[0])) / NS
     scenario = str(drive.facts.get("scenario", ""))
     if scenario.startswith("scenario:"):
-        ends_s = (clip.end_ns - int(drive.t_ns[0])) / NS
-        return sum(_drives(lake, scenario, max(begin_s + shift, 0.0), ends_s, entrant) for shift in shifts)
+        return sum(_drives(lake, scenario, max(begin_s + shift, 0.0), end_s, entrant) for shift in shifts)
     if not isinstance(entrant.driver, Planning):
         raise UnderstudyError(f"{entrant.id} has no plan for {drive.id}, which is a log: it drives worlds only")
-    return _plans(drive, begin_s + shifts, entrant.driver)
+    observer, scene = Observer(drive), metrics.Scene.of(drive)
+    return sum(_plans(observer, scene, begin_s + shift, end_s, entrant.driver) for shift in shifts)
 
 
 def _drives(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: Entrant) -> bool:
@@ -83,26 +85,28 @@ def _drives(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: En
             if world.ended:
                 return True  # there is nothing left to fail
             seen = world.step(expert(seen))
-        if drive_on(world, entrant, seen, end_s - start_s):
-            return False
+        if drive_on(world, entrant, seen, end_s - start_s) or world.ended == "lost":
+            return False  # who went another way has not met what the clip is kept for
         drive = world.drive()
     # The whole drive is the scene: a piece of it might be taken for the road's first pass.
     subscores = route_subscores(window_scores(metrics.Scene.of(drive), since_s=steps * world.PLAN_S))
     return passed(subscores) and not (world.ended == "collision" and not np.isfinite(subscores["no_collision"]))
 
 
-def _plans(drive: Drive, starts_s: Floats, driver: Planning) -> int:
-    observer, scene, count = Observer(drive), metrics.Scene.of(drive), 0
-    for instant in np.clip(np.searchsorted(drive.t_s, starts_s - 1e-6), 0, len(drive) - 1):
-        here = np.array([instant])
-        seen = observer.observe(here, driver.needs, driver.history_s)
+def _plans(observer: Observer, scene: metrics.Scene, start_s: float, end_s: float, driver: Planning) -> bool:
+    """Whether no plan fails of those made every 0.5 s, as `route_subscores` counts the windows of a route."""
+    drive, planned = scene.drive, []
+    starts_s = np.arange(start_s, end_s + 1e-6, PLAN_STEP_S)
+    instants = np.unique(np.clip(np.searchsorted(drive.t_s, starts_s - 1e-6), 0, len(drive) - 1))
+    limit = FIRST_LIMIT_S
+    for instant in instants:
+        seen = observer.observe(np.array([instant]), driver.needs, driver.history_s)
         try:
-            plan = asked(driver.policy.plan, seen, FIRST_LIMIT_S)
+            planned.append(asked(driver.policy.plan, seen, limit).likeliest)
         except Lost:
-            continue
-        found = metrics.score(scene, here, plan.likeliest)
-        count += passed({name: float(found[name][0]) for name in metrics.SUBSCORES})
-    return count
+            return False
+        limit = PLAN_LIMIT_S
+    return passed(route_subscores(metrics.score(scene, instants, np.concatenate(planned))))
 
 
 def passed(subscores: Mapping[str, float]) -> bool:

@@ -224,13 +224,16 @@ class _Course:
             return np.nan
         one, who = self.suites["replay"], entrant(HUMAN)
         logs = [scenario for scenario in one.scenarios if Scenario.parse(scenario).seed == 0]
-        return float(np.mean([drive_route(self.lake, log, who, one.seconds)[0].score for log in logs]))
+        scores = (drive_route(self.lake, log, who, one.seconds)[0].score for log in logs if log not in self.void)
+        known = [score for score in scores if np.isfinite(score)]
+        return float(np.mean(known)) if known else np.nan
 
     def clips(self, clips: Sequence[Clip], binding: Collection[str]) -> tuple[ClipResult, ...]:
         """How both fare on the regression suite."""
         drives = {drive["id"]: drive["part"] for drive in self.lake.drives()} if clips else {}
+        judge = _code(["understudy.gate.regression"])
         parts = {
-            (who.id, clip.id): self.runs[who.id].part(clip.id, [who.hash, drives[clip.drive]])
+            (who.id, clip.id): self.runs[who.id].part(clip.id, [who.hash, drives[clip.drive], judge])
             for clip, who in product(clips, dict.fromkeys(self.both))
         }
         todo = [

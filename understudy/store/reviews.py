@@ -292,10 +292,10 @@ def heeded(clips: Iterable[Clip], said: Mapping[str, Review]) -> list[Clip]:
     return kept + sent
 
 
-def kept_clips(lake: Lake, said: Mapping[str, Review] | None = None) -> list[Clip]:
+def kept_clips(lake: Lake) -> list[Clip]:
     """All clips of a lake, as their reviewers left them, without their events; those of the regression suite are what
     the gate asks."""
-    return heeded(_clips(lake), standing(lake.root) if said is None else said)
+    return heeded(_clips(lake), standing(lake.root))
 
 
 def regression_clips(lake: Lake) -> list[Clip]:

@@ -199,7 +199,8 @@ def rows(lines: Sequence[Line]) -> Iterator[Row]:
         low, high = bootstrap(by_place, f"scale {size} {instants}")
         told = {name: float(np.mean([line["measured"].get(name, np.nan) for line in own])) for name in SHOWN}
         score = float(by_place.mean()) if len(by_place) else np.nan
-        yield Row(size, parameters, own[0]["drives"], instants, len(own), told, score, low, high)
+        seeds = len({line["seed"] for line in own})  # of few drives two shares may be the same
+        yield Row(size, parameters, own[0]["drives"], instants, seeds, told, score, low, high)
 
 
 def table(found: Sequence[Row]) -> str:

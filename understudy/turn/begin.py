@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from understudy.gate.suites import suite
-from understudy.store.reviews import reached, regression_clips
+from understudy.registry import regression_suite, used_for_training
+from understudy.store.reviews import reached
 from understudy.turn.apart import Side, assert_apart
 from understudy.turn.campaign import FIRST
-from understudy.turn.clips import asked_in, used_for_training
+from understudy.turn.clips import asked_in
 from understudy.turn.diary import turns
 from understudy.turn.towns import fleet_of, told
 from understudy.turn.under_way import Turn
@@ -66,7 +67,7 @@ def assert_nothing_leaks(turn: Turn) -> None:
     """
     told = turn.came_to("begin")
     learned = turn.learned
-    regression = regression_clips(turn.lake)
+    regression = regression_suite(turn.lake)
     lie_in = reached(turn.lake, regression)
     barred = frozenset().union(*lie_in.values())
     judging = [clip for clip in regression if lie_in[clip.id].isdisjoint(learned)]

@@ -10,8 +10,9 @@ from typing import Any
 from understudy import mine, shadow
 from understudy.mine.run import clips_table
 from understudy.records import Clip
+from understudy.registry import regression_suite
 from understudy.store import Lake
-from understudy.store.reviews import kept_clips, reached, regression_clips
+from understudy.store.reviews import kept_clips, reached
 from understudy.turn.campaign import Brought
 from understudy.turn.chance import by_chance
 from understudy.turn.diary import name_of, progress
@@ -133,16 +134,6 @@ def keep_clips(lake: Lake, key: str, clips: list[Clip]) -> None:
 
 def asked_in(turn: Turn, champion: str) -> frozenset[str]:
     """The places in which the gate asks for clips: not those in which the champion has learned itself."""
-    bound = [clip for clip in turn.registry.binding().values() if clip is not None]
     learned = turn.places(champion)
-    lie_in = reached(turn.lake, [*regression_clips(turn.lake), *bound])
+    lie_in = reached(turn.lake, regression_suite(turn.lake))
     return frozenset().union(*(places for places in lie_in.values() if not places & learned))
-
-
-def used_for_training(lake: Lake) -> list[Clip]:
-    """Clips chosen for training, but those of drives of which the regression suite has a clip, or in places that one of
-    its clips reaches into."""
-    clips = kept_clips(lake)
-    asked = [clip for clip in clips if clip.side == "regression"]
-    drives, places = {clip.drive for clip in asked}, frozenset().union(*reached(lake, asked).values())
-    return [clip for clip in clips if clip.side == "train" and clip.drive not in drives and clip.place not in places]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from understudy.gate import report
+from understudy.gate.entrants import entrant
 from understudy.gate.run import run as judge
 from understudy.gate.verdict import Verdict
 from understudy.turn.campaign import FIRST, Brought, campaign
@@ -28,6 +29,7 @@ def judge_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         gate = replace(gate, suites=())  # a replay shows no pictures: what is left is the regression suite
     bound = turn.came_to("begin")["binding"]
     specs = turn.spec(turn.champion), turn.spec(made["candidate"])
+    turn.registry.assert_same(f"model:{turn.champion}", entrant(specs[0]).hash)
     verdict = judge(
         turn.lake,
         *specs,

@@ -17,9 +17,10 @@ from understudy.labelers.path import Path as PathLabeler
 from understudy.network.sizes import size_of
 from understudy.policies import named
 from understudy.records import NS, Clip
+from understudy.registry import used_for_training
 from understudy.store import digest
 from understudy.turn.chance import by_chance
-from understudy.turn.clips import asked_in, keep_clips, used_for_training
+from understudy.turn.clips import asked_in, keep_clips
 from understudy.turn.diary import About, name_of, progress
 from understudy.turn.share import share
 from understudy.turn.under_way import Impossible, Tell, Turn, crown_first

@@ -9,7 +9,7 @@ from understudy.errors import UnderstudyError
 from understudy.gate.verdict import Gate, Verdict
 from understudy.registry import Registry
 from understudy.store import Lake
-from understudy.turn.diary import About, Diary
+from understudy.turn.diary import About, Diary, turns
 from understudy.turn.preset import Preset
 
 Tell = Callable[..., None]
@@ -60,8 +60,11 @@ class Turn:
     @property
     def gate(self) -> Gate:
         """The preset's, on routes of the turn's own: where a champion was unlucky it is not judged again and again."""
-        gate = self.preset.gate
-        return replace(gate, first=gate.first + (self.number - 1) * gate.routes)
+        gate, told = self.preset.gate, turns(self.lake)
+        presets = [told[n]["begin"]["preset"] for n in range(1, self.number) if n in told]
+        routes = [preset["gate"]["routes"] for preset in presets]  # a turn before may have been of another preset
+        others = self.number - 1 - len(routes)
+        return replace(gate, first=gate.first + sum(routes) + others * gate.routes)
 
     def places(self, model: str | None) -> frozenset[str]:
         """The places in which a model and those that it learned on from have learned; of nobody none."""

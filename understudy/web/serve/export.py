@@ -17,8 +17,8 @@ from understudy.errors import UnderstudyError, UnknownName
 from understudy.exporters.moments import piece
 from understudy.identifiers import parse
 from understudy.records import NS, Drive
+from understudy.registry import used_for_training
 from understudy.store.files import digest
-from understudy.store.reviews import kept_clips
 from understudy.web.serve.access import TICKET_S
 from understudy.web.serve.console import Console, console_of
 from understudy.web.serve.moment import LONGEST_S, stretch_of
@@ -121,9 +121,8 @@ def _busy(console: Console) -> bool:
 
 
 def _kept(console: Console) -> list[str]:
-    """The clips to train on, without those that reviewers have taken away."""
-    clips = kept_clips(console.lake, console.said.standing())
-    return sorted(clip.id for clip in clips if clip.side == "train")
+    """The clips to train on, without those that reviewers have taken away or that lie where the gate asks."""
+    return sorted(clip.id for clip in used_for_training(console.lake))
 
 
 def _export(console: Console, kind: str, moments: list[str], name: str) -> None:
