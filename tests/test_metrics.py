@@ -468,6 +468,17 @@ def test_the_reference_keeps_its_distance_and_stops_for_red() -> None:
     assert 15 < light < 25
 
 
+def test_the_reference_does_not_brake_for_who_is_out_of_sight() -> None:
+    ahead = drive(others=[other(20 + FRONT + 15 + 2.3, speed=5.0)])
+    at = np.array([20])
+    for seen, low, high in ((ahead.t_s < 1.05, 40, 40), (np.arange(len(ahead)) % 5 == 0, 0, 34)):
+        assert ahead.objects is not None
+        rows = seen[ahead.objects.instant]
+        columns = {name: values[rows] for name, values in ahead.objects.columns.items()}
+        one = replace(ahead, objects=Objects(np.concatenate([[0], np.cumsum(seen)]), columns))
+        assert low - 0.01 < metrics.Scene.of(one).reference(at)[0] < high + 0.01, "twice a second is often enough"
+
+
 def test_a_reference_that_would_hit_somebody_asks_for_nothing() -> None:
     # A pedestrian steps out 8 m ahead: too late for the reference. The plan that brakes hard makes all progress asked.
     steps_out = drive(others=[other(20 + FRONT + 8, -3.0, yaw=np.pi / 2, speed=2.5, kind=Kind.PEDESTRIAN, length=0.6)])

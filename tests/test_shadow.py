@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from tests.small_lake import read_in
 from tests.test_observe import filmed
@@ -128,6 +130,34 @@ def test_one_who_fails_takes_no_other_with_it(tmp_path: Path, arc: Drive) -> Non
     }  # fmt: skip
     assert list(reports["tests.test_shadow:Raising"].failures.values()) == ["RuntimeError: no plan"]
     assert reports["lane_follow"].skipped and not reports["lane_follow"].failures, "the arc has no road"
+
+
+def test_a_model_that_was_replaced_under_its_path_is_another_model(tmp_path: Path, arc: Drive) -> None:
+    lake = Lake(tmp_path / "lake")
+    read_in(lake, [arc])
+    model = straight_ahead(tmp_path)
+    (first,) = run(lake, [str(model)])
+    stands = onnx.load(model)
+    (ramp,) = (one for one in stands.graph.initializer if one.name == "ramp")
+    ramp.CopyFrom(numpy_helper.from_array(np.zeros((1, 1, 8, 4), np.float32), "ramp"))
+    onnx.save(stands, model)
+    (second,) = run(lake, [str(model)])
+    shadows = lake.drive(arc.id, shadows=True).shadows
+    assert {name: bool(shadows[name].plan.poses.any()) for name in (first, second)} == {first: True, second: False}
+
+
+@dataclass(frozen=True)
+class Listed(ConstantTurn):
+    """With a setting that is a list."""
+
+    speeds: tuple[float, ...] = ()
+
+
+def test_a_setting_may_be_a_list(tmp_path: Path, arc: Drive) -> None:
+    lake = Lake(tmp_path)
+    read_in(lake, [arc])
+    (report,) = run(lake, [spec := "tests.test_shadow:Listed"], {spec: {"speeds": [1.0, 2.0]}}).values()
+    assert len(report.made) == 1 and not report.failures
 
 
 def test_a_drive_without_the_camera_that_a_card_names_is_skipped(tmp_path: Path, straight: Drive) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,7 @@ from tests.learning import learn, sample_dataset, sample_lake
 from understudy import evaluate
 from understudy.dataset import Dataset
 from understudy.dataset import run as freeze
-from understudy.errors import DataError, UnderstudyError, UnknownName
+from understudy.errors import DataError, SettingsError, UnderstudyError, UnknownName
 from understudy.metrics import SUBSCORES, combine
 from understudy.network.distil import scored as scored_modes
 from understudy.network.export import export
@@ -33,7 +34,7 @@ from understudy.policies.onnx import Onnx
 from understudy.records import PLAN_STEPS, Clip
 from understudy.shadow import plan_all
 from understudy.store import Lake
-from understudy.train import Log, Train, meet, parts_of, schedule, twin_of
+from understudy.train import Feed, Log, Train, meet, parts_of, schedule, shape, twin_of
 from understudy.train import run as train
 from understudy.web import evaluation
 
@@ -267,14 +268,56 @@ def test_the_learning_rate_goes_up_in_a_line_and_down_along_a_cosine() -> None:
     assert schedule(60, 10, 110) == pytest.approx(0.5) and schedule(110, 10, 110) == pytest.approx(0.0)
 
 
-def test_a_dataset_of_another_shape_is_refused_with_what_is_wanted(lake: Lake) -> None:
+def test_a_dataset_of_another_shape_is_refused_with_what_is_wanted(lake: Lake, dataset: str) -> None:
+    other = sample_dataset(lake, size=(32, 16)).name
     with pytest.raises(DataError, match=r"nano wants a dataset of size \(128, 64\)"):
-        train(lake, sample_dataset(lake, size=(32, 16)).name)
+        train(lake, other)
+    begun = learn(lake, dataset, 0).name
+    with pytest.raises(DataError, match=r"nano wants a dataset of size \(128, 64\)"):
+        evaluate.run(lake, begun, other, side="train")
 
 
 def test_a_setting_that_is_not_known_says_which_are(lake: Lake, dataset: str) -> None:
     with pytest.raises(UnderstudyError, match="known: auto, float32, bfloat16"):
         train(lake, dataset, Train(steps=1, precision="float8"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wants"),
+    [
+        ("batch", 0, "1 or more, got 0"),
+        ("views", 0, "1 or more, got 0"),
+        ("rare", 0, "1 or more, got 0"),
+        ("steps", -1, "0 or more, got -1"),
+        ("seed", -1, "0 or more, got -1"),
+        ("warmup", -1, "0 or more, got -1"),
+        ("scores", -1, "0 or more, got -1"),
+        ("lr", 0.0, "more than 0, got 0"),
+        ("clip", float("nan"), "more than 0, got nan"),
+        ("ema", 1.0, "0 or more and less than 1, got 1"),
+    ],
+)
+def test_a_setting_out_of_its_bounds_says_what_is_wanted(name: str, value: float, wants: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^train\.{name} wants {wants}$"):
+        replace(Train(steps=0, scores=1), **{name: value})  # type: ignore[arg-type]
+
+
+def test_every_process_has_a_share_of_the_smallest_batch(
+    lake: Lake, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = Samples(lake, dataset)
+    feed = Feed(samples, shape(samples, "nano"), Train(batch=2, views=1, steps=1), torch.device("cpu"), 0)
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        (batch,) = feed
+        assert len(batch["inputs"]["speed"]) == 1
+
+
+def test_a_training_is_named_by_the_whole_name_of_the_model_that_it_goes_on_from(lake: Lake, dataset: str) -> None:
+    begun = learn(lake, dataset, 0).name
+    one, same = (learn(lake, dataset, 0, start=start, seed=1).name for start in (begun, begun[:10]))
+    assert one == same and find(lake, one).about["settings"]["start"] == begun
 
 
 # Out of the house -----------------------------------------------------------------------------------------------------
@@ -297,6 +340,17 @@ def test_a_model_runs_without_torch_as_it_runs_with_it(lake: Lake, model: str, d
     assert plan.spread is not None and plan.embedding is not None
     np.testing.assert_allclose(plan.spread, said["spread"], atol=1e-3)
     np.testing.assert_allclose(plan.embedding, said["embedding"], atol=1e-3)
+
+
+def test_a_blind_model_sees_nothing_out_of_the_house_either(lake: Lake, dataset: str, tmp_path: Path) -> None:
+    blind = learn(lake, dataset, 2, blind=True).name
+    policy = named(str(export(lake, blind, tmp_path / "blind.onnx"))).policy
+    network, samples, rows = load(lake, blind)[0], Samples(lake, dataset), np.arange(0, 20, 4)
+    drive = lake.drive(samples.drives[0].id)
+    plan = policy.plan(Observer(drive).observe(rows * 5, policy.needs, policy.history_s))
+    unseen, seen = (next(predict(network, samples, rows, one))[2]["poses"] for one in (True, False))
+    np.testing.assert_allclose(plan.poses, unseen, atol=1e-3)
+    assert np.abs(seen - unseen).max() > 3e-3
 
 
 def test_a_model_plans_a_whole_drive_in_the_shadow(lake: Lake, model: str, tmp_path: Path) -> None:
@@ -372,6 +426,24 @@ def test_evaluation_counts_every_sample_and_says_what_it_rests_on(lake: Lake, mo
     assert read["IoU drivable"] == found.iou["drivable"] and np.isfinite([*read.values()]).all()
     with pytest.raises(DataError, match="no test samples"):
         evaluate.run(lake, model)
+
+
+def test_a_model_is_not_judged_where_it_or_who_it_goes_on_from_has_learned(untaught: Path, tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(untaught, tmp_path / "lake"))
+    settings = Dataset(size=(128, 64), clips=True, held_out=0.0)
+    places = [drive["places"][0] for drive in lake.drives()[:2]]
+    models: list[str] = []
+    for drive, place in zip(lake.drives()[:2], places, strict=True):
+        frozen = freeze(lake, settings, [Clip("c", drive["id"], 0, 2**62, (), place)])
+        models.append(learn(lake, frozen.name, 0, start=models[-1] if models else "").name)
+    judging = sample_dataset(lake, size=(128, 64), held_out=1.0)
+    for model, beside, learned in ((models[0], "", 1), (models[1], "", 2), (models[0], models[1], 2)):
+        found = evaluate.run(lake, model, judging.name, beside=beside)
+        assert set(found.by["place"]) == set(judging.test_places) - set(places[:learned])
+        assert found.left_out == judging.samples - found.samples
+    everywhere = learn(lake, sample_dataset(lake, size=(128, 64)).name, 0)
+    with pytest.raises(DataError, match=r"lie where it, its ancestors or the model beside it have learned; a dataset"):
+        evaluate.run(lake, everywhere.name, judging.name)
 
 
 def test_a_page_shows_what_was_seen_true_and_said_and_loads_nothing(lake: Lake, model: str) -> None:

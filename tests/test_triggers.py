@@ -35,7 +35,7 @@ from understudy import plugins
 from understudy.errors import SettingsError
 from understudy.mine import find, resolve
 from understudy.mine.find import plan_by_plan
-from understudy.records import NS, Array, Drive, Driver, Event, Floats, Kind, Light, Lights, Objects, Trigger
+from understudy.records import NS, Array, Drive, Driver, Event, Floats, Kind, Light, Lights, Map, Objects, Trigger
 from understudy.triggers.query import Query
 from understudy.triggers.rare_value import RareValue
 from understudy.triggers.spans import events, joined, rate, spans
@@ -342,6 +342,17 @@ def test_a_moment_is_no_drive_to_stumble_over(name: str) -> None:
 
 
 @every_trigger
+def test_no_event_reaches_across_a_pause(name: str) -> None:
+    drive = planted(name)
+    (found,) = fired(TRIGGERS[name], drive)
+    first, last = np.searchsorted(drive.t_ns, [found.start_ns, found.end_ns])
+    for before in np.unique(np.linspace(first, max(last - 1, first), 8).astype(int)):
+        paused = replace(drive, t_ns=drive.t_ns + 20 * NS * (np.arange(len(drive)) > before))
+        for event in fired(TRIGGERS[name], paused):
+            assert not event.start_ns <= paused.t_ns[before] < event.end_ns
+
+
+@every_trigger
 def test_real_drives_are_searched_without_a_warning(name: str, real: list[Drive]) -> None:
     for drive in real:
         found = find(drive, {name: TRIGGERS[name]})
@@ -432,7 +443,7 @@ def test_a_leader_lost_and_found_is_no_cut_in() -> None:
 
 def test_two_halts_are_no_stop_and_go() -> None:
     drive = planted("stop_and_go")
-    assert not list(StopAndGo(stops=4).find(drive))
+    assert not [event for stops in range(4, 9) for event in StopAndGo(stops=stops).find(drive)]
     assert [event.score for event in StopAndGo().find(drive)] == [3.0]
 
 
@@ -451,6 +462,17 @@ def test_rare_is_what_the_fleet_hardly_ever_shows_where_that_is_known() -> None:
     assert not list(RareValue(columns=("speed",)).find(drive))
     found = list(RareValue(columns=("speed",), usual={"speed": (0.0, 25.0)}).find(drive))
     assert [event.score for event in found] == [pytest.approx(5.0 / 25.0)]
+
+
+def test_a_rarity_without_a_reach_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"rare_value\.reach wants more than 0, got 0$"):
+        RareValue(reach=0.0)
+
+
+@pytest.mark.parametrize("name", ["off_the_map", "map_against_vision"])
+def test_a_map_without_roads_is_no_word_against_anybody(name: str) -> None:
+    drive = planted(name)
+    assert not fired(TRIGGERS[name], replace(drive, map=Map(())))
 
 
 def test_a_track_numbered_without_bounds_is_still_followed() -> None:

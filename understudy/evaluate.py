@@ -6,7 +6,7 @@ probability of one half, over the cells whose answer is known. Displacement come
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from understudy.geometry import Grid, frenet
 from understudy.labelers import UNKNOWN
 from understudy.labelers.bev import CHANNELS, CLASSES
 from understudy.network.model import Network
-from understudy.network.predict import load, predict
+from understudy.network.predict import fitted, lineage, load, predict
 from understudy.network.samples import Samples
 from understudy.records import Array, Floats, Ints
 from understudy.store import Lake
@@ -69,20 +69,33 @@ class Evaluated(Measured):
     dataset: str
     split: str
     by: Mapping[str, Mapping[str, Measured]]
+    left_out: int = 0  # held-out samples where it, or one that it goes on from, has learned
     shown: tuple[Shown, ...] = ()
 
 
-def run(lake: Lake, model: str, dataset: str = "", side: str = "test", show: int = 0) -> Evaluated:
+def run(lake: Lake, model: str, dataset: str = "", side: str = "test", show: int = 0, beside: str = "") -> Evaluated:
     """Evaluate a model on the `test`, `train` or `all` samples of a dataset (by default the one it learned from).
 
+    Of the `test` samples those are left out in whose places it has learned, or the model `beside` which it is held.
     With `show` so many samples are handed on to be looked at: half of them at even steps, half where the plan is worst.
     """
     network, about = load(lake, model)
     samples = Samples(lake, dataset or about["dataset"])
+    if fitted(samples, network.size) != network.size:
+        raise DataError(f"evaluating {model}: it learned on another grid than that of the labels of {samples.name}")
     sides = {"test": samples.test, "train": ~samples.test, "all": np.ones(len(samples), bool)}
     indices = np.flatnonzero(sides[side])
     if not len(indices):
         raise DataError(f"evaluating {model}: dataset {samples.name} has no {side} samples")
+    there = len(indices)
+    if side == "test":
+        indices = unseen(lake, samples, indices, [model, beside] if beside else [model])
+    if not len(indices):
+        raise DataError(
+            f"evaluating {model}: all {there} test samples of {samples.name} lie where it, its ancestors or the model "
+            "beside it have learned; a dataset of other places can judge it"
+        )
+    left_out = there - len(indices)
     blind = bool(about["settings"]["blind"])
     indices, found = answers(network, samples, indices, blind)
     found["score"] = scores(lake, samples, indices, found)
@@ -96,8 +109,29 @@ def run(lake: Lake, model: str, dataset: str = "", side: str = "test", show: int
         dataset=samples.name,
         split=samples.about["split"],
         by=by,
+        left_out=left_out,
         shown=tuple(_shown(network, samples, chosen, blind)) if show else (),
     )
+
+
+def unseen(lake: Lake, samples: Samples, indices: Ints, models: Sequence[str]) -> Ints:
+    """Those of the held-out samples in whose places no model, and none that it goes on from, has learned.
+
+    What a dataset holds out, nobody has learned from it, be it the end of a drive whose beginning was.
+    """
+    line = [one.about for model in models for one in lineage(lake, model)]
+    learned = {place for about in line if about["dataset"] != samples.name for place in about["places"]}
+    if not learned:
+        return indices
+    numbers, stamps = samples.drive_number[indices], samples.column("t_ns")[indices]
+    new = np.ones(len(indices), bool)
+    for number in np.unique(numbers):
+        drive = lake.drive(
+            samples.drives[number].id, objects=False, lights=False, map=False, truth=False, cameras=False
+        )
+        own = numbers == number
+        new[own] = [drive.place_at(instant) not in learned for instant in np.searchsorted(drive.t_ns, stamps[own])]
+    return indices[new]
 
 
 def told(found: Measured) -> dict[str, float]:

@@ -6,6 +6,7 @@ Several candidates share one pass: the observation is made and the pictures are 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -85,7 +86,9 @@ def run(
                 if part.done:
                     kept[named.id].append(part.subject)
                 else:
-                    work.setdefault(part.subject, []).append(_Wanted(spec, tuple(told[spec].items()), named.id, part))
+                    work.setdefault(part.subject, []).append(
+                        _Wanted(spec, json.dumps(told[spec]), named.contents, named.id, part)
+                    )
         outcomes = workers.map_drives(
             partial(_shadow_one, lake),
             list(work.values()),
@@ -111,7 +114,8 @@ class _Wanted:
     """A policy that is to see a drive: how to make it in another process, and where its plans go."""
 
     spec: str
-    settings: tuple[tuple[str, Any], ...]
+    settings: str  # as JSON
+    contents: str  # hash of the model file and its card, if it is one
     name: str
     part: Part
 
@@ -133,7 +137,7 @@ def _shadow_one(lake: Lake, wanted: Sequence[_Wanted]) -> dict[str, str]:
     """One drive, all the policies that have not seen it yet; why those failed that did, by name."""
     try:
         drive = lake.drive(wanted[0].part.subject)
-        found = {one.name: _loaded(one.spec, one.settings) for one in wanted}
+        found = {one.name: _loaded(one.spec, one.settings, one.contents) for one in wanted}
         runs = shadow(drive, found)
     except Exception:
         if len(wanted) == 1:
@@ -156,9 +160,13 @@ def _alone(lake: Lake, wanted: _Wanted) -> str:
 
 
 @cache
-def _loaded(spec: str, settings: tuple[tuple[str, Any], ...]) -> Policy:
-    """A policy, made once in each process: a model's session does not travel between them."""
-    return policies.named(spec, dict(settings)).policy
+def _loaded(spec: str, settings: str, contents: str) -> Policy:
+    """A policy, made once in each process: a model's session does not travel between them. Under the same path other
+    contents are another model."""
+    named = policies.named(spec, json.loads(settings))
+    if named.contents != contents:
+        raise PolicyError(f"loading {spec}: its file was replaced since the run began; shadow it again")
+    return named.policy
 
 
 def plan_all(drive: Drive, candidates: Mapping[str, Policy]) -> dict[str, Plan]:

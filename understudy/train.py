@@ -16,7 +16,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
@@ -35,8 +35,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from understudy.errors import DataError, UnderstudyError
-from understudy.geometry import Grid
+from understudy.errors import DataError, SettingsError, UnderstudyError
 from understudy.network import views
 from understudy.network.backbone import Backbone
 from understudy.network.distil import scorer_of
@@ -44,7 +43,7 @@ from understudy.network.losses import losses, total
 from understudy.network.model import Network
 from understudy.network.muon import Muon
 from understudy.network.plan import modes_of
-from understudy.network.predict import inputs_of, load, mounting
+from understudy.network.predict import find, fitted, inputs_of, load, mounting
 from understudy.network.samples import Batch, Samples
 from understudy.network.sizes import Size, size_of
 from understudy.records import Array, Floats, Ints
@@ -55,6 +54,15 @@ from understudy.store.upkeep import TRAINING
 STAGE = "train"
 LOG_EVERY = 20  # steps
 _STANDING, _MOVING = 0.5, 1.0  # m/s
+_LIMITS: Mapping[str, tuple[Callable[[float], bool], Sequence[str]]] = {  # what settings want
+    "0 or more": (
+        lambda told: 0 <= told < math.inf,
+        ("steps", "weight_decay", "warmup", "seed", "ahead_m", "shift_m", "turn_deg", "scores", "save_every_s"),
+    ),
+    "1 or more": (lambda told: told >= 1, ("batch", "rare", "views")),
+    "more than 0": (lambda told: 0 < told < math.inf, ("lr", "clip", "recover_m")),
+    "0 or more and less than 1": (lambda told: 0 <= told < 1, ("ema",)),
+}
 _BACKBONE = "backbone."  # what names begin with in the weights of a network
 
 
@@ -86,6 +94,12 @@ class Train:
     scores: int = 0  # steps in which it learns, in the end, to foretell what its modes are worth; 0 leaves it out
     save_every_s: float = 120.0  # between checkpoints
 
+    def __post_init__(self) -> None:
+        for wants, (holds, names) in _LIMITS.items():
+            for name in names:
+                if not holds(told := getattr(self, name)):
+                    raise SettingsError(f"train.{name} wants {wants}, got {told:g}")
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -115,6 +129,8 @@ def run(
     code = code_version(["understudy.train", "understudy.store"])
     told = {name: value for name, value in asdict(settings).items() if name != "save_every_s"}
     told["steer_m"] = None if math.isnan(settings.steer_m) else settings.steer_m
+    if settings.start:
+        told["start"] = find(lake, settings.start).part  # later models' names may begin alike
     if settings.backbone and backbone_weights(size, settings):
         told["backbone"] = digest(Path(settings.backbone).read_bytes())  # the file may move
     learned_from = (samples.name, samples.contents)
@@ -127,7 +143,7 @@ def run(
         return Trained(part.hash, settings.steps, math.nan, math.nan, new=False)
     folder = lake.root / TRAINING / part.hash
     with lake.reading(), _processes() as device:  # gc leaves alone what is being made
-        start = load(lake, settings.start)[0] if settings.start else None
+        start = load(lake, told["start"])[0] if settings.start else None
         if start is not None:
             start.scorer = None  # what its modes are worth is learned anew
         if start is not None and start.size != size:
@@ -157,13 +173,7 @@ def run(
 
 def shape(samples: Samples, name: str) -> Size:
     """The network's shape for a dataset, on the grid of its labels. DataError where they do not fit each other."""
-    size = size_of(name)
-    wanted = {"size": size.picture, "history_s": size.history_s}
-    for what, value in wanted.items():
-        if tuple(samples.about[what]) != value:
-            raise DataError(f"{name} wants a dataset of {what} {value}, {samples.name} has {samples.about[what]}")
-    told = samples.about["grid"]
-    return size.on(Grid(**{**told, "shape": tuple(told["shape"])}))
+    return fitted(samples, size_of(name))
 
 
 def train(
@@ -380,6 +390,7 @@ class Feed:
         chunks = self._order(0)
         chunk = self._order(step // len(chunks))[step % len(chunks)]
         view = int(np.random.default_rng([self.settings.seed, 1, step]).integers(self.settings.views))
+        chunk = np.resize(chunk, max(len(chunk), _world()))  # of fewer, some are learned from twice: each has a share
         tensors = self._tensors(self.samples.take(chunk[_rank() :: _world()]), view)
         tensors["mounted"] = self.mounted(int(self.samples.rig_number[chunk[0]]), view)
         return tensors

@@ -186,15 +186,16 @@ def evaluate(model: str, dataset: str, side: str, beside: str, show: int, as_jso
     from understudy.evaluate import run, told
 
     here = open_lake(lake)
-    found = run(here, model, dataset, side, show)
-    other = told(run(here, beside, found.dataset, side)) if beside else {}
+    found = run(here, model, dataset, side, show, beside)
+    other = told(run(here, beside, found.dataset, side, beside=model)) if beside else {}
     rows = [
         {"id": name, "value": value, **({"beside": other.get(name)} if beside else {})}
         for name, value in told(found).items()
     ]
     names = ("value", "beside") if beside else ("value",)
     emit(rows, {"id": str, **dict.fromkeys(names, number(3))}, as_json, "nothing could be compared")
-    click.echo(f"{found.samples} samples, {found.split}", err=True)
+    without = f", {found.left_out} in places learned from left out" if found.left_out else ""
+    click.echo(f"{found.samples} samples, {found.split}{without}", err=True)
     if show:
         from understudy.web.evaluation import write as write_page
 

@@ -1,7 +1,8 @@
 """Progress along the route, against the Intelligent Driver Model in the same scene.
 
 The reference drives the middle of the route as fast as the limit and the bends allow, keeps its distance from whoever
-is on its way, and stops for red (Treiber, Hennecke and Helbing 2000, with the parameters of nuPlan's IDM planner).
+is on its way, and stops for red (Treiber, Hennecke and Helbing 2000, with the parameters of nuPlan's IDM planner
+but for the braking, which is that of its IDM agents).
 As in NAVSIM, a reference that would itself touch somebody or come too close is none: nobody is asked to outrun it.
 """
 
@@ -17,13 +18,14 @@ from understudy.metrics.blocks import GOES_ROUND, REACH, REACH_BACK
 from understudy.metrics.contacts import Contacts, touches
 from understudy.metrics.motion import DT, Motion, T
 from understudy.metrics.road import PAST_THE_LINE, STANDS
-from understudy.metrics.tracks import Tracks
+from understudy.metrics.tracks import LONGEST_GAP_S, Tracks
 from understudy.records import Array, Floats, Ints, Light, Vehicle
 
 if TYPE_CHECKING:
     from understudy.metrics.scene import Scene
 
-# As in nuPlan's idm_planner.yaml, whose wished speed stands in where the map knows no limit.
+# As in nuPlan's idm_planner.yaml, whose wished speed stands in where the map knows no limit; but it brakes by 3 m/s²,
+# and BRAKE is that of nuPlan's idm_agents_observation.yaml.
 FREE_SPEED, MIN_GAP, HEADWAY_S, ACCEL, BRAKE = 10.0, 1.0, 1.5, 1.0, 2.0
 HARDEST_BRAKE = 6.0  # m/s²
 BEND_ACCEL = 2.0  # m/s² sideways
@@ -105,6 +107,8 @@ class _Route:
         s, v = self.scene.along[instants].copy(), np.maximum(np.nan_to_num(self.scene.speed[instants]), 0.0)
         when = self.scene.t[instants, None] + T
         frame = self.tracks.frame(when)
+        # Nobody is seen in the middle of a long gap, nor long before the first instant with objects or after the last.
+        frame = np.where(np.abs(self.tracks.t_s[frame] - when) <= LONGEST_GAP_S / 2 + 1e-6, frame, -1)
         gone = [s.copy()]
         for step in range(len(T) - 1):
             gap, leader = self._leader(frame[:, step], s)
@@ -123,7 +127,8 @@ class _Route:
         return np.asarray(ACCEL * (1 - (v / np.maximum(free, 0.1)) ** 4 - near))
 
     def _leader(self, frame: Ints, s: Floats) -> tuple[Floats, Floats]:
-        """Bumper to bumper distance (n,) to the next on the route at instants (n,), inf for none, and its speed."""
+        """Bumper to bumper distance (n,) to the next on the route at instants (n,), inf for none, and its speed. The
+        instant is -1 where nobody is seen."""
         if not len(self.s):
             return np.full(len(s), np.inf), np.zeros(len(s))
         following = np.searchsorted(self._axis, frame * self._span + np.nan_to_num(s) + self.scene.vehicle.centre_x)

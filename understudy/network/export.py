@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from torch import Tensor, nn
 
 from understudy.errors import UnderstudyError
 from understudy.network.model import Network
-from understudy.network.predict import find, load
+from understudy.network.predict import lineage, load
 from understudy.network.samples import STAGE as DATASET
 from understudy.records import PLAN_STEPS
-from understudy.store import Lake
+from understudy.store import Entry, Lake
 
 FORMAT = "understudy-model/1"  # of the card, as policies/onnx.py reads it
 OPSET = 17
@@ -31,9 +32,9 @@ OUTPUTS = ("poses", "probability", "spread", "bev", "light", "control", "embeddi
 class _Graph(nn.Module):
     """The network with an observation's names and the answers of a plan."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, blind: bool) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.blind = network, blind
 
     def forward(
         self,
@@ -48,7 +49,8 @@ class _Graph(nn.Module):
         lift_weight: Tensor,
         sight_ahead: Tensor,
     ) -> tuple[Tensor, ...]:
-        view, glance, embedding = self.network.encode(pictures, picture_valid, lift_index, lift_weight, sight_ahead)
+        valid = torch.zeros_like(picture_valid) if self.blind else picture_valid
+        view, glance, embedding = self.network.encode(pictures, valid, lift_index, lift_weight, sight_ahead)
         views = [*(past_views[:, frame] for frame in range(len(self.network.size.history_s) - 1)), view]
         said = self.network.decide(views, glance, past_poses, speed[:, -1], yaw_rate[:, -1], command)
         said = self.network.judged(said, speed[:, -1]) | {"embedding": embedding, "view": view}
@@ -67,38 +69,34 @@ def export(lake: Lake, model: str, to: Path) -> Path:
     if "path" not in about["labels"]:
         raise UnderstudyError(f"model {model} was never shown a path and cannot plan; it learned {about['labels']}")
     to.parent.mkdir(parents=True, exist_ok=True)
-    told = card(network, about, write(network, to)) | _origin(lake, about)
-    told["made"]["model"] = find(lake, model).part  # from whose weights others may go on
+    line = lineage(lake, model)
+    told = card(network, about, write(network, to, bool(about["settings"]["blind"]))) | _origin(lake, line)
+    told["made"]["model"] = line[0].part  # from whose weights others may go on
     to.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return to
 
 
-def _origin(lake: Lake, about: dict[str, Any]) -> dict[str, Any]:
+def _origin(lake: Lake, line: Sequence[Entry]) -> dict[str, Any]:
     """What was learned from, and from which model on; a gate refuses who has learned in its places, or whose ancestors
-    have. UnknownName where one of them is gone from the lake: then nobody knows."""
+    have. `line` is the model's lineage."""
+    about = line[0].about
     parts = [entry.about for entry in lake.entries(stage=DATASET, key=about["dataset"])]
-    places = {place for part in parts for place in part["places"]}
+    places = {place for one in [*parts, *(entry.about for entry in line)] for place in one["places"]}
     samples = sum(part["samples"] - part["held_out"] for part in parts)
-    parents = []
-    ancestor = about
-    while start := ancestor["settings"].get("start"):
-        entry = find(lake, start)
-        parents += [entry.part] if ancestor is about else []
-        ancestor = entry.about
-        places |= set(ancestor["places"])
+    parents = [entry.part for entry in line[1:2]]
     return {"parents": parents, "data": {"dataset": about["dataset"], "places": sorted(places), "samples": samples}}
 
 
-def write(network: Network, to: Path) -> dict[str, list[int | str]]:
+def write(network: Network, to: Path, blind: bool = False) -> dict[str, list[int | str]]:
     """Write the graph of a network, in which the number of samples and of cameras is free; gives the shapes of its
-    inputs."""
+    inputs. To one that learned `blind` no picture is valid, whatever it is told."""
     given = _observation(network)
     axes: dict[str, dict[int, str]] = {name: {0: "B"} for name in (*given, *OUTPUTS) if not name.startswith("lift")}
     axes |= {"sight_ahead": {0: "C"}, "pictures": {0: "B", 1: "C"}, "picture_valid": {0: "B", 1: "C"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer warns of shapes that it takes for constants, and of its age
         torch.onnx.export(
-            _Graph(network).eval(),
+            _Graph(network, blind).eval(),
             tuple(given.values()),
             str(to),
             input_names=list(given),

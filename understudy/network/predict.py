@@ -30,6 +30,17 @@ def find(lake: Lake, name: str) -> Entry:
     return entries[the_one("model that was trained in this lake", name, entries)]
 
 
+def lineage(lake: Lake, name: str) -> list[Entry]:
+    """The entry of a model, of the one that it goes on from, and so on to the first.
+
+    UnknownName where one of them is gone from the lake: then nobody knows where all of them learned.
+    """
+    found = [find(lake, name)]
+    while start := found[-1].about["settings"].get("start"):
+        found.append(find(lake, start))
+    return found
+
+
 def load(lake: Lake, name: str) -> tuple[Network, dict[str, Any]]:
     """The network of that name, ready to answer, and what its training told of it.
 
@@ -49,6 +60,15 @@ def load(lake: Lake, name: str) -> tuple[Network, dict[str, Any]]:
         raise DataError(f"reading model {entry.part}: its weights are another network's; train it again") from error
     network.sees = "bev" in about["labels"]
     return network.eval(), about
+
+
+def fitted(samples: Samples, size: Size) -> Size:
+    """The size on the grid of a dataset's labels. DataError where its pictures or its history are not the size's."""
+    for what, value in {"size": size.picture, "history_s": size.history_s}.items():
+        if tuple(samples.about[what]) != value:
+            raise DataError(f"{size.name} wants a dataset of {what} {value}, {samples.name} has {samples.about[what]}")
+    told = samples.about["grid"]
+    return size.on(Grid(**{**told, "shape": tuple(told["shape"])}))
 
 
 def inputs_of(batch: Batch, blind: bool = False) -> dict[str, Tensor]:

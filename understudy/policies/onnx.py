@@ -28,13 +28,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import onnxruntime
 from PIL import Image
@@ -71,6 +74,15 @@ _KINDS = {
     "tensor(int8)": np.int8,
     "tensor(bool)": np.bool_,
 }
+
+
+@dataclass(frozen=True)
+class _Lift:
+    """The lift table that a card wants."""
+
+    grid: Grid
+    heights: tuple[float, ...]
+    size: tuple[int, int]
 
 
 class _Frame(NamedTuple):
@@ -248,8 +260,8 @@ class Onnx:
             told = self.card.get("lift")
             if told is None:
                 raise PolicyError(f"{Path(self.path).name} wants a lift table, and its card does not say which")
-            grid = Grid(**{**told["grid"], "shape": tuple(told["grid"]["shape"])})
-            table = lift_table(rig, grid, np.array(told["heights"]), tuple(told["size"]))
+            lift = msgspec.convert(told, _Lift)
+            table = lift_table(rig, lift.grid, np.array(lift.heights), lift.size)
             self._mounted[key] = dict(zip(_RIG, (*table, sight_ahead(rig)), strict=True))
         return self._mounted[key]
 
@@ -291,8 +303,8 @@ def read_card(model: Path) -> dict[str, Any]:
     if not (
         isinstance(ages, list)
         and ages
-        and all(isinstance(age, int | float) for age in ages)
-        and ages == sorted(ages, reverse=True)
+        and all(isinstance(age, int | float) and math.isfinite(age) for age in ages)
+        and all(older > age for older, age in pairwise(ages))
         and ages[-1] == 0
     ):
         raise PolicyError(f"the model's card has history_s {ages!r}, expected ages decreasing to 0; in {path}")
@@ -310,6 +322,16 @@ def read_card(model: Path) -> dict[str, Any]:
         raise PolicyError(
             f'the model\'s card has cameras {cameras!r}, expected {{"names": ["front"], "size": [160, 120]}}; in {path}'
         )
+    try:
+        lift = msgspec.convert(card.get("lift"), _Lift | None)
+    except msgspec.ValidationError as error:
+        raise PolicyError(f"reading a model's card: its lift is none: {error}; in {path}") from error
+    if lift and not (lift.grid.cell > 0 and min(*lift.grid.shape, *lift.size) > 0):
+        raise PolicyError(f"the model's card has lift {card['lift']!r}, expected cells and sizes above 0; in {path}")
+    data = card.get("data", {})
+    places = data.get("places", []) if isinstance(data, dict) else None
+    if not (isinstance(places, list) and all(isinstance(place, str) for place in places)):
+        raise PolicyError(f'the model\'s card has data {data!r}, expected {{"places": ["grid:1"]}}; in {path}')
     kept = card.get("kept", {})
     if not (isinstance(kept, dict) and all(isinstance(into, str) for into in kept.values())):
         raise PolicyError(f'the model\'s card has kept {kept!r}, expected {{"view": "past_views"}}; in {path}')

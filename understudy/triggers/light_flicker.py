@@ -23,12 +23,11 @@ class LightFlicker:
     def find(self, drive: Drive) -> Iterator[Event]:
         if drive.lights is None:
             return
-        state, t = drive.lights.state.T, clock(drive).t_s  # (L, T)
+        state, now = drive.lights.state.T, clock(drive)  # (L, T)
         known = (state[:, 1:] != Light.UNKNOWN) & (state[:, :-1] != Light.UNKNOWN)
         light, change = np.nonzero((state[:, 1:] != state[:, :-1]) & known)
         first, last = change[:-1], change[1:] + 1  # the instants before and after two changes
-        took_s = t[change[1:]] - t[change[:-1]]
-        back = (
-            (light[1:] == light[:-1]) & (state[light[1:], last] == state[light[1:], first]) & (took_s < self.within_s)
-        )
+        took_s = now.t_s[change[1:]] - now.t_s[change[:-1]]
+        back = (light[1:] == light[:-1]) & (state[light[1:], last] == state[light[1:], first])
+        back &= (took_s < self.within_s) & (np.searchsorted(now.pauses, last) == np.searchsorted(now.pauses, first))
         yield from joined(drive, first[back], last[back], self.within_s - took_s[back])

@@ -33,5 +33,5 @@ class MapAgainstVision:
         spots = np.stack([objects["x"][rows], objects["y"][rows]], axis=-1)
         known = ground.known(spots)
         rows, off = rows[known], ground.off_road(spots[known])
-        far = off > self.off
+        far = (off > self.off) & np.isfinite(off)  # a map without any road is no word against what is seen
         yield from seen.find(rows[far], off[far], bridge_s=2 * LOOK_S)

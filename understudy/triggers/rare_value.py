@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from understudy.errors import SettingsError
 from understudy.records import Drive, Event, Floats
 from understudy.triggers.spans import events
 
@@ -26,6 +28,10 @@ class RareValue:
     reach: float = 3.0
     least: float = 1.5  # in the column's unit
     usual: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # column -> quantiles of the fleet
+
+    def __post_init__(self) -> None:
+        if not 0 < self.reach < math.inf:
+            raise SettingsError(f"rare_value.reach wants more than 0, got {self.reach:g}")
 
     @property
     def needs(self) -> tuple[str, ...]:

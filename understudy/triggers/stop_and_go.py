@@ -31,7 +31,8 @@ class StopAndGo:
         first, last = first[halt], last[halt]
         more = self.stops - 1  # halts after the first of a crowd
         jam = np.zeros(len(drive), bool)
-        begins, ends = first[: len(first) - more], first[more:]
+        ends = first[more:]
+        begins = first[: len(ends)]
         unpaused = np.searchsorted(now.pauses, begins) == np.searchsorted(now.pauses, ends)
         for one in np.flatnonzero(unpaused & (now.t_s[ends] - now.t_s[begins] <= self.within_s)):
             jam[first[one] : last[one + more] + 1] = True
