@@ -488,6 +488,13 @@ class Slow(Crashing):
 
 
 @dataclass(frozen=True)
+class Creeping(Crashing):
+    def plan(self, seen: Observation) -> Plan:
+        t = PLAN_STEP_S * np.arange(1, PLAN_STEPS + 1)
+        return Plan.single(np.stack([3.0 * t, 0 * t, 0 * t, 0 * t + 3.0], axis=-1)[None])
+
+
+@dataclass(frozen=True)
 class Endless(Crashing):
     def plan(self, seen: Observation) -> Plan:
         while True:
@@ -651,8 +658,15 @@ def test_a_clip_of_a_log_is_judged_to_its_end_for_what_it_is_kept_for_comes_late
     lake = Lake(tmp_path / "lake")
     read_in(lake, [drive])
     whole = Clip("clip:1", "brakes", round(3.3 * NS), round(14.4 * NS), (), "the-straight", "regression")
-    assert regression.passes(lake, whole, entrant("constant_turn")) == 0
-    assert regression.passes(lake, replace(whole, end_ns=5 * NS), entrant("constant_turn")) == 5
+    assert regression.passes(lake, whole, entrant("constant_turn")) == (0, 0)
+    assert regression.passes(lake, replace(whole, end_ns=5 * NS), entrant("constant_turn")) == (5, 5)
+
+
+def test_who_creeps_passes_a_clip_and_binds_nobody(clipped: Lake) -> None:
+    verdict = run(clipped, "tests.test_gate:Creeping", "tests.test_gate:Swerving", Gate(suites=()))
+    assert [(clip.champion, clip.candidate, clip.binds) for clip in verdict.clips] == [(0, 0, False)]
+    verdict = run(clipped, "lane_follow", "tests.test_gate:Creeping", Gate(suites=()))
+    assert [(clip.champion, clip.candidate, clip.binds) for clip in verdict.clips] == [(5, 5, True)]
 
 
 def test_who_raises_or_takes_one_instant_at_a_time_is_asked_like_others(clipped: Lake) -> None:
@@ -765,9 +779,9 @@ def test_who_is_perfect_but_for_one_binding_clip_is_refused_for_that_clip(
     assert verdict.routes == 0 and [(clip.champion, clip.candidate) for clip in verdict.clips] == [(5, 0)]
     assert verdict.outcome == "refuse" and [reason.about for reason in verdict.reasons] == ["clip:2"]
     clip = regression_clips(lake)[0]
-    assert regression.passes(lake, clip, entrant("human:drifting")) == 5
+    assert regression.passes(lake, clip, entrant("human:drifting")) == (5, 5)
     monkeypatch.setattr("understudy.worlds.city._LOST_M", 0.2)
-    assert regression.passes(lake, clip, entrant("human:drifting")) == 0, "it went another way than its route"
+    assert regression.passes(lake, clip, entrant("human:drifting")) == (0, 0), "it went another way than its route"
 
 
 def test_who_was_trained_on_a_gate_town_is_refused_before_a_wheel_turns(lake: Lake) -> None:

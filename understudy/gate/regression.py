@@ -5,14 +5,16 @@ again: the world's own driver brings the car to the start, hands over, and the e
 it comes from a log, the plans made every 0.5 s from each start to the clip's end are judged in the log, with all others
 driving as they were recorded: a clip begins some seconds before what it is kept for.
 
-A clip binds once a champion has passed it from 5 of 5; a candidate fails it at 2 or fewer. Were every clip to bind that
-a champion passed once, chance alone would refuse every candidate as the suite grows: of 200 clips that each of two
-equal drivers passes nine times in ten, 20 would fail.
+A clip binds once a champion has passed it from 5 of 5, and has come along each time: half as far as the reference. A
+candidate fails it at 2 or fewer, and passes where it makes any progress. Were every clip to bind that a champion passed
+once, chance alone would refuse every candidate as the suite grows: of 200 clips that each of two equal drivers passes
+nine times in ten, 20 would fail. And were there one bound of progress for both, who creeps to a halt would bind those
+who halt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -33,6 +35,8 @@ STARTS = 5
 APART_S = 0.2
 FAILS_AT = 2  # of 5
 LEAST_PROGRESS = 0.2  # nuPlan's "making progress": to stand is not to pass
+BINDING_PROGRESS = 0.5  # of a champion
+_NOTHING, _EVERYTHING = dict.fromkeys(metrics.SUBSCORES, 0.0), dict.fromkeys(metrics.SUBSCORES, 1.0)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class ClipResult:
     """How many of the five starts each has passed, whether the clip binds, and where it lies."""
 
     clip: str
-    champion: int | None  # none where the clip binds and the champion cannot be asked
+    champion: int | None  # that it came along in as well; none where the clip binds and the champion cannot be asked
     candidate: int
     bound: bool  # by an earlier champion
     drive: str = ""
@@ -57,8 +61,9 @@ class ClipResult:
         return self.candidate <= FAILS_AT
 
 
-def passes(lake: Lake, clip: Clip, entrant: Entrant) -> int:
-    """From how many of the five starts an entrant passes a clip of a drive of the lake; from none at which it raises.
+def passes(lake: Lake, clip: Clip, entrant: Entrant) -> tuple[int, int]:
+    """From how many of the five starts an entrant passes a clip of a drive of the lake, from none at which it raises;
+    and from how many of these it comes along, as a champion must for the clip to bind.
 
     UnderstudyError where it cannot be asked: there is no such drive, or the drive lacks what the entrant needs.
     """
@@ -68,14 +73,20 @@ def passes(lake: Lake, clip: Clip, entrant: Entrant) -> int:
     end_s = (clip.end_ns - int(drive.t_ns[0])) / NS
     scenario = str(drive.facts.get("scenario", ""))
     if scenario.startswith("scenario:"):
-        return sum(_drives(lake, scenario, max(begin_s + shift, 0.0), end_s, entrant) for shift in shifts)
+        starts_s = np.maximum(begin_s + shifts, 0.0)
+        return _counted([_driven(lake, scenario, start_s, end_s, entrant) for start_s in starts_s])
     if not isinstance(entrant.driver, Planning):
         raise UnderstudyError(f"{entrant.id} has no plan for {drive.id}, which is a log: it drives worlds only")
     observer, scene = Observer(drive), metrics.Scene.of(drive)
-    return sum(_plans(observer, scene, begin_s + shift, end_s, entrant.driver) for shift in shifts)
+    return _counted([_planned(observer, scene, begin_s + shift, end_s, entrant.driver) for shift in shifts])
 
 
-def _drives(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: Entrant) -> bool:
+def _counted(found: Sequence[Mapping[str, float]]) -> tuple[int, int]:
+    return sum(map(passed, found)), sum(passed(one, BINDING_PROGRESS) for one in found)
+
+
+def _driven(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: Entrant) -> Mapping[str, float]:
+    """The sub-scores of what is driven from a start on, once the world's own driver has brought the car there."""
     found = Scenario.parse(scenario)
     with closing(world_of(found, entrant, lake)) as world:
         seen = world.reset(found)
@@ -83,18 +94,22 @@ def _drives(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: En
         expert = Human().begin(world)
         for _ in range(steps):
             if world.ended:
-                return True  # there is nothing left to fail
+                return _EVERYTHING  # there is nothing left to fail
             seen = world.step(expert(seen))
         if drive_on(world, entrant, seen, end_s - start_s) or world.ended == "lost":
-            return False  # who went another way has not met what the clip is kept for
+            return _NOTHING  # who went another way has not met what the clip is kept for
         drive = world.drive()
     # The whole drive is the scene: a piece of it might be taken for the road's first pass.
     subscores = route_subscores(window_scores(metrics.Scene.of(drive), since_s=steps * world.PLAN_S))
-    return passed(subscores) and not (world.ended == "collision" and not np.isfinite(subscores["no_collision"]))
+    if world.ended == "collision" and not np.isfinite(subscores["no_collision"]):
+        return _NOTHING  # too soon for a window that says whose fault it was
+    return subscores
 
 
-def _plans(observer: Observer, scene: metrics.Scene, start_s: float, end_s: float, driver: Planning) -> bool:
-    """Whether no plan fails of those made every 0.5 s, as `route_subscores` counts the windows of a route."""
+def _planned(
+    observer: Observer, scene: metrics.Scene, start_s: float, end_s: float, driver: Planning
+) -> Mapping[str, float]:
+    """The sub-scores of the plans made every 0.5 s, taken together as the windows of a route are."""
     drive, planned = scene.drive, []
     starts_s = np.arange(start_s, end_s + 1e-6, PLAN_STEP_S)
     instants = np.unique(np.clip(np.searchsorted(drive.t_s, starts_s - 1e-6), 0, len(drive) - 1))
@@ -104,13 +119,13 @@ def _plans(observer: Observer, scene: metrics.Scene, start_s: float, end_s: floa
         try:
             planned.append(asked(driver.policy.plan, seen, limit).likeliest)
         except Lost:
-            return False
+            return _NOTHING
         limit = PLAN_LIMIT_S
-    return passed(route_subscores(metrics.score(scene, instants, np.concatenate(planned))))
+    return route_subscores(metrics.score(scene, instants, np.concatenate(planned)))
 
 
-def passed(subscores: Mapping[str, float]) -> bool:
+def passed(subscores: Mapping[str, float], least: float = LEAST_PROGRESS) -> bool:
     """Nothing hit, nowhere off the road, no red light run, and not left standing; nothing known is no pass."""
     multipliers = [subscores[name] for name in metrics.MULTIPLIERS if np.isfinite(subscores[name])]
     progress = subscores["progress"]
-    return bool(multipliers) and min(multipliers) == 1 and not progress < LEAST_PROGRESS
+    return bool(multipliers) and min(multipliers) == 1 and not progress < least

@@ -244,15 +244,15 @@ class _Course:
         why: dict[tuple[str, str], str] = {}
         for task, outcome in self._work(_pass_one, todo):
             if outcome.error and not outcome.trace:  # its process died
-                _write_passes(task, 0)
+                _write_passes(task, 0, 0)
             elif outcome.error or outcome.value:
                 why[task.who.id, task.clip.id] = outcome.error or outcome.value
                 self.runs[task.who.id].fail(task.part.subject, outcome.error or outcome.value)
         found = []
         for clip in clips:
             champion, candidate = (
-                None if (entry := parts[who.id, clip.id].entry()) is None else int(entry.about["passes"])
-                for who in self.both
+                None if (entry := parts[who.id, clip.id].entry()) is None else int(entry.about[told])
+                for who, told in zip(self.both, ("binding", "passes"), strict=True)
             )
             bound = clip.id in binding
             if candidate is None or (champion is None and not bound):
@@ -295,14 +295,14 @@ def _drive_one(lake: Lake, task: _Task) -> str:
 def _pass_one(lake: Lake, task: _ClipTask) -> str:
     """Count from how many starts a clip is passed, and keep that; why it cannot be asked, or nothing."""
     try:
-        _write_passes(task, passes(lake, task.clip, task.who))
+        _write_passes(task, *passes(lake, task.clip, task.who))
     except UnderstudyError as error:
         return str(error)
     return ""
 
 
-def _write_passes(task: _ClipTask, count: int) -> None:
-    task.part.write({}, about={"passes": count, "clip": task.clip.id})
+def _write_passes(task: _ClipTask, count: int, binding: int) -> None:
+    task.part.write({}, about={"passes": count, "binding": binding, "clip": task.clip.id})
 
 
 def _name_of(task: _Task | _ClipTask) -> str:
