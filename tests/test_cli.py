@@ -338,6 +338,16 @@ def test_numbers_and_times_that_json_or_python_cannot_say_are_said_otherwise(tmp
     assert "NaN" not in done.stdout and "Infinity" not in done.stdout
 
 
+def test_spans_of_time_and_stamps_within_lists_are_said_too(tmp_path: Path) -> None:
+    read_in(Lake(tmp_path), [steady_turn()])
+    stamp = "make_timestamp_ns(1)"
+    sql = f"SELECT INTERVAL 3 MONTH AS span, [{stamp}] AS some, {{'at': {stamp}}} AS one, MAP {{'k': [{stamp}]}} AS map"
+    done = understudy("query", sql, lake=tmp_path)
+    assert done.exit_code == 0, done.output
+    said = "1970-01-01 00:00:00.000000001"
+    assert lines(done) == [{"span": [3, 0, 0], "some": [said], "one": {"at": said}, "map": [["k", [said]]]}]
+
+
 def test_settings_of_a_policy_in_a_package_are_told_by_its_whole_name() -> None:
     assert parse(["pol.mine:Slower.share=0.5", "other.x.y=1"], ["pol.mine:Slower"]) == {
         "pol.mine:Slower": {"share": 0.5},

@@ -12,9 +12,11 @@ import pytest
 
 from tests.conftest import steady_turn
 from understudy import sample
-from understudy.errors import DataError, UnknownName
+from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.ingest import complete, ingest
-from understudy.records import Command, Drive
+from understudy.readers.mcap import Mcap
+from understudy.recorder import write
+from understudy.records import Command, Drive, Lane, Map
 from understudy.store import Lake
 
 
@@ -92,6 +94,30 @@ class Naming:
 def test_a_drive_that_nobody_could_ask_for_is_refused_by_name(tmp_path: Path) -> None:
     report = ingest(Lake(tmp_path / "lake"), "tests.test_ingest:Naming", tmp_path)
     assert "calls a drive 'My drive (1)', which is no name" in report.failures["one"] and not report.made
+
+
+@pytest.mark.parametrize("name", ["clip:9f3c", "model:x", "a/1.0:3.0", "a/12:"])
+def test_a_drive_by_the_name_of_something_else_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    write(replace(steady_turn(), id=name), tmp_path / "logs/drive.mcap")
+    report = ingest(Lake(tmp_path / "lake"), "mcap", tmp_path / "logs")
+    assert f"calls a drive {name!r}, which is no name" in report.failures["drive.mcap"] and not report.made
+
+
+@pytest.mark.parametrize("centre", [[[0, 0]], [[0, 0], [np.inf, 0]], [[0, 0], [1e9, 0]]])
+def test_a_lane_that_is_no_line_on_this_planet_is_one_line(
+    straight: Drive, centre: list[list[float]], tmp_path: Path
+) -> None:
+    lane = Lane("a", np.array(centre, float), np.array([[0.0, -2], [10, -2], [10, 2], [0, 2]]))
+    write(replace(straight, map=Map((lane,))), tmp_path / "drive.mcap")
+    with pytest.raises(DataError, match="lane a is a single point or has no end"):
+        complete(Mcap().read(tmp_path, "drive.mcap"))
+
+
+@pytest.mark.parametrize("name", [":Reader", "..tests:Reader"])
+def test_a_reader_of_no_module_is_one_line(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UnderstudyError, match="is no name of a module; expected module:Class"):
+        ingest(Lake(tmp_path / "lake"), name, tmp_path)
 
 
 def test_a_reader_that_is_none_leaves_no_lake_behind(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ from tests.mcap_files import (
 from understudy.errors import DataError, SettingsError, UnderstudyError
 from understudy.geometry import move, wrap
 from understudy.readers.mcap import Mcap
-from understudy.readers.mcap.cameras import name_of
+from understudy.readers.mcap.cameras import names_of
 from understudy.readers.mcap.scenes import kind_of
 from understudy.recorder import write
 from understudy.records import Drive, Kind
@@ -110,6 +110,67 @@ def test_boxes_are_placed_from_the_frame_they_are_in_and_gone_when_their_time_is
     sighted = np.isin(objects.instant, np.arange(0, len(arc), 5))
     there = move(arc.poses[::5], np.array([20.0, 2.0]))
     np.testing.assert_allclose(np.stack([objects["x"], objects["y"]], -1)[sighted], there, atol=1e-9)
+
+
+def shown(path: Path, drive: Drive, updates: Callable[[int, int], Iterator[dict[str, Any]]], late_ns: int = 0) -> Drive:
+    """A drive beside which a scene is updated, by index and stamp of an instant."""
+    with path.open("wb") as file, ProtobufWriter(file) as writer:
+        for index, (t_ns, x, y, yaw) in enumerate(instants(drive)):
+            names = {"timestamp": seconds(t_ns), "parent_frame_id": "map", "child_frame_id": "base_link"}
+            transform = FrameTransform(**names, translation={"x": x, "y": y}, rotation=about_z(yaw))
+            writer.write_message("/tf", transform, log_time=t_ns + late_ns, publish_time=t_ns)
+            for update in updates(index, t_ns):
+                writer.write_message("/boxes", SceneUpdate(**update), log_time=t_ns + late_ns, publish_time=t_ns)
+    return Mcap().read(path.parent, path.name)
+
+
+def car(name: str, t_ns: int, x: float, y: float = 50.0) -> dict[str, Any]:
+    cube = {"pose": {"position": {"x": x, "y": y}, "orientation": {"w": 1.0}}, "size": {"x": 4.0, "y": 2.0, "z": 1.5}}
+    return {"id": f"car {name}", "frame_id": "map", "timestamp": seconds(t_ns), "cubes": [cube]}
+
+
+def test_a_box_is_sighted_when_a_message_holds_it_and_not_whenever_others_are(tmp_path: Path, arc: Drive) -> None:
+    """One at 10 m/s is seen twice a second, another at every instant, in messages of their own."""
+
+    def updates(index: int, t_ns: int) -> Iterator[dict[str, Any]]:
+        if index % 5 == 0:
+            yield {"entities": [car("rare", t_ns, index)]}
+        yield {"entities": [car("often", t_ns, index, y=60.0)]}
+
+    objects = shown(tmp_path / "boxes.mcap", arc, updates).objects
+    assert objects is not None and np.diff(objects.starts).tolist() == [2] * len(arc)
+    rare = objects["y"] == 50.0
+    np.testing.assert_allclose(objects["x"][rare], np.arange(len(arc)), atol=1e-9)
+    np.testing.assert_allclose(objects["vx"][rare], 10.0, atol=1e-9)
+
+
+def test_an_update_that_only_takes_boxes_away_leaves_the_clock_alone(tmp_path: Path, arc: Drive) -> None:
+    """Logged 4 s late; at one instant nothing is left of the scene, and another update says nothing at all."""
+
+    def updates(index: int, t_ns: int) -> Iterator[dict[str, Any]]:
+        gone = {"deletions": [{"type": 1, "timestamp": seconds(t_ns)}]}
+        yield gone if index == 50 else {**gone, "entities": [car("a", t_ns, index)]}
+        yield {}
+
+    drive = shown(tmp_path / "boxes.mcap", arc, updates, late_ns=4 * 10**9)
+    assert drive.objects is not None and drive.facts["stamps"] == "measured"
+    there = [index for index in range(len(arc)) if index != 50]
+    assert drive.objects.instant.tolist() == there
+    np.testing.assert_allclose(drive.objects["x"], there, atol=1e-9)
+
+
+def test_a_box_is_gone_when_its_entity_is_shown_without_it_or_deleted_by_name(tmp_path: Path, arc: Drive) -> None:
+    def updates(index: int, t_ns: int) -> Iterator[dict[str, Any]]:
+        if index == 0:
+            yield {"entities": [car("a", t_ns, 5.0), car("b", t_ns, 6.0), car("c", t_ns, 7.0)]}
+        if index == 10:
+            yield {"entities": [{**car("a", t_ns, 5.0), "cubes": []}]}
+        if index == 20:
+            yield {"deletions": [{"id": "car b", "timestamp": seconds(t_ns)}, {"id": "car d"}]}
+
+    objects = shown(tmp_path / "boxes.mcap", arc, updates).objects
+    assert objects is not None
+    assert np.diff(objects.starts).tolist() == [3] * 10 + [2] * 10 + [1] * (len(arc) - 20)
 
 
 @pytest.mark.parametrize(
@@ -342,6 +403,7 @@ def test_odometry_pictures_and_camera_info_of_ros(tmp_path: Path, arc: Drive) ->
     assert set(drive["speed"].tolist()) == {10.5} and set(drive["yaw_rate"].tolist()) == {0.11}  # as measured
     assert drive.facts["cameras_from"] == {
         "/depth/image_raw": None,
+        "/front/image_raw": None,
         "/front/image_raw/compressed": "front",
         "/rear/image_raw": "rear",
     }
@@ -396,6 +458,57 @@ def test_mixed_pixels_of_an_odd_size_are_refused_rather_than_handed_to_ffmpeg(tm
         camera.pictures.read(np.array([0]))
 
 
+def test_cameras_that_are_not_the_same_do_not_vanish_behind_one_name(tmp_path: Path, arc: Drive) -> None:
+    stereo = ["/stereo/image_left/compressed", "/stereo/image_right/compressed"]
+    alike = ["/rig/front/image", "/rig_front/image"]
+    with bag(tmp_path / "bag.mcap") as ros:
+        for t_ns, x, y, yaw in instants(arc):
+            ros.say("/odom", "Odometry", t_ns, "odom", **odometry(x, y, yaw))
+            for shade, topic in enumerate([*stereo, *alike]):
+                ros.say(topic, "CompressedImage", t_ns, topic, format="jpeg", data=jpeg(50 * shade))
+    drive = Mcap().read(tmp_path, "bag.mcap")
+    names = ["rig.front.image", "rig_front.image", "stereo_image_left", "stereo_image_right"]
+    assert drive.facts["cameras_from"] == dict(zip(sorted([*stereo, *alike]), names, strict=True))
+    assert [camera.pictures.encoded(0)[1] for camera in drive.cameras] == [jpeg(s) for s in (100, 150, 0, 50)]
+
+
+def test_two_topics_of_one_camera_that_are_both_wanted_are_two_cameras(tmp_path: Path, arc: Drive) -> None:
+    topics = ("/front/image/compressed", "/front/image_rect/compressed")
+    with bag(tmp_path / "bag.mcap") as ros:
+        for t_ns, x, y, yaw in instants(arc):
+            ros.say("/odom", "Odometry", t_ns, "odom", **odometry(x, y, yaw))
+            for topic in topics:
+                ros.say(topic, "CompressedImage", t_ns, "front", format="jpeg", data=jpeg(0))
+    drive = Mcap().read(tmp_path, "bag.mcap")
+    assert drive.facts["cameras_from"] == dict(zip(topics, ("front", None), strict=True))
+    both = Mcap(camera_topics=topics).read(tmp_path, "bag.mcap").cameras
+    assert [camera.name for camera in both] == ["front.image.compressed", "front.image_rect.compressed"]
+
+
+def test_a_camera_whose_first_picture_is_damaged_is_as_large_as_the_next(tmp_path: Path, arc: Drive) -> None:
+    with bag(tmp_path / "bag.mcap") as ros:
+        for index, (t_ns, x, y, yaw) in enumerate(instants(arc)):
+            ros.say("/odom", "Odometry", t_ns, "odom", **odometry(x, y, yaw))
+            ros.say("/front/image", "CompressedImage", t_ns, "f", format="jpeg", data=jpeg(index) if index else b"")
+    (camera,) = Mcap().read(tmp_path, "bag.mcap").cameras
+    assert camera.size == (64, 32) and camera.pictures.encoded(1) == ("jpeg", jpeg(1))
+    with pytest.raises(DataError, match="picture 0 cannot be decoded"):
+        camera.pictures.read(np.array([0]))
+
+
+def test_a_program_that_calls_itself_a_picture_is_none(tmp_path: Path, arc: Drive) -> None:
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 32\n%%EndComments\nshowpage\n%%EOF\n"
+    with bag(tmp_path / "bag.mcap") as ros:
+        for index, (t_ns, x, y, yaw) in enumerate(instants(arc)):
+            ros.say("/odom", "Odometry", t_ns, "odom", **odometry(x, y, yaw))
+            data = jpeg(index) if index else program
+            ros.say("/front/image", "CompressedImage", t_ns, "f", format="jpeg", data=data)
+    (camera,) = Mcap().read(tmp_path, "bag.mcap").cameras
+    for look in (lambda: camera.pictures.encoded(0), lambda: camera.pictures.read(np.array([0]))):
+        with pytest.raises(DataError, match="picture 0 cannot be decoded"):
+            look()
+
+
 def test_a_twist_that_nobody_filled_in_is_not_believed(tmp_path: Path, arc: Drive) -> None:
     with bag(tmp_path / "bag.mcap") as ros:
         for t_ns, x, y, yaw in instants(arc):
@@ -426,16 +539,19 @@ def test_transforms_alone_tell_the_pose_through_every_link(tmp_path: Path, arc: 
     follows(Mcap().read(tmp_path, "bag.mcap"), arc)
 
 
-def test_receivers_without_a_fix_leave_the_pose_unknown(tmp_path: Path, arc: Drive) -> None:
+def test_receivers_without_a_fix_begin_no_drive_and_leave_holes_in_it(tmp_path: Path, arc: Drive) -> None:
+    lost = {*range(20), 50, 51, len(arc) - 1}
     with bag(tmp_path / "bag.mcap") as ros:
         for index, (t_ns, x, _, _) in enumerate(instants(arc)):
             place = {"latitude": 0.0, "longitude": float(np.degrees(x / 6378137)), "altitude": float("nan")}
-            status = {"status": -1 if index < 20 else 0, "service": 1}
+            status = {"status": -1 if index in lost else 0, "service": 1}
             more = {"position_covariance": [0.0] * 9, "position_covariance_type": 0}
             ros.say("/fix", "NavSatFix", t_ns, "gps", status=status, **place, **more)
     drive = Mcap().read(tmp_path, "bag.mcap")
-    assert np.isnan(drive["x"][:20]).all() and np.isfinite(drive["x"][20:]).all()
-    np.testing.assert_allclose(drive["x"][20:], arc["x"][20:] - arc["x"][20], atol=1e-4)
+    assert np.array_equal(drive.t_ns, START_NS + arc.t_ns[20:-1])
+    assert np.flatnonzero(np.isnan(drive["x"])).tolist() == [30, 31] and drive.facts["nan_poses"] == 2
+    known = np.isfinite(drive["x"])
+    np.testing.assert_allclose(drive["x"][known], (arc["x"][20:-1] - arc["x"][20])[known], atol=1e-4)
 
 
 @pytest.mark.parametrize(("rate", "kept"), [(20.0, 5), (50.0, 2), (200.0, 1), (30.0, 4)])
@@ -468,6 +584,8 @@ def test_stamps_of_two_clocks_are_not_compared(tmp_path: Path, arc: Drive) -> No
         {"use_chunking": False},
         {"index_types": IndexType.NONE, "repeat_channels": False, "repeat_schemas": False},
         {"index_types": IndexType.CHUNK, "compression": CompressionType.NONE, "chunk_size": 1000},
+        {"index_types": IndexType.CHUNK, "repeat_channels": False},
+        {"repeat_schemas": False},
         {"compression": CompressionType.LZ4, "chunk_size": 5000, "enable_crcs": False},
     ],
 )
@@ -562,13 +680,15 @@ def test_a_message_that_is_not_what_its_schema_says_is_one_line(tmp_path: Path) 
         ("/CAM_FRONT/image_rect_compressed", "CAM_FRONT"),
         ("/camera/front/image_raw/compressed", "camera_front"),
         ("/camera/color/image_raw", "camera"),
+        ("/stereo/image_left/compressed", "stereo_image_left"),
+        ("/sensors/video0/image", "sensors_video0"),
         ("image", "image"),
         ("/video", "video"),
         ("/", "camera"),
     ],
 )
 def test_cameras_are_named_by_the_part_of_the_topic_that_tells_them_apart(topic: str, name: str) -> None:
-    assert name_of(topic) == name
+    assert names_of([topic]) == {topic: name}
 
 
 @pytest.fixture(scope="session")

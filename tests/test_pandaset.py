@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,40 @@ def test_what_both_lidars_saw_counts_once(tmp_path: Path) -> None:
     assert objects is not None and len(objects["x"]) == 2
 
 
+def test_a_table_that_could_be_of_several_logs_is_of_none(tmp_path: Path) -> None:
+    log = small_log(tmp_path, [car(0)])
+    assert "unused" not in Pandaset().read(tmp_path, "007").facts
+    shutil.copytree(log, tmp_path / "008")
+    for key in Pandaset().scan(tmp_path):
+        drive = Pandaset().read(tmp_path, key)
+        assert drive.objects is None and drive.facts["unused"] == ["converted/cuboids.csv.gz"]
+    (tmp_path / "converted/008").mkdir()
+    (tmp_path / "converted/cuboids.csv.gz").rename(tmp_path / "converted/008/cuboids.csv.gz")
+    found = [Pandaset().read(tmp_path, key).objects is not None for key in ("007", "008")]
+    assert found == [False, True]
+
+
+@pytest.mark.parametrize("place", ["lidar", "camera", "camera/front_camera"])
+def test_a_folder_that_is_a_link_out_is_refused(tmp_path: Path, place: str) -> None:
+    log = small_log(tmp_path / "logs")
+    (tmp_path / "elsewhere").mkdir()
+    (log / place).symlink_to((log / place).rename(tmp_path / "elsewhere/place"))
+    with pytest.raises(DataError, match="leads out of the log's folder"):
+        Pandaset().read(tmp_path / "logs", "007")
+
+
+@pytest.mark.parametrize("spoil", ["packed", "quoted"])
+def test_a_table_that_cannot_be_unpacked_or_parted_is_told_in_one_line(tmp_path: Path, spoil: str) -> None:
+    small_log(tmp_path, [car(0)])
+    path = tmp_path / "converted/cuboids.csv.gz"
+    if spoil == "packed":
+        path.write_bytes(path.read_bytes()[:30] + b"\xff" * 60)
+    else:
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + b'"' + b"x" * 200_000))
+    with pytest.raises(DataError, match=r"reading PandaSet's cuboids: .*; in .*cuboids\.csv\.gz$"):
+        Pandaset().read(tmp_path, "007")
+
+
 def test_pickles_are_not_opened(tmp_path: Path) -> None:
     log = small_log(tmp_path)
 
@@ -129,6 +164,15 @@ def test_a_log_cut_short_is_told_in_one_line(tmp_path: Path) -> None:
     (log / "camera/front_camera/19.jpg").unlink()
     with pytest.raises(DataError, match="19 pictures for 20 stamps"):
         Pandaset().read(tmp_path, "007")
+
+
+def test_a_damaged_first_picture_is_only_missed_when_asked_for(tmp_path: Path) -> None:
+    log = small_log(tmp_path)
+    (log / "camera/front_camera/00.jpg").write_bytes(b"")
+    (camera,) = Pandaset().read(tmp_path, "007").cameras
+    assert camera.size == (64, 32) and camera.pictures.read(np.array([5])).shape == (1, 32, 64, 3)
+    with pytest.raises(DataError, match=r"it is no picture that can be read; in .*00\.jpg"):
+        camera.pictures.read(np.array([0]))
 
 
 def test_the_real_rig_sees_all_around_and_its_boxes_land_in_its_pictures(shared_data: Path) -> None:

@@ -17,8 +17,11 @@ from tests.small_lake import assert_equal
 from understudy import plugins
 from understudy.errors import DataError
 from understudy.geometry import compose, constant_turn, corners, overlap, wrap
+from understudy.ingest import ingest
 from understudy.readers.kinematics import motion
+from understudy.readers.scenarionet import _retimed
 from understudy.records import NS, Drive, Driver, Kind
+from understudy.store import Lake
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "argoverse2": small_logs.write_argoverse2,
@@ -254,6 +257,13 @@ def test_scenarionet_a_clock_that_stumbles_is_mended(tmp_path: Path) -> None:
     np.testing.assert_allclose(drive.poses[[0, -1], :2], stumbling[[0, -1], :2], atol=1e-6)
 
 
+def test_scenarionet_a_car_that_stands_and_once_jumps_is_left_alone() -> None:
+    poses = np.zeros((200, 3))
+    poses[100:, 0] = 1.2
+    found, moved = _retimed(np.arange(200) * NS // 10, poses)
+    assert np.array_equal(found, poses) and moved == 0.0
+
+
 def test_argoverse2_its_map(tmp_path: Path) -> None:
     small_logs.write_argoverse2(tmp_path)
     (drive,) = drives("argoverse2", tmp_path).values()
@@ -308,6 +318,17 @@ def test_comma2k19_radar_and_steering(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.hypot(objects["vx"], objects["vy"]), small_logs.SPEED - 2)
 
 
+def test_comma2k19_a_signal_that_sent_nothing_is_absent(tmp_path: Path) -> None:
+    can = small_logs.write_comma2k19(tmp_path) / "processed_log/CAN"
+    for signal, width in (("speed", 1), ("steering_angle", 1), ("radar", 7)):
+        for name, values in (("t", np.zeros(0)), ("value", np.zeros((0, width)))):
+            with (can / signal / name).open("wb") as stream:
+                np.save(stream, values)
+    (drive,) = drives("comma2k19", tmp_path).values()
+    assert drive.objects is None and "steering_wheel_angle" not in drive and "speed" in drive.derived
+    np.testing.assert_allclose(drive["speed"], small_logs.SPEED, atol=0.01)
+
+
 def test_tub_steers_to_the_left_for_less_than_nothing(tmp_path: Path) -> None:
     records = small_logs.tub_records()
     for record in records[10:20]:
@@ -360,6 +381,32 @@ def test_tub_a_new_session_or_a_pause_is_another_drive(tmp_path: Path) -> None:
         record["_timestamp_ms"] += 5000
     small_logs.write_tub(tmp_path, records)
     assert list(plugins.make("reader", "tub").scan(tmp_path)) == ["data", "data@10", "data@20"]
+
+
+def test_tub_a_tub_that_grew_has_its_earlier_drives_as_they_were(tmp_path: Path) -> None:
+    """A session more, a record of it deleted, and at last the first session: the second is who it was."""
+
+    def write(sessions: int, deleted: tuple[int, ...] = ()) -> None:
+        records = small_logs.tub_records(30)[: 10 * sessions]
+        for record in records:
+            record["_session_id"] = str(record["_index"] // 10)
+        small_logs.write_tub(tmp_path / "tubs", records, deleted)
+
+    lake = Lake(tmp_path / "lake")
+    for sessions, deleted, known in ((2, (), 2), (3, (), 3), (3, (25,), 4), (3, (25, *range(10)), 4)):
+        write(sessions, deleted)
+        ingest(lake, "tub", tmp_path / "tubs")
+        found = drives("tub", tmp_path / "tubs")
+        assert {drive.id for drive in found.values()} <= {drive["id"] for drive in lake.drives()}
+        assert len(lake.drives()) == known
+
+
+def test_tub_a_folder_with_an_at_sign_is_a_tub_like_others(tmp_path: Path) -> None:
+    records = small_logs.tub_records()
+    for record in records[10:]:
+        record["_session_id"] = "another"
+    small_logs.write_tub(tmp_path / "trip@home", records)
+    assert list(drives("tub", tmp_path)) == ["trip@home/data", "trip@home/data@10"]
 
 
 # Real figures ---------------------------------------------------------------------------------------------------------

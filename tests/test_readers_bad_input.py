@@ -23,6 +23,7 @@ from understudy import plugins
 from understudy.errors import DataError
 from understudy.ingest import ingest
 from understudy.readers import restricted_pickle
+from understudy.readers.images import ImageFiles, image_size
 from understudy.readers.tub import Tub
 from understudy.records import Drive
 from understudy.store import Lake
@@ -172,7 +173,8 @@ def test_argoverse2_nan_poses_are_passed_over_unless_they_leave_a_hole(tmp_path:
     edit_table(tmp_path, blank)
     (drive,) = drives("argoverse2", tmp_path).values()
     assert drive.facts["nan_poses"] == 42
-    np.testing.assert_array_equal(np.flatnonzero(np.isnan(drive["x"])), [30, 31, 32, 33])
+    for name in ("x", "speed", "accel", "yaw_rate"):
+        np.testing.assert_array_equal(np.flatnonzero(np.isnan(drive[name])), [30, 31, 32, 33])
     assert drive.objects is not None and np.isfinite(drive.objects["x"]).all()
     np.testing.assert_array_equal(np.diff(drive.objects.starts)[28:36], [2, 2, 0, 0, 0, 0, 2, 2])
 
@@ -200,6 +202,13 @@ def test_a_missing_picture_is_named_when_it_is_asked_for(tmp_path: Path) -> None
             pictures.read(np.array([6, index]))
     with pytest.raises(DataError, match=r"7_cam_image_array_\.jpg"):
         pictures.encoded(7)
+
+
+def test_a_tub_whose_first_picture_is_damaged_is_as_large_as_the_next(tmp_path: Path) -> None:
+    tub = small_logs.write_tub(tmp_path)
+    (tub / "images/0_cam_image_array_.jpg").write_bytes(b"")
+    (drive,) = drives("tub", tmp_path).values()
+    assert drive.cameras[0].size == (32, 24) and len(drive.cameras[0].pictures) == 30
 
 
 def test_a_tub_without_pictures_has_no_camera(tmp_path: Path) -> None:
@@ -416,6 +425,42 @@ def test_a_picture_that_is_a_link_out_of_the_log_is_refused(tmp_path: Path) -> N
     reader, key = only_key("argoverse2", tmp_path / "logs")
     with pytest.raises(DataError, match="leads out of the log's folder"):
         reader.fingerprint(tmp_path / "logs", key)
+
+
+def test_a_folder_that_is_a_link_out_of_the_log_is_refused(tmp_path: Path) -> None:
+    segment = small_logs.write_comma2k19(tmp_path / "logs")
+    (segment / "global_pose").symlink_to((segment / "global_pose").rename(tmp_path / "private"))
+    assert "refused global_pose: it leads out of the log's folder" in complaint("comma2k19", tmp_path / "logs")
+
+
+@pytest.mark.parametrize("name", ["global_pose/frame_positions", "processed_log/CAN/speed/t"])
+@pytest.mark.parametrize("content", [b"PK\x03\x04 junk", b'\x93NUMPY\x01\x00\x10\x00{\'descr\': """   \n'])
+def test_an_array_that_begins_like_something_else_is_one_line(name: str, content: bytes, tmp_path: Path) -> None:
+    (small_logs.write_comma2k19(tmp_path) / name).write_bytes(content)
+    assert "reading a numpy array: " in complaint("comma2k19", tmp_path)
+
+
+def test_a_lane_without_end_is_refused_before_it_is_sampled(tmp_path: Path) -> None:
+    path = next(small_logs.write_argoverse2(tmp_path).glob("map/*.json"))
+    archive = json.loads(path.read_text())
+    archive["lane_segments"]["1"]["left_lane_boundary"][0]["x"] = 1e9
+    path.write_text(json.dumps(archive))
+    assert "lane 1 is 1e+09 m long, expected 10000 at most" in complaint("argoverse2", tmp_path)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 24\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_a_program_that_is_named_like_a_picture_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "program.jpg"
+    path.write_bytes(EPS)
+    for look in (image_size, lambda one: ImageFiles((one,), (32, 24)).read(np.array([0])), _encoded):
+        with pytest.raises(DataError, match="it is no picture that can be read"):
+            look(path)
+
+
+def _encoded(path: Path) -> Any:
+    return ImageFiles((path,), (32, 24)).encoded(0)
 
 
 def test_a_name_that_is_no_utf8_fails_by_itself(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from understudy.records import NS, Drive, Plan, Shadow
 from understudy.store import Entry, Lake, Source, code_version, digest, find_lake, part_hash
 from understudy.store import catalog as catalogs
 from understudy.store.files import locked, write_whole
+from understudy.store.pictures import LoggedPictures
 from understudy.store.runs import Manifest, guard
 
 
@@ -218,6 +219,23 @@ def test_a_log_that_moved_is_found_again_when_it_is_ingested_from_its_new_folder
     ingest_album(lake, moved)
     assert [entry.part for entry in lake.entries()] == parts  # where a log lies is no part of a name
     assert lake.drive("trip").cameras[0].pictures.encoded(0) == ("png", b"\x01")
+
+
+def test_a_log_that_is_written_anew_while_it_is_looked_at_is_opened_again(lake: Lake, album: Path) -> None:
+    ingest_album(lake, album)
+    (camera,) = lake.drive("trip").cameras
+    assert camera.pictures.encoded(0) == ("png", b"\x01")
+    (album / "trip.shades").write_bytes(bytes([1, 2]))
+    with pytest.raises(DataError, match="no longer has these 3 pictures"):
+        camera.pictures.encoded(0)
+
+
+def test_as_many_pictures_of_other_stamps_are_not_those_of_the_drive(album: Path) -> None:
+    source = Source("tests.small_lake:Album", str(album), "trip", {"rate_hz": 2.0})
+    stamps = np.array([0, NS // 2, NS])
+    assert LoggedPictures("trip", "front", stamps, source).encoded(1) == ("png", b"\x02")
+    with pytest.raises(DataError, match="no longer has these 3 pictures"):
+        LoggedPictures("trip", "front", stamps + 1, source).encoded(1)
 
 
 def test_pictures_that_changed_behind_our_back_are_refused(lake: Lake, album: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from understudy import plugins, workers
 from understudy.errors import DataError, UnderstudyError
 from understudy.geometry import constant_turn
-from understudy.identifiers import parse
+from understudy.identifiers import Identifier, parse
 from understudy.maps import Roads
 from understudy.observe import ROUTE_POINTS, Observer, held, leader_on
 from understudy.records import MOTOR_VEHICLES, Array, Command, Drive, Floats, Kind, Observation, Reader
@@ -73,7 +73,7 @@ def _ingest_one(lake: Lake, reader: Reader, root: Path, item: tuple[str, Part]) 
     key, part = item
     drive = complete(reader.read(root, key))
     try:
-        named = str(parse(drive.id)) == drive.id
+        named = parse(drive.id) == Identifier("drive", drive.id)
     except UnderstudyError:
         named = False
     if not named:
@@ -122,6 +122,9 @@ def _on_this_planet(drive: Drive) -> None:
                 raise DataError(
                     f"drive {drive.id}: {owner}{name} is {found:g} at row {np.argmax(far)}; expected metres"
                 )
+    for lane in drive.map.lanes if drive.map is not None else ():
+        if len(lane.centre) == 1 or any((np.abs(line) > _FURTHEST).any() for line in (lane.centre, lane.polygon)):
+            raise DataError(f"drive {drive.id}: lane {lane.id} is a single point or has no end; expected metres")
 
 
 def _with(drive: Drive, **columns: Array) -> Drive:

@@ -27,6 +27,8 @@ def load(kind: str, name: str) -> Any:
     """The class behind a name, or behind `module:Class` (modules of the working folder included)."""
     if ":" in name:
         module, _, attribute = name.partition(":")
+        if not module or module.startswith("."):
+            raise UnderstudyError(f"loading {kind} {name!r}: {module!r} is no name of a module; expected module:Class")
         here = str(Path.cwd())
         if here not in sys.path:
             sys.path.append(here)  # to stay: a plug-in may import what lies beside it while it works

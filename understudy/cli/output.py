@@ -86,14 +86,30 @@ def _finite(value: Any) -> Any:
 
 def legible(table: pa.Table) -> list[dict[str, Any]]:
     """The rows of a table; dates and times as text, for Python knows neither nanoseconds nor the year 99999."""
-    from pyarrow import string, types
-
     for number, name in enumerate(table.column_names):
         column = table.column(number)
-        if types.is_temporal(column.type) and not types.is_duration(column.type):
-            table = table.set_column(number, name, column.cast(string()))
+        if (told := _told(column.type)) != column.type:
+            table = table.set_column(number, name, column.cast(told))
     found: list[dict[str, Any]] = table.to_pylist()
     return found
+
+
+def _told(kind: pa.DataType) -> pa.DataType:
+    """A type with text for dates and times, however deep. An INTERVAL stays months, days and nanoseconds."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_told(kind.value_type)))
+    if types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(_told(kind.value_type)), kind.list_size)
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_told(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(_told(kind.key_type), _told(kind.item_type))
+    if types.is_temporal(kind) and not (types.is_duration(kind) or types.is_interval(kind)):
+        return pa.string()
+    return kind
 
 
 def _plain(value: Any) -> int | float | str:

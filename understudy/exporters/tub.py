@@ -21,6 +21,7 @@ from PIL import Image
 
 from understudy.errors import UnderstudyError
 from understudy.exporters.moments import Chosen, human
+from understudy.readers.images import OPENED
 from understudy.records import NS, Array, Camera, Drive, Driver, Floats, Ints
 
 CATALOG = 1000  # records a file, as donkeycar's
@@ -152,5 +153,5 @@ def _jpeg(form: str, data: bytes) -> bytes:
     if form == "jpeg":
         return data
     out = io.BytesIO()
-    Image.open(io.BytesIO(data)).convert("RGB").save(out, "JPEG", quality=95)
+    Image.open(io.BytesIO(data), formats=OPENED).convert("RGB").save(out, "JPEG", quality=95)
     return out.getvalue()

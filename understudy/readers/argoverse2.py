@@ -119,7 +119,7 @@ class Argoverse2:
             "who_drives": np.full(len(t_ns), Driver.HUMAN),
         }
         near = _near(stamps, t_ns)
-        for column in ("x", "y", "yaw"):
+        for column in ("x", "y", "yaw", *quick):
             columns[column] = np.where(near, columns[column], np.nan)
         archive = next(iter(sorted(log.glob("map/log_map_archive_*.json"))), None)
         return Drive(

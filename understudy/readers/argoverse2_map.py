@@ -15,6 +15,7 @@ from understudy.readers import folder, lane_graph
 from understudy.records import Floats, Lane, Map, Marking
 
 Sides = tuple[Floats, Floats]  # a lane's left and right boundary, each (P, 2)
+LONGEST_M = 10_000.0  # of a lane, which is sampled every 2 m
 KINDS = {"VEHICLE": "vehicle", "BUS": "bus", "BIKE": "bicycle"}
 
 
@@ -78,6 +79,8 @@ def _lane(
         return known[0] if known and along[0] @ along[1] > 0 else None
 
     longest = max(arc_length(left)[-1], arc_length(right)[-1])
+    if longest > LONGEST_M:
+        raise ValueError(f"lane {key} is {longest:.3g} m long, expected {LONGEST_M:g} at most")
     share = np.linspace(0, 1, max(int(np.ceil(longest / 2)), 1) + 1)  # a point every 2 m or less
     return Lane(
         id=key,

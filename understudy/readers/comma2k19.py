@@ -76,10 +76,12 @@ class Comma2k19:
             **motion(t_ns[cut], poses),
             "who_drives": np.full(len(at), Driver.HUMAN),
         }
-        if (can / "speed").is_dir():
-            columns["speed"] = _can(can / "speed", at)
-        if (can / "steering_angle").is_dir():
-            columns["steering_wheel_angle"] = np.radians(_can(can / "steering_angle", at))  # degrees, + is left
+        measured = _can(can / "speed", at)
+        if measured is not None:
+            columns["speed"] = measured
+        steering = _can(can / "steering_angle", at)
+        if steering is not None:
+            columns["steering_wheel_angle"] = np.radians(steering)  # degrees, + is left
         holes = len(at) - len(known)
         return Drive(
             id=name,
@@ -89,7 +91,7 @@ class Comma2k19:
             cameras=tuple(_cameras(segment, t_ns, place["frd_mount"], self.camera_ahead)),
             objects=_radar(can / "radar", at, poses, columns["speed"], vehicle),
             frame=place["frame"],
-            derived=FITTED - {"speed"} if (can / "speed").is_dir() else FITTED,
+            derived=FITTED if measured is None else FITTED - {"speed"},
             facts={
                 "dataset": "comma2k19",
                 "rates_hz": {"pose": rate_hz(t_ns)},
@@ -101,8 +103,8 @@ class Comma2k19:
 
 
 def _array(path: Path) -> Floats:
-    with folder.reading("a numpy array", path):
-        values = np.load(path, allow_pickle=False)
+    with folder.reading("a numpy array", path), path.open("rb") as stream:  # numpy leaves its own open where it fails
+        values = np.load(stream, allow_pickle=False)
         if values.dtype.kind not in "iuf":
             raise ValueError(f"found {values.dtype}, expected numbers")
         return np.asarray(values, dtype=np.float64)
@@ -142,9 +144,13 @@ def _mount(velocity: Floats) -> Floats:
     return np.stack([ahead, right, np.cross(ahead, right)], axis=-1)
 
 
-def _can(path: Path, at: Floats) -> Floats:
-    """A CAN signal at other times: linear between messages, nan beyond them."""
+def _can(path: Path, at: Floats) -> Floats | None:
+    """A CAN signal at other times: linear between messages, nan beyond them. None where there is no message."""
+    if not path.is_dir():
+        return None
     t, values = _array(path / "t"), _array(path / "value").reshape(-1)
+    if not len(t):
+        return None
     check_time(t, f"CAN {path.name}", "message")
     return np.where((at >= t[0] - HOLD_S) & (at <= t[-1] + HOLD_S), np.interp(at, t, values), np.nan)
 
@@ -154,6 +160,8 @@ def _radar(path: Path, at: Floats, poses: Floats, speed: Floats, vehicle: Vehicl
     if not path.is_dir():
         return None
     t, rows = _array(path / "t"), _array(path / "value")
+    if not len(t):
+        return None
     parts: list[tuple[Ints, Ints, Ints]] = []
     seen = 0
     for slot in np.unique(rows[:, 5]):

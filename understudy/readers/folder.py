@@ -5,11 +5,17 @@ A drive is named by what it holds, so that a log that is moved or copied stays t
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import shapely
 
 from understudy.errors import DataError, UnderstudyError
 
@@ -26,6 +32,11 @@ MALFORMED = (
     RecursionError,
     TypeError,
     ValueError,
+    csv.Error,
+    shapely.GEOSException,
+    tokenize.TokenError,  # of numpy, from the head of an array
+    zipfile.BadZipFile,  # of numpy, from an array that begins like an archive
+    zlib.error,
 )
 
 
@@ -65,15 +76,17 @@ def drive_folder(root: Path, key: str) -> Path:
 def fingerprint(root: Path, files: Iterable[Path]) -> str:
     """32 hex digits of the names (relative to `root`) and contents of files; files that are absent count as absent.
 
-    A file that lies elsewhere, by a link, is refused.
+    A file that lies elsewhere, by a link, is refused; so is a folder among them, in which nothing would be found.
     """
     digest = hashlib.blake2b(digest_size=16)
     with reading("a log", root):
         whole, homes = root.resolve(), dict[Path, Path]()
-        for path in sorted(path for path in files if path.is_file()):
+        for path in sorted(path for path in files if path.exists()):
             home = homes.setdefault(path.parent, path.parent.resolve())
             if not (path.resolve() if path.is_symlink() else home).is_relative_to(whole):
                 raise DataError(f"refused {path.relative_to(root)}: it leads out of the log's folder; in {root}")
+            if not path.is_file():
+                continue
             size = path.stat().st_size
             digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0".encode())
             with path.open("rb") as stream:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from understudy.errors import DataError
 from understudy.records import Array, Ints
 
 FORMATS = {"JPEG": "jpeg", "PNG": "png"}
+OPENED = (*FORMATS, "WEBP", "BMP", "TIFF", "PPM", "GIF")  # and nothing else: Pillow hands EPS to Ghostscript
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class ImageFiles:
         for row, index in enumerate(indices):
             path = self.paths[index]
             try:
-                with Image.open(path) as image:
+                with Image.open(path, formats=OPENED) as image:
                     picture = np.asarray(image.convert("RGB"))
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                 raise _unreadable(path, error) from error
@@ -46,7 +49,7 @@ class ImageFiles:
         path = self.paths[index]
         try:
             data = path.read_bytes()
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=OPENED) as image:
                 if image.format in FORMATS:
                     return FORMATS[image.format], data
                 image.convert("RGB").save(buffer := io.BytesIO(), "PNG")
@@ -58,10 +61,20 @@ class ImageFiles:
 def image_size(path: Path) -> tuple[int, int]:
     """W, H from a picture's header."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=OPENED) as image:
             return image.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
+
+
+def first_size(paths: Iterable[Path]) -> tuple[int, int] | None:
+    """W, H of the first picture that can be read, of thirty; None where none can: the first may be damaged."""
+    for path in islice(paths, 30):
+        try:
+            return image_size(path)
+        except DataError:
+            continue
+    return None
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:

@@ -6,8 +6,8 @@ for the rear axle. Camera poses are given at the pictures' own stamps, so a came
 them, each seen from where the car was then.
 
 The cuboids come as gzipped pickles of pandas, which are programs, and are not opened. They are read from
-`cuboids.csv.gz` (`converted/` beside the log, or `annotations/` in it), whose rows are those of the pickles with the
-number of their frame before them; without it a drive has no objects.
+`cuboids.csv.gz` (`annotations/` in the log, `converted/LOG/` beside it, or `converted/` where no other log lies), whose
+rows are those of the pickles with the number of their frame before them; without it a drive has no objects.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from scipy.spatial.transform import Rotation, Slerp
 from understudy.errors import DataError
 from understudy.geometry import rigid, wrap, yaw_of
 from understudy.readers import folder
-from understudy.readers.images import ImageFiles, image_size
+from understudy.readers.images import ImageFiles, first_size
 from understudy.readers.kinematics import FITTED, check_time, motion, rate_hz
 from understudy.readers.tracks import objects, velocities
 from understudy.records import NS, Camera, Drive, Floats, Ints, Kind, Objects, Vehicle
 
 EXPECTED = "folders of PandaSet, each with lidar/poses.json and camera/"
-POSES, STAMPS = "poses.json", "timestamps.json"
+POSES, STAMPS, TABLE = "poses.json", "timestamps.json", "cuboids.csv.gz"
 LARGEST = 1 << 27  # bytes of a table of cuboids as text: a hundred logs' worth; a small file may unpack to anything
 GROUND_M = -0.39  # of the body frame: the median underside of the cars within 20 m of the first frame
 PACIFICA = Vehicle(length=5.18, width=2.02, height=1.78, wheelbase=3.09, rear_overhang=1.04)
@@ -81,13 +81,17 @@ class Pandaset:
 
     def fingerprint(self, root: Path, key: str) -> str:
         log = folder.drive_folder(Path(root), key)
-        return folder.fingerprint(log.parent, [*log.rglob("*.json"), *log.rglob("*.jpg"), *_tables(log)])
+        files = {path for kind in ("json", "jpg") for path in log.rglob(f"*.{kind}")}
+        files |= {path for place in ("lidar/*.json", "camera/*/*.*") for path in log.glob(place)}  # through links too
+        return folder.fingerprint(log.parent, [*files, *_tables(log)])
 
     def read(self, root: Path, key: str) -> Drive:
         log = folder.drive_folder(Path(root), key)
         with folder.reading(f"PandaSet {key}", log):
             t_ns, world_T_body = _track(log / "lidar")
             check_time(t_ns, f"PandaSet {key}")
+            tables = _tables(log)
+            unused = _shared(log).is_file() and _shared(log) not in tables
             heading = wrap(yaw_of(world_T_body) + np.pi / 2)
             poses = np.column_stack([world_T_body[:, :2, 3], heading])
             return Drive(
@@ -96,9 +100,13 @@ class Pandaset:
                 columns={"x": poses[:, 0], "y": poses[:, 1], "yaw": poses[:, 2], **motion(t_ns, poses)},
                 vehicle=PACIFICA,
                 cameras=tuple(_cameras(log, t_ns, world_T_body)),
-                objects=_objects(log, t_ns, world_T_body),
+                objects=_objects(tables, t_ns, world_T_body),
                 derived=FITTED,
-                facts={"dataset": "pandaset", "rates_hz": {"lidar": rate_hz(t_ns)}},
+                facts={
+                    "dataset": "pandaset",
+                    "rates_hz": {"lidar": rate_hz(t_ns)},
+                    **({"unused": [f"converted/{TABLE}"]} if unused else {}),
+                },
             )
 
 
@@ -114,7 +122,7 @@ def _track(sensor: Path) -> tuple[Ints, Floats]:
 
 
 def _cameras(log: Path, t_ns: Ints, world_T_body: Floats) -> Iterator[Camera]:
-    """The cameras whose pictures are there."""
+    """The cameras whose pictures are there, and can be read."""
     for place in sorted(log.glob("camera/*")):
         paths = tuple(sorted(place.glob("*.jpg")))
         if not paths:
@@ -123,7 +131,9 @@ def _cameras(log: Path, t_ns: Ints, world_T_body: Floats) -> Iterator[Camera]:
         if len(stamps) != len(paths):
             raise DataError(f"{len(paths)} pictures for {len(stamps)} stamps; in {place}")
         of: dict[str, float] = json.loads((place / "intrinsics.json").read_text(encoding="utf-8"))
-        size = image_size(paths[0])
+        size = first_size(paths)
+        if size is None:
+            continue
         yield Camera(
             name=place.name.removesuffix("_camera"),
             size=size,
@@ -149,13 +159,18 @@ def _mounting(t_ns: Ints, world_T_body: Floats, stamps: Ints, world_T_cam: Float
 
 def _tables(log: Path) -> list[Path]:
     """Where the cuboids may be, as rows."""
-    names = [log / "annotations" / "cuboids.csv.gz", log.parent / "converted" / "cuboids.csv.gz"]
+    names = [log / "annotations" / TABLE, log.parent / "converted" / log.name / TABLE]
+    if len(list(log.parent.glob(f"*/lidar/{POSES}"))) == 1:  # of several logs it could be anyone's
+        names.append(_shared(log))
     return [path for path in names if path.is_file()][:1]
 
 
-def _objects(log: Path, t_ns: Ints, world_T_body: Floats) -> Objects | None:
+def _shared(log: Path) -> Path:
+    return log.parent / "converted" / TABLE
+
+
+def _objects(tables: list[Path], t_ns: Ints, world_T_body: Floats) -> Objects | None:
     """All cuboids. What both lidars saw is there twice, and is taken from the one that looks all around."""
-    tables = _tables(log)
     if not tables:
         return None
     with folder.reading("PandaSet's cuboids", tables[0]), gzip.open(tables[0]) as file:

@@ -176,6 +176,8 @@ def _retimed(t_ns: Ints, poses: Floats) -> tuple[Floats, float]:
     if not np.isfinite(s).all() or s[-1] < 1 or speed.min() < -0.5:
         return poses, 0.0
     steady = np.concatenate([[0.0], np.cumsum(np.maximum(speed, 0) * np.diff(t))])
+    if steady[-1] <= 0:  # one step of a car that stands otherwise
+        return poses, 0.0
     steady *= s[-1] / steady[-1]
     ahead = np.concatenate([[True], s[1:] > np.maximum.accumulate(s)[:-1]])
     columns = [np.interp(steady, s[ahead], column[ahead]) for column in (*poses[:, :2].T, np.unwrap(poses[:, 2]))]

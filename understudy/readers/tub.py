@@ -10,6 +10,7 @@ the car's loop is to be given instead.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 
 from understudy.errors import DataError
 from understudy.readers import folder
-from understudy.readers.images import ImageFiles, image_size
+from understudy.readers.images import ImageFiles, first_size
 from understudy.readers.kinematics import rate_hz
 from understudy.records import NS, Array, Camera, Drive, Driver, Floats, Ints, Vehicle
 
@@ -48,21 +49,24 @@ class Tub:
         return folder.found(keys, root, EXPECTED)
 
     def fingerprint(self, root: Path, key: str) -> str:
+        """Of the drive's own records and pictures: a tub grows, and its earlier drives stay what they are."""
         tub, rows = self._find(Path(root), key)
         pictures = [path for _, record in rows if (path := _picture(tub, record))]
-        return folder.fingerprint(tub, [tub / MANIFEST, *_catalogs(tub), *pictures])
+        with folder.reading("a tub's records", tub):
+            told = json.dumps([folder.fingerprint(tub, pictures), rows])
+        return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
     def read(self, root: Path, key: str) -> Drive:
         tub, rows = self._find(Path(root), key)
         with folder.reading(f"tub {key}", tub):
-            name = "-".join([tub.resolve().name, *key.split("@")[1:]])
+            first, last = rows[0][0], rows[-1][0]
+            name = f"{tub.resolve().name}-{first}" if first else tub.resolve().name  # whichever drive of the tub it is
             t_ns = self._stamps(key, rows)
             who = np.array([DRIVERS.get(str(record.get("user/mode")), Driver.UNKNOWN) for _, record in rows])
             commands = {
                 "steer": -_driven(rows, "angle", who == Driver.MODEL),  # the log's + is right
                 "throttle": _driven(rows, "throttle", who == Driver.MODEL),
             }
-            first, last = rows[0][0], rows[-1][0]
             return Drive(
                 id=folder.drive_id("tub", name, self.fingerprint(root, key)),
                 t_ns=t_ns,
@@ -88,10 +92,15 @@ class Tub:
 
     def _find(self, root: Path, key: str) -> tuple[Path, list[Row]]:
         """The tub's folder and the drive's rows."""
-        place, at, first = key.partition("@")
-        tub = folder.drive_folder(root, place)
+        try:
+            tub, first = folder.drive_folder(root, key), ""
+        except DataError:  # the key tells the record too; a folder's name may hold an @ of its own
+            place, at, first = key.rpartition("@")
+            if not at:
+                raise
+            tub = folder.drive_folder(root, place)
         for rows in self._drives(tub):
-            if not at or first == str(rows[0][0]):
+            if first in ("", str(rows[0][0])):
                 return tub, rows
         raise DataError(f"no drive of this tub begins at record {first!r}; in {tub}")
 
@@ -133,7 +142,7 @@ class Tub:
 
 def _manifest(tub: Path) -> dict[str, Any]:
     """The last line of the manifest: catalogs and deleted records."""
-    path = tub / MANIFEST
+    path = folder.inside(tub, MANIFEST)
     with folder.reading("a tub's manifest", path):
         found = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
         if len(found) != 5 or not isinstance(found[4], dict):
@@ -175,9 +184,8 @@ def _picture(tub: Path, record: dict[str, Any]) -> Path | None:
 
 
 def _camera(tub: Path, rows: list[Row], t_ns: Ints) -> Iterator[Camera]:
-    """The pictures of the records that name one; how large they are is read from the first that is there."""
+    """The pictures of the records that name one; how large they are is read from the first that can be."""
     pictures = {index: path for index, (_, record) in enumerate(rows) if (path := _picture(tub, record))}
-    there = next((path for path in pictures.values() if path.is_file()), None)
-    if there:
-        size = image_size(there)
+    size = first_size(path for path in pictures.values() if path.is_file())
+    if size is not None:
         yield Camera("front", size, t_ns[list(pictures)], ImageFiles(tuple(pictures.values()), size))

@@ -225,7 +225,7 @@ def _read_cameras(root: Path, held: Entry, cameras: list[dict[str, Any]]) -> tup
             name=camera["name"],
             size=tuple(camera["size"]),
             t_ns=t_ns,
-            pictures=LoggedPictures(held.drive or "", camera["name"], len(t_ns), held.source),
+            pictures=LoggedPictures(held.drive or "", camera["name"], t_ns, held.source),
             K=None if camera["K"] is None else np.array(camera["K"], float),
             ego_T_cam=None if camera["ego_T_cam"] is None else np.array(camera["ego_T_cam"], float),
             distortion=camera["distortion"],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from understudy import plugins
 from understudy.errors import DataError, UnderstudyError
@@ -21,11 +22,11 @@ class LoggedPictures:
 
     drive: str
     camera: str
-    count: int
+    t_ns: Ints = field(compare=False, repr=False)  # their stamps, as the lake keeps them
     source: Source | None
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.t_ns)
 
     def read(self, indices: Ints) -> Array:
         """Pictures as (n, H, W, 3) uint8 RGB."""
@@ -52,16 +53,30 @@ class LoggedPictures:
             raise DataError(f"{owner}: the log is gone; {again}")
         settings = to_json(self.source.settings).decode()
         try:
-            cameras = _logged_cameras(self.source.reader, settings, self.source.root, self.source.key)
+            state = _state(Path(self.source.root), self.source.key)
+            cameras = _logged_cameras(self.source.reader, settings, self.source.root, self.source.key, state)
         except (UnderstudyError, OSError) as error:
             raise DataError(f"{owner}: {error}; {again}") from error
         found = cameras.get(self.camera)
-        if found is None or len(found.t_ns) != self.count:
-            raise DataError(f"{owner}: the log no longer has these {self.count} pictures; {again}")
+        if found is None or not np.array_equal(
+            found.t_ns, self.t_ns
+        ):  # written anew, it may have as many of another day
+            raise DataError(f"{owner}: the log no longer has these {len(self)} pictures; {again}")
         return found
 
 
+def _state(root: Path, key: str) -> tuple[tuple[str, int, int], ...]:
+    """Names, times and sizes of a log's file, or of those right in its folder: what changes when it is written anew."""
+    log = root / key if (root / key).exists() else root
+    files = sorted(log.iterdir()) if log.is_dir() else [log]
+    known = [(path.name, path.stat()) for path in files if path.exists()]
+    return tuple((name, about.st_mtime_ns, about.st_size) for name, about in known)
+
+
 @lru_cache(maxsize=4)
-def _logged_cameras(reader: str, settings: str, root: str, key: str) -> dict[str, Camera]:
+def _logged_cameras(
+    reader: str, settings: str, root: str, key: str, state: tuple[tuple[str, int, int], ...]
+) -> dict[str, Camera]:
+    """The cameras of a log; `state` is only there so that a log that has changed is opened again."""
     opened = plugins.make("reader", reader, msgspec.json.decode(settings))
     return {camera.name: camera for camera in opened.read(Path(root), key).cameras}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from io import BytesIO
 from os.path import commonpath
 
 import numpy as np
-from PIL import Image
 
 from understudy.errors import DataError
 from understudy.readers.mcap import messages
@@ -20,8 +19,10 @@ from understudy.readers.mcap.messages import Calibration, Role
 from understudy.readers.mcap.pictures import CODECS, MIXED, RAW, Raw, Stills, Stored, Video
 from understudy.records import Camera
 
-# Parts of a topic that say how a picture is stored, not which camera took it.
-STORED = re.compile(r"(image|compressed|raw|rect|color|video|h26|data)\w*\Z", re.IGNORECASE)
+# Parts of a topic that say how a picture is stored, not which camera took it: of such words and no other, for
+# `image_left` and `video0` tell cameras apart.
+STORED = re.compile(r"((image|compressed|raw|rect|rectified|color|mono|video|h26[45]|data)(_|\Z))+", re.IGNORECASE)
+TRIED = 30  # pictures, to learn how large they are: the first may be damaged
 MODELS = {  # Foxglove's and ROS 2's names of lens models: ours, and how many coefficients it has
     "": ("none", 0),
     "plumb_bob": ("brown", 5),
@@ -31,12 +32,19 @@ MODELS = {  # Foxglove's and ROS 2's names of lens models: ours, and how many co
 }
 
 
-def name_of(topic: str) -> str:
-    """`/CAM_FRONT/image_rect_compressed` is the camera CAM_FRONT."""
+def place_of(topic: str) -> tuple[str, ...]:
+    """The parts of a topic that tell which camera took its pictures."""
     parts = [part for part in topic.split("/") if part]
-    while len(parts) > 1 and STORED.match(parts[-1]):
+    while len(parts) > 1 and STORED.fullmatch(parts[-1]):
         parts.pop()
-    return "_".join(parts) or "camera"
+    return tuple(parts)
+
+
+def names_of(topics: Iterable[str]) -> dict[str, str]:
+    """`/CAM_FRONT/image_rect_compressed` is the camera CAM_FRONT; where several would be, each has its whole topic."""
+    short = {topic: "_".join(place_of(topic)) or "camera" for topic in topics}
+    shared = Counter(short.values())
+    return {topic: name if shared[name] == 1 else topic.strip("/").replace("/", ".") for topic, name in short.items()}
 
 
 def left_out(container: Container, wanted: Sequence[str]) -> set[int]:
@@ -52,10 +60,10 @@ def left_out(container: Container, wanted: Sequence[str]) -> set[int]:
     missing = set(wanted) - {topic for _, topic, _ in found}
     if missing:
         raise DataError(f"no pictures on {', '.join(sorted(missing))}; there are some on {_listed(found)}")
-    kept: dict[str, int] = {}
+    kept: dict[tuple[str, ...], int] = {}
     for _, topic, channel_id in sorted(found):
         if not wanted or topic in wanted:
-            kept.setdefault(topic if wanted else name_of(topic), channel_id)
+            kept.setdefault((topic,) if wanted else place_of(topic), channel_id)
     return {channel_id for _, _, channel_id in found} - set(kept.values())
 
 
@@ -63,7 +71,7 @@ def _listed(found: Collection[tuple[int, str, int]]) -> str:
     return ", ".join(sorted(topic for _, topic, _ in found)) or "no topic"
 
 
-def camera(container: Container, heard: Heard, measured: bool) -> Camera | None:
+def camera(container: Container, heard: Heard, name: str, measured: bool) -> Camera | None:
     """The camera of a channel, not yet calibrated; None if its pictures are of a kind that is none (depth)."""
     first = heard.said[0].message
     t_ns = heard.times(measured)
@@ -72,26 +80,28 @@ def camera(container: Container, heard: Heard, measured: bool) -> Camera | None:
     channel = container.channels[heard.channel]
     decode = messages.decoder(channel, container.schemas[channel.schema_id])
     places = [shot.place for shot in shots]
-    stored: Stored
     if heard.role is Role.RAW:
         if first.encoding not in {*RAW, *MIXED}:
             return None
-        stored = Raw(container, heard.channel, places, (first.width, first.height), decode)
-    elif heard.role is Role.VIDEO:
+        size = (first.width, first.height)
+        return Camera(name, size, t_ns[order], Raw(container, heard.channel, places, size, decode))
+    stored: Stored
+    keys: Sequence[int] = range(len(shots))
+    if heard.role is Role.VIDEO:
         keys = [index for index, shot in enumerate(shots) if shot.key]
         if first.format not in CODECS or not keys:
             return None
         stored = Video(container, heard.channel, places, (0, 0), decode, keys)
-        height, width, _ = stored.some([keys[0]])[keys[0]].shape
-        stored.size = (width, height)
     else:
+        stored = Stills(container, heard.channel, places, (0, 0), decode)
+    for index in keys[:TRIED]:
         try:
-            with Image.open(BytesIO(first.data)) as picture:
-                size = picture.size
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            return None
-        stored = Stills(container, heard.channel, places, size, decode)
-    return Camera(name_of(heard.topic), stored.size, t_ns[order], stored)
+            height, width, _ = stored.some([index])[index].shape
+        except DataError:
+            continue
+        stored.size = (width, height)
+        return Camera(name, stored.size, t_ns[order], stored)
+    return None
 
 
 def calibrated(seen: Camera, heard: Heard, known: Sequence[Heard], frames: Frames, ego: str) -> Camera:

@@ -174,8 +174,10 @@ def _from_summary(container: Container, file: BinaryIO) -> bool:
         _note(container, Opcode.HEADER, file.read(min(length, LARGEST)))
     except DAMAGE:
         return False
+    # Writers need not repeat channels and schemas in the summary; then only a walk finds them.
     known = all(chunk.message_index_offsets.keys() <= container.channels.keys() for chunk in chunks)
-    if not chunks or not known:
+    known &= all(channel.schema_id in (0, *container.schemas) for channel in container.channels.values())
+    if not chunks or not container.channels or not known:
         return False
     container.blocks = [
         Block(chunk.chunk_start_offset, chunk.message_index_offsets or None)

@@ -85,8 +85,10 @@ def _said(one: Heard, message: Message, decoded: Any) -> Iterator[tuple[int, Any
         shot = Shot(messages.frame(decoded), message.place, key, None if one.said else decoded)
         yield messages.stamp(decoded), shot
     else:
-        stamps = [messages.nanoseconds(entity.timestamp) for entity in decoded.entities]
-        yield max(stamps, default=0), decoded
+        # Of an update that only takes away, when it does; one that says nothing has no stamp, and need not be heard.
+        stamps = [messages.nanoseconds(one.timestamp) for one in decoded.entities or decoded.deletions]
+        if stamps:
+            yield max(stamps), decoded
 
 
 def one_clock(heard: Iterable[Heard]) -> bool:

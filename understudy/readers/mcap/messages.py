@@ -257,7 +257,7 @@ class Cube(NamedTuple):
     frame: str
     place: Seven
     size: tuple[float, float, float]
-    until_ns: int  # when it is gone if it is not shown again
+    lifetime_ns: int  # how long it is shown, unless it is shown anew or taken away before
 
 
 FOREVER = 2**62
@@ -265,32 +265,34 @@ FOREVER = 2**62
 
 @dataclass
 class Scene:
-    """The boxes shown now, as updates come in."""
+    """The entities shown now, as updates come in."""
 
-    shown: dict[str, tuple[int, list[Cube]]]  # by entity: its stamp, its boxes
+    shown: dict[str, int]  # and their stamps
 
-    def update(self, message: Any, at_ns: int) -> list[Cube]:
-        """All boxes after an update that came at a time."""
-        for gone in message.deletions:
-            before = nanoseconds(gone.timestamp) or at_ns
-            if gone.type == SceneEntityDeletion.Type.ALL:
-                self.shown = {name: held for name, held in self.shown.items() if held[0] > before}
-            elif gone.id in self.shown and self.shown[gone.id][0] <= before:
-                del self.shown[gone.id]
+    def update(self, message: Any, at_ns: int) -> tuple[list[str], dict[str, list[Cube]]]:
+        """The entities that an update at a time takes away, and the boxes of those that it shows, anew or not."""
+        gone = []
+        for one in message.deletions:
+            before = nanoseconds(one.timestamp) or at_ns
+            every = one.type == SceneEntityDeletion.Type.ALL
+            gone += [
+                name for name in (list(self.shown) if every else [one.id]) if self.shown.get(name, FOREVER) <= before
+            ]
+        for name in gone:
+            self.shown.pop(name, None)
+        sighted = {}
         for entity in message.entities:
-            lifetime = nanoseconds(entity.lifetime)
-            until_ns = at_ns + lifetime if lifetime else FOREVER
             words = " ".join([entity.id, *(pair.value for pair in entity.metadata)])
-            cubes = [
+            sighted[entity.id] = [
                 Cube(
                     f"{entity.id}/{number}" if number else entity.id,
                     words,
                     bare(entity.frame_id),
                     _seven(cube.pose.position, cube.pose.orientation),
                     (cube.size.x, cube.size.y, cube.size.z),
-                    until_ns,
+                    nanoseconds(entity.lifetime) or FOREVER,
                 )
                 for number, cube in enumerate(entity.cubes)
             ]
-            self.shown[entity.id] = (nanoseconds(entity.timestamp) or at_ns, cubes)
-        return [cube for _, cubes in self.shown.values() for cube in cubes if cube.until_ns > at_ns]
+            self.shown[entity.id] = nanoseconds(entity.timestamp) or at_ns
+        return gone, sighted

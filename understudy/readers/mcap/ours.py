@@ -12,7 +12,7 @@ from understudy.errors import DataError
 from understudy.readers.mcap import layout
 from understudy.readers.mcap.container import Container
 from understudy.readers.mcap.messages import decoder
-from understudy.readers.mcap.pictures import Stills
+from understudy.readers.mcap.pictures import FORMATS, Stills
 from understudy.records import Camera, Drive, Event, Floats, Ints, Lights, Map, Objects, Shadow, Truth, Vehicle
 
 
@@ -48,6 +48,14 @@ def is_ours(container: Container) -> bool:
 def read(container: Container) -> Drive:
     """The drive of a file that is ours. Raises what malformed JSON makes go wrong."""
     return _Heard(container).drive()
+
+
+class _Recorded(Stills):
+    """Pictures byte for byte as the recorder was given them, by the name that it was told."""
+
+    def encoded(self, index: int) -> tuple[str, bytes]:
+        message = self.message(index)
+        return (message.format, bytes(message.data)) if message.format in FORMATS else super().encoded(index)
 
 
 class _Heard:
@@ -157,11 +165,11 @@ class _Heard:
         size = (about.width, about.height)
         channel = self.channels.get(layout.picture_topic(about.name))
         if channel is None:
-            t_ns, pictures = np.empty(0, np.int64), Stills(self.container, -1, [], size, bytes)
+            t_ns, pictures = np.empty(0, np.int64), _Recorded(self.container, -1, [], size, bytes)
         else:
             t_ns, places = self.container.index(channel.id)
             decode = decoder(channel, self.container.schemas[channel.schema_id])
-            pictures = Stills(self.container, channel.id, places, size, decode)
+            pictures = _Recorded(self.container, channel.id, places, size, decode)
         return Camera(
             about.name,
             size,

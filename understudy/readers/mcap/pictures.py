@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from understudy.errors import DataError
+from understudy.readers.images import OPENED
 from understudy.readers.mcap.container import Container, Place
 from understudy.readers.video import jpeg
 from understudy.records import Array, Ints
@@ -81,13 +82,10 @@ class Stored:
 
 
 class Stills(Stored):
-    """JPEG, PNG and whatever else Pillow opens."""
+    """JPEG, PNG and what else `images.OPENED` names."""
 
     def encoded(self, index: int) -> tuple[str, bytes]:
-        message = self.message(index)
-        data = bytes(message.data)
-        if message.format in FORMATS:
-            return message.format, data
+        data = bytes(self.message(index).data)  # whatever the message calls them: who asked will open them
         form = next((form for form, begin in FORMATS.items() if data.startswith(begin)), None)
         return (form, data) if form else super().encoded(index)
 
@@ -95,7 +93,7 @@ class Stills(Stored):
         pictures = {}
         for index in indices:
             try:
-                with Image.open(BytesIO(self.message(index).data)) as picture:
+                with Image.open(BytesIO(self.message(index).data), formats=OPENED) as picture:
                     pictures[index] = np.asarray(picture.convert("RGB"))
             except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
                 raise self.broken(index, error) from error

@@ -39,35 +39,28 @@ def kind_of(words: str) -> Kind:
 
 @dataclass(frozen=True)
 class Sightings:
-    """The boxes of one topic, a row for each time that each was shown, sorted by time and track."""
+    """The boxes of one topic, a row for each message that held one, sorted by track and time."""
 
-    times: Ints  # (S,) when something was shown
-    at: Ints  # (R,) which of the times
+    t_ns: Ints  # (R,) when it was sighted
+    until_ns: Ints  # (R,) when it is gone, or sighted again
     columns: dict[str, Array]  # each (R,), in the map frame
-    until_ns: Ints  # (R,) when it is gone if it is not shown again
 
     def rows_at(self, t_ns: Ints) -> tuple[Ints, dict[str, Array]]:
         """The instants (n,) and columns of the boxes shown at instants (T,).
 
         Between two sightings a box moves evenly; one that is not seen again stays for as long as it is shown.
         """
-        now = np.searchsorted(self.times, t_ns, side="right") - 1
-        starts = np.searchsorted(self.at, np.arange(len(self.times) + 1))
-        first = np.where(now < 0, 0, starts[now])
-        count = np.where(now < 0, 0, starts[now + 1] - first)
-        instant = np.repeat(np.arange(len(t_ns)), count)
-        row = np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)
-        kept = t_ns[instant] < self.until_ns[row]
-        instant, row = instant[kept], row[kept]
+        first = np.searchsorted(t_ns, self.t_ns)
+        count = np.searchsorted(t_ns, self.until_ns) - first
+        row = np.repeat(np.arange(len(first)), count)
+        instant = np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)
         return instant, self._moved(row, t_ns[instant])
 
     def _moved(self, row: Ints, t_ns: Ints) -> dict[str, Array]:
         """Rows on their way to the next sighting of the same track."""
-        span = int(self.columns["track"].max(initial=0)) + 1
-        keys = self.at * span + self.columns["track"]
-        after = np.minimum(np.searchsorted(keys, keys[row] + span), len(keys) - 1)
-        begin, end = self.times[self.at[row]], self.times[self.at[after]]
-        seen = (keys[after] == keys[row] + span) & (end - begin <= BETWEEN_S * NS)
+        after = np.minimum(row + 1, len(self.t_ns) - 1)
+        begin, end = self.t_ns[row], self.t_ns[after]
+        seen = (self.columns["track"][after] == self.columns["track"][row]) & (end - begin <= BETWEEN_S * NS)
         share = np.where(seen, (t_ns - begin) / np.maximum(end - begin, 1), 0.0)
         moved = {name: values[row] for name, values in self.columns.items()}
         for name in ("x", "y", "z"):
@@ -90,16 +83,16 @@ def sightings(heard: Heard, measured: bool, frames: Frames, ego: Ego, first_trac
 
     A box that never leaves the ego's own body is the ego. Tracks are numbered from `first_track` on.
     """
-    times, at, cubes = _shown(heard, measured)
+    t_ns, until_ns, cubes = _sighted(heard, measured)
     if not cubes:
         return None
     names = {name: number for number, name in enumerate(dict.fromkeys(cube.entity for cube in cubes), first_track)}
     track = np.array([names[cube.entity] for cube in cubes], np.int64)
-    root_T_box = _placed(cubes, times[at], frames, ego.root)
+    root_T_box = _placed(cubes, t_ns, frames, ego.root)
     x, y, z = root_T_box[:, :3, 3].T
-    ego_z = np.interp(times[at] - ego.t_ns[0], ego.t_ns - ego.t_ns[0], np.nan_to_num(ego.root_T_ego[:, 2, 3]))
+    ego_z = np.interp(t_ns - ego.t_ns[0], ego.t_ns - ego.t_ns[0], np.nan_to_num(ego.root_T_ego[:, 2, 3]))
     length, width, height = np.array([cube.size for cube in cubes], np.float64).T
-    vx, vy = tracks.velocities(times[at], track, x, y)
+    vx, vy = tracks.velocities(t_ns, track, x, y)
     columns = {
         "track": track,
         "kind": np.array([kind_of(cube.words) for cube in cubes], np.int8),
@@ -113,24 +106,35 @@ def sightings(heard: Heard, measured: bool, frames: Frames, ego: Ego, first_trac
         "vx": vx,
         "vy": vy,
     }
-    others = np.isfinite(x + y) & ~_is_ego(times[at], track, x, y, ego)
-    order = np.lexsort((track, at))
+    others = np.isfinite(x + y) & ~_is_ego(t_ns, track, x, y, ego)
+    order = np.lexsort((t_ns, track))
     order = order[others[order]]
     if not len(order):
         return None
-    until_ns = np.array([cube.until_ns for cube in cubes], np.int64)
-    return Sightings(times, at[order], {name: values[order] for name, values in columns.items()}, until_ns[order])
+    return Sightings(t_ns[order], until_ns[order], {name: values[order] for name, values in columns.items()})
 
 
-def _shown(heard: Heard, measured: bool) -> tuple[Ints, Ints, list[Cube]]:
-    """The times of updates (S,), and all boxes that were shown after each: which time (R,), and what."""
+def _sighted(heard: Heard, measured: bool) -> tuple[Ints, Ints, list[Cube]]:
+    """The boxes that messages held, when (R,), and until when each was shown (R,)."""
     t_ns = heard.times(measured)
     in_order(t_ns, heard.topic)
-    scene, after = Scene({}), {}
+    scene, last = Scene({}), dict[str, range]()  # of each entity its newest rows
+    begins: list[int] = []
+    ends: list[int] = []
+    cubes: list[Cube] = []
     for index in np.argsort(t_ns, kind="stable"):
-        after[int(t_ns[index])] = scene.update(heard.said[index], int(t_ns[index]))
-    at = np.repeat(np.arange(len(after)), [len(cubes) for cubes in after.values()])
-    return np.array(list(after), np.int64), at, [cube for cubes in after.values() for cube in cubes]
+        now = int(t_ns[index])
+        gone, sighted = scene.update(heard.said[index], now)
+        for row in (row for entity in (*gone, *sighted) for row in last.pop(entity, ())):
+            ends[row] = min(ends[row], now)
+        for entity, shown in sighted.items():
+            last[entity] = range(len(cubes), len(cubes) + len(shown))
+            cubes += shown
+            begins += [now] * len(shown)
+            ends += [now + cube.lifetime_ns for cube in shown]
+    # What is taken away or said otherwise at once was never shown.
+    rows = [row for row, (begin, end) in enumerate(zip(begins, ends, strict=True)) if begin < end]
+    return np.array(begins, np.int64)[rows], np.array(ends, np.int64)[rows], [cubes[row] for row in rows]
 
 
 def _placed(cubes: Sequence[Cube], times: Ints, frames: Frames, root: str) -> Floats:

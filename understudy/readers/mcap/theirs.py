@@ -30,17 +30,23 @@ def read(container: Container, settings: Mcap, name: str) -> Drive:
     """The drive of a stranger's file. Raises DataError where nothing in it tells where the car was."""
     if not any(role(channel, container.schemas.get(channel.schema_id)) for channel in container.channels.values()):
         raise DataError(f"no channel has a schema that this reader knows; there are {_channels(container)}")
-    heard = listen(container, cameras.left_out(container, settings.camera_topics))
+    left_out = cameras.left_out(container, settings.camera_topics)
+    heard = listen(container, left_out)
     measured = one_clock(heard)
     frames = _frames(heard, measured)
     body = ego_frame(heard, frames, settings.ego_frame)
     where = ego(heard, measured, frames, body, settings.pose_topic)
+    known = np.flatnonzero(np.isfinite(where.root_T_ego[:, :2, 3]).all(axis=1))
+    if len(known) < 2:
+        found = ("none", "one")[len(known)]
+        raise DataError(f"{where.source} has {len(where.t_ns)} poses, {found} of them finite, and a drive needs 2")
     told = {name: values for name in ("speed", "yaw_rate") if (values := getattr(where, name)) is not None}
     columns = _columns(where) | told
     usual_ns = float(np.median(np.diff(where.t_ns)))
     rate_hz = NS / usual_ns
     every = max(1, int(np.ceil(rate_hz / settings.rate_hz - 0.1)))
-    rows = _apart(where.t_ns, (every - 0.5) * usual_ns)
+    rows = known[0] + _apart(where.t_ns[known[0] : known[-1] + 1], (every - 0.5) * usual_ns)
+    holes = len(rows) - len(np.intersect1d(rows, known))
     t_ns = where.t_ns[rows]
     seen, topics = _cameras(container, heard, measured, frames, body)
     shown = _sightings(heard, measured, frames, where)
@@ -57,10 +63,11 @@ def read(container: Container, settings: Mcap, name: str) -> Drive:
             "pose_from": where.source,
             "map_frame": where.root,
             "ego_frame": body,
-            "cameras_from": topics,
+            "cameras_from": dict.fromkeys(sorted(container.channels[one].topic for one in left_out)) | topics,
             "objects_from": list(shown),
             "unused": sorted({one.topic for one in heard if one.role in POSES} - {where.source}),
             "rates_hz": {"pose": round(rate_hz, 2)},
+            **({"nan_poses": holes} if holes else {}),
             **({"origin": where.origin} if where.origin else {}),
             **({"lost": container.lost} if container.lost else {}),
         },
@@ -99,8 +106,6 @@ def _apart(t_ns: Ints, least_ns: float) -> Ints:
 def _columns(where: Ego) -> dict[str, Array]:
     """Poses, and how the car moved as they tell."""
     x, y, yaw = where.root_T_ego[:, 0, 3], where.root_T_ego[:, 1, 3], yaw_of(where.root_T_ego)
-    if not np.isfinite(x + y).any():
-        raise DataError(f"{where.source} has {len(x)} poses, none of them finite")
     return {"x": x, "y": y, "yaw": yaw, **motion(where.t_ns, np.stack([x, y, yaw], axis=-1))}
 
 
@@ -109,9 +114,11 @@ def _cameras(
 ) -> tuple[tuple[Camera, ...], dict[str, Any]]:
     """The cameras, and the topic of each; None for a topic whose pictures are of no kind that is read."""
     known = [one for one in heard if one.role is Role.CALIBRATION]
+    pictures = sorted((one for one in heard if one.role in PICTURES), key=lambda one: one.topic)
+    names = cameras.names_of(one.topic for one in pictures)
     seen, topics = [], {}
-    for one in sorted((one for one in heard if one.role in PICTURES), key=lambda one: one.topic):
-        camera = cameras.camera(container, one, measured)
+    for one in pictures:
+        camera = cameras.camera(container, one, names[one.topic], measured)
         topics[one.topic] = camera and camera.name
         if camera is not None:
             seen.append(cameras.calibrated(camera, one, known, frames, body))
