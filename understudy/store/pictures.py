@@ -58,9 +58,8 @@ class LoggedPictures:
         except (UnderstudyError, OSError) as error:
             raise DataError(f"{owner}: {error}; {again}") from error
         found = cameras.get(self.camera)
-        if found is None or not np.array_equal(
-            found.t_ns, self.t_ns
-        ):  # written anew, it may have as many of another day
+        # A log that was written anew may have as many pictures, of another day.
+        if found is None or not np.array_equal(found.t_ns, self.t_ns):
             raise DataError(f"{owner}: the log no longer has these {len(self)} pictures; {again}")
         return found
 
