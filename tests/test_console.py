@@ -10,10 +10,13 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from urllib.parse import unquote
 
 import httpx
@@ -30,14 +33,21 @@ from tests.refusal import refused
 from tests.serving import COMMAND, Serving, serving
 from understudy import ingest, mine, sample, shadow
 from understudy.cli import main
+from understudy.errors import UnderstudyError
 from understudy.exporters import ABOUT
+from understudy.registry import Registry
 from understudy.store import Lake
 from understudy.store.files import locked
 from understudy.store.reviews import Reviews, Subject, standing
 from understudy.turn.diary import Diary
-from understudy.web.serve.access import POLICY, Access
+from understudy.web.serve import turns
+from understudy.web.serve.access import POLICY, Access, Visitor, ported
+from understudy.web.serve.console import HERE, Console
 from understudy.web.serve.index import Index
-from understudy.web.serve.moment import views
+from understudy.web.serve.moment import scene, views
+from understudy.web.serve.pages import alone
+from understudy.web.serve.verdicts import film_of, verdict_of
+from understudy.web.standalone import allowed
 
 BEGINS = {"/progress", "/turns/resume", "/turns/stop", "/reviewer", "/exports", "/films"}  # what would go on or stay
 EVIL = "<script>alert(1)</script>'\"; DROP TABLE drives; --"
@@ -114,6 +124,38 @@ def test_a_name_that_is_not_ours_is_refused(client: httpx.Client, host: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("name", "port", "host", "origin"),
+    [
+        ("Lab-3.example", 8700, "lab-3.example:8700", "http://lab-3.example:8700"),
+        ("lab-3.example", 8700, "LAB-3.example:8700", "http://lab-3.example:8700"),
+        ("console.example:443", 8700, "console.example", "https://console.example"),
+        ("console.example:8443", 8700, "console.example:8443", "https://console.example:8443"),
+        ("127.0.0.1", 80, "127.0.0.1", "http://127.0.0.1"), ("::1", 8700, "[::1]:8700", "http://[::1]:8700"),
+        ("[::1]:443", 8700, "[::1]", "https://[::1]"),
+    ],
+)  # fmt: skip
+def test_a_name_is_known_as_browsers_write_it(name: str, port: int, host: str, origin: str) -> None:
+    access = Access(frozenset({ported(name, port)}), "c")
+    assert (
+        access.misdirected("GET", {"host": host}) == access.misdirected("POST", {"host": host, "origin": origin}) == ""
+    )
+    for other in (f"evil.{host}", f"{host}.evil.example", host.partition(":8")[0] + ":9", ""):
+        assert access.misdirected("GET", {"host": other}), other
+    usual = ":8" not in origin  # a port that the scheme stands for
+    swapped = origin.replace("https", "http") if "https" in origin else origin.replace("http", "https")
+    for other in (f"{origin}9", f"{origin}.evil.example", "null", "", *([swapped] if usual else [])):
+        assert access.misdirected("POST", {"host": host, "origin": other}), other
+
+
+@pytest.mark.parametrize("cookies", ["{}", 'prefs={{"a":1}}; {}', "a b=[1, 2];{}", "x=é; c=void; {}; y", "c=; {}"])
+def test_cookies_of_others_on_this_host_shut_nobody_out(cookies: str) -> None:
+    access = Access(frozenset(), "c", visitors={"secret": Visitor("ann")})
+    assert access.visitor({"cookie": cookies.format("c=secret")}) == Visitor("ann")
+    for wrong in ("c=secre", "d=secret", "c=", "secret", "cc=secret", "c=secret=", "c=SECRET"):
+        assert access.visitor({"cookie": cookies.format(wrong)}) is None, wrong
+
+
+@pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1.evil.example"]
 )
 def test_a_page_elsewhere_cannot_post_nor_read(client: httpx.Client, origin: str) -> None:
@@ -140,6 +182,17 @@ def test_pages_hold_no_inline_script_or_style_and_no_address_of_others(client: h
         assert not re.search(r"<script(?! src=\"/static/)", text), path
         assert not re.search(r"(?:src|href|action)=\"(?!/|\?|#)", text), path
         assert not re.search(r"https?://", text), path
+
+
+@pytest.mark.parametrize(("name", "films"), [("verdict.html", True), ("turn.html", False)])
+def test_a_page_that_stands_alone_may_load_here_what_it_may_load_by_itself(name: str, films: bool) -> None:
+    style = "p { color: red }"
+    found = re.search(r'Content-Security-Policy" content="([^"]+)"', (HERE.parent / name).read_text())
+    assert found is not None
+    own = {one for one in found[1].replace("{{ style_hash }}", allowed(style)).split("; ") if "-src " in one}
+    assert ("media-src data:" in own) == films
+    told = alone(f"<style>{style}</style>").headers["content-security-policy"]
+    assert own <= set(told.split("; ")) and "script" not in told and "http" not in told
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
@@ -292,6 +345,22 @@ def test_a_second_holds_every_picture_of_every_camera_as_it_was_stored(client: h
     assert str(first["above"]).count("plan p") == 2 and "polygon" in first["cameras"][str(front)]  # type: ignore[index]
 
 
+def test_plans_of_another_shadow_run_have_another_address(tmp_path: Path) -> None:
+    """Browsers keep what an address gave them; so does the console a drive."""
+    lake, drive = Lake(tmp_path), steady_turn()
+    with lake.run("ingest", "test", {}, "code") as run:
+        lake.put_drive(run.part("x", ["x"]), drive)
+    console = Console(lake, Access(frozenset(), "c"))
+    console.index.refresh()
+    before = scene(console, drive.id, 0.0, 2.0)
+    assert before.moment.intents == () and scene(console, drive.id, 0.0, 2.0).part == before.part
+    shadow.run(lake, ["constant_turn"])
+    console.index.refresh()
+    after = scene(console, drive.id, 0.0, 2.0)
+    assert len(after.moment.intents) == 1 and after.part[:8] != before.part[:8]
+    console.close()
+
+
 def test_any_identifier_leads_somewhere(client: httpx.Client) -> None:
     event = re.findall(r"<code>(event:\w+)</code>", client.get("/events").text)[0]
     clip = json.loads(client.get("/search?q=clip:").text)[0]["name"]
@@ -302,6 +371,15 @@ def test_any_identifier_leads_somewhere(client: httpx.Client) -> None:
         assert found.status_code == 303 and found.headers["location"].startswith(there)
         assert client.get(found.headers["location"]).status_code == 200
     assert client.get("/go/clip:ffff").status_code == 404
+    for short, shown in (
+        ("1.01:1.04", "1.0:1.1"),
+        ("0.01:0.02", "0.0:0.1"),
+        ("1.04:1.06", "1.0:1.1"),
+        ("2.22:", "2.2:"),
+    ):
+        there = client.get(f"/go/sample-cut-in/{short}").headers["location"]
+        assert there == f"/drives/sample-cut-in/{shown}" and client.get(there).status_code == 200
+        assert client.get(f"/drives/sample-cut-in/{short}").status_code == 200
     offered = client.get("/search?q=cut").json()
     assert {"kind": "drive", "name": "sample-cut-in", "address": "/drives/sample-cut-in"} in offered
 
@@ -362,6 +440,26 @@ def test_a_refusal_says_why_and_where_it_lost(client: httpx.Client, sample_lake:
     assert client.post("/films", data=asked).status_code == 404, "only routes of the verdict are filmed"
 
 
+def test_a_film_that_failed_says_why_and_of_a_replay_none_is_offered(client: httpx.Client, sample_lake: Path) -> None:
+    id = refused(sample_lake)
+    console = cast(Console, SimpleNamespace(lake=Lake(sample_lake)))
+    told = verdict_of(console, id)
+    scenario = told["pairs"]["everyday"]["champion"][0]["scenario"]
+    log = film_of(console, scenario, told["candidate_hash"]).with_suffix(".log")
+    log.parent.mkdir()
+    log.write_text("driving\nunderstudy: SUMO is <gone>\n")
+    text = client.get(f"/verdicts/{id}").text
+    assert "No film: understudy: SUMO is &lt;gone&gt;" in text and text.count('action="/films"') == 2
+    log.unlink()
+    replayed = "scenario:replay/sample-cut-in/r0/logged/clear/none/0"
+    again = json.dumps({key: value for key, value in told.items() if key != "id"}).replace(scenario, replayed)
+    id = Registry(sample_lake).record(again.encode(), dict.fromkeys(("constant_turn", "lane_follow"), ""))
+    text = client.get(f"/verdicts/{id}").text
+    assert replayed in text and 'action="/films"' not in text
+    asked = {"verdict": id, "scenario": replayed, "side": "candidate"}
+    assert client.post("/films", data=asked).status_code == 404
+
+
 def test_what_is_kept_leaves_in_the_formats_of_others(client: httpx.Client, sample_lake: Path, clean: None) -> None:
     clips = Lake(sample_lake).table("clips").to_pylist()
     (asked,) = (clip for clip in clips if clip["drive"] == "sample-jaywalker")
@@ -388,6 +486,28 @@ def test_a_turn_that_runs_elsewhere_is_known_by_its_lock(client: httpx.Client, s
         assert "Stop" in client.get("/turns").text and client.post("/turns/resume").status_code == 400
 
 
+def test_only_the_process_that_holds_the_turns_own_lock_is_interrupted(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    assert turns.holder(lock) is None
+    with locked(lock, exclusive=True):
+        assert turns.holder(lock) == os.getpid()
+        mode, number, disk, *rest = lock.stat()
+        other = SimpleNamespace(stat=lambda: os.stat_result((mode, number, disk + 1, *rest)))
+        assert turns.holder(cast(Path, other)) is None, "a file of the same number on another disk"
+    assert turns.holder(lock) is None
+
+
+def test_a_turn_that_ends_before_it_is_stopped_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    monkeypatch.setattr(turns, "holder", lambda _: gone.pid)
+    console = cast(Console, SimpleNamespace(process=None, lake=Lake(tmp_path)))
+    with pytest.raises(UnderstudyError, match="no turn is under way"):
+        turns.stop(console)
+    with locked(tmp_path / "turns" / ".lock", exclusive=True):
+        assert turns.stop(console).status_code == 303
+
+
 # The queue ------------------------------------------------------------------------------------------------------------
 
 
@@ -411,6 +531,31 @@ def test_a_review_is_kept_counted_and_taken_back(client: httpx.Client, sample_la
     again = client.post("/review", data={"clip": clip, "verdict": "keep", "saw": saw})
     assert again.status_code == 409 and again.json()["standing"]["verdict"] == "wrong_trigger"
     assert client.post("/review/undo").json()["undone"]["clip"] == clip and standing(sample_lake) == {}
+
+
+@pytest.mark.usefixtures("clean")
+def test_whoever_puts_clip_after_clip_off_comes_by_every_one_before_any_again(client: httpx.Client) -> None:
+    first, _ = clip_of(client.get("/review").text)
+    queue = int(re.findall(r"data-left[^>]*>(\d+)", client.get("/review").text)[0])
+    seen = [first]
+    for _ in range(queue):
+        coming = client.get("/review/next", params={"after": seen[-1]})
+        seen.append(clip_of(coming.text)[0])
+    assert len(set(seen)) == queue > 3 and seen[-1] == first
+
+
+def test_a_lake_that_may_only_be_read_shows_what_was_said_and_the_rest_of_its_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Reviews(tmp_path) as reviews:
+        reviews.say(Subject("clip:a", "drive", 0, 10, "", ""), "drop", "ann")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    console = Console(Lake(tmp_path), Access(frozenset(), "c"))
+    assert console.said.counts() == {"drop": 1}
+    assert console.lease(["clip:a", "clip:b", "clip:c"], "ben", 1) == ["clip:b"]
+    with pytest.raises(UnderstudyError, match="may only be read"):
+        _ = console.reviews
+    console.close()
 
 
 # A server that really runs --------------------------------------------------------------------------------------------
@@ -486,6 +631,17 @@ def test_a_turn_is_shown_as_it_goes(tmp_path: Path) -> None:
         line = next(told)
         assert (line["step"], line["done"]) == ("fleet", 1)
         assert "1 of 8" in here.visitor().get("/turns/1").text
+
+
+def test_the_connections_of_threads_that_ended_are_used_again(tmp_path: Path) -> None:
+    index = Index(Lake(tmp_path))
+    opened = list(Path("/proc/self/fd").iterdir())
+    for _ in range(40):
+        thread = threading.Thread(target=index.count, args=("SELECT count(*) FROM drives",))
+        thread.start()
+        thread.join()
+    assert len(list(Path("/proc/self/fd").iterdir())) - len(opened) < 10, "one connection: a database and its WAL"
+    index.close()
 
 
 def test_an_index_that_was_killed_before_it_ranked_ranks_when_it_is_asked_again(

@@ -136,6 +136,23 @@ def test_a_clip_of_the_regression_suite_stays_there_whatever_is_said(tmp_path: P
     assert sorted(heeded(clips, standing(tmp_path)), key=lambda one: one.id) == clips
 
 
+def test_reviews_of_a_lake_that_may_only_be_read_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Reviews(tmp_path) as reviews:
+        said = reviews.say(subject(), "drop", "ann")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert standing(tmp_path) == {"clip:a": said}
+    with Reviews(tmp_path) as reviews:
+        assert reviews.reviewed() == {"clip:a"}
+        with pytest.raises(UnderstudyError, match="readonly"):
+            reviews.say(subject("clip:b"), "keep", "ann")
+    assert [path.name for path in tmp_path.iterdir()] == ["reviews.db"]
+    monkeypatch.undo()
+    with Reviews(tmp_path) as writer:
+        last = writer.say(subject("clip:b"), "keep", "ann")  # in the WAL
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        assert standing(tmp_path) == {"clip:a": said, "clip:b": last}
+
+
 # Threads and kills ----------------------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,7 @@ from understudy.records import (
 )
 from understudy.store import Lake
 from understudy.web import bev
-from understudy.web.camera import ribbon, shots
+from understudy.web.camera import ribbon, shots, smaller
 from understudy.web.card import Card, Found, card, says
 from understudy.web.moment import Intent, at_worst, compare, moment
 from understudy.web.page import About, render, yields
@@ -403,6 +403,14 @@ def test_pictures_are_jpeg_inside_the_page_and_no_wider_than_asked(full: Drive) 
         kind, packed = shot.uri.split(",")
         assert kind == "data:image/jpeg;base64"
         assert Image.open(io.BytesIO(base64.b64decode(packed))).size == (width, width * 3 // 4)
+
+
+@pytest.mark.parametrize(("width", "size"), [(1, (1, 1)), (16, (16, 4)), (100, (64, 16))])
+def test_a_picture_is_made_smaller_down_to_a_single_pixel(width: int, size: tuple[int, int]) -> None:
+    packed = io.BytesIO()
+    Image.new("RGB", (64, 16)).save(packed, "PNG")
+    with Image.open(io.BytesIO(smaller(packed.getvalue(), width))) as image:
+        assert image.size == size
 
 
 def test_a_picture_that_cannot_be_read_says_so_and_the_page_goes_on(full: Drive) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from understudy.cli import main
 from understudy.errors import UnderstudyError, UnknownName
 from understudy.geometry import bicycle, seen_from
-from understudy.records import Drive, Driver, Kind, Light, Plan
+from understudy.records import Drive, Driver, Kind, Light, Observation, Plan, Rig
 from understudy.worlds import sides, towns
 from understudy.worlds.city import City, looks_hz
 from understudy.worlds.detect import Walls, chance, detect_lights, detect_objects, smooth
@@ -374,6 +377,22 @@ def test_an_event_happens_and_is_written_into_the_truth(kind: str, scenario: str
     assert not judged(drive).at_fault
 
 
+def test_an_emergency_vehicle_is_one_for_as_long_as_its_event_lasts() -> None:
+    """In this scenario it comes by a second time, half a minute later: as the car that it was before."""
+    drive = driven_by_expert(Scenario(town="organic:6", route="r0:3000", event="emergency_vehicle", seed=0), 120.0)
+    assert drive.truth is not None and drive.truth.objects is not None
+    others, (event,) = drive.truth.objects, drive.truth.events
+    blue = others["kind"] == Kind.EMERGENCY
+    (track,) = set(others["track"][blue].tolist())
+    apart = np.hypot(others["x"] - drive["x"][others.instant], others["y"] - drive["y"][others.instant])
+    near = (others["track"] == track) & (apart < 45.0)
+    stamps = drive.t_ns[others.instant]
+    happens = (stamps >= event.start_ns) & (stamps <= event.end_ns)
+    assert np.array_equal(near & happens, near & blue) and (near & happens).any() and (near & ~happens).any()
+    changes = np.flatnonzero(np.diff(blue[others["track"] == track]))
+    assert (apart[others["track"] == track][changes] > 70.0).all(), "far away"
+
+
 @pytest.mark.parametrize(
     ("group", "kind"),
     [("gate", kind) for kind in KINDS] + [("regression", name) for name, kind in KINDS.items() if kind.kept],
@@ -475,6 +494,39 @@ def test_pictures_are_taken_where_a_plan_looks_at_them_and_no_others(ages: tuple
             seen.append(last)
     for one, other in zip(seen[0].pictures, seen[1].pictures, strict=True):
         assert np.array_equal(one, other)
+
+
+@dataclass
+class Sees:
+    """A policy that was trained on pictures twice as wide as usual."""
+
+    needs: ClassVar[tuple[str, ...]] = ("pictures",)
+    history_s: ClassVar[tuple[float, ...]] = (0.0,)
+    card: ClassVar[dict[str, Any]] = {"cameras": {"size": [256, 128]}}
+
+    def plan(self, seen: Observation) -> Plan:
+        return Plan.single(np.zeros((1, 8, 4)))
+
+
+def test_who_is_filmed_is_shown_pictures_as_the_gate_shows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rigs = []
+
+    def begin(_: City, needs: object, history_s: object, rig: Rig, *more: object) -> None:
+        rigs.append(rig)
+        raise UnderstudyError("seen")
+
+    monkeypatch.setattr(City, "__init__", begin)
+    for spec in ("tests.test_worlds_city:Sees", "lane_follow", "human"):
+        CliRunner().invoke(main, ["watch", str(HERE), "--policy", spec, "--film", str(tmp_path / "film.mp4")])
+    assert [tuple(rig.size[0].tolist()) for rig in rigs] == [(256, 128), (128, 64), (128, 64)]
+
+
+def test_a_replay_has_no_cameras_to_film(tmp_path: Path) -> None:
+    scenario = str(replace(HERE, world="replay", town="a-log"))
+    told = CliRunner().invoke(main, ["watch", scenario, "--film", str(tmp_path / "film.mp4")])
+    assert told.exit_code == 1 and "only the city has cameras" in told.stderr
 
 
 def test_a_scenario_driven_to_its_end_is_judged_once() -> None:

@@ -116,6 +116,44 @@ def test_who_was_unseen_for_long_is_no_ghost_in_between() -> None:
     assert np.array_equal(there, seen[: len(drive)])
 
 
+def unknown(log: Drive, columns: tuple[str, ...], start: int, stop: int) -> Drive:
+    """The log with instants `start` to `stop` of some columns not known."""
+    cut = {name: np.where((np.arange(len(log)) >= start) & (np.arange(len(log)) < stop), np.nan, log[name])
+           for name in columns}  # fmt: skip
+    return replace(log, columns={**log.columns, **cut})
+
+
+@pytest.mark.parametrize(
+    ("columns", "start", "stop", "first", "last"),
+    [
+        (("x", "y", "yaw"), 0, 5, 5, 120), (("x", "y", "yaw"), 60, 70, 0, 120), (("x", "y", "yaw"), 60, 90, 0, 59),
+        (("x", "y", "yaw"), 100, 121, 0, 99), (("speed",), 0, 5, 0, 120), (("speed",), 60, 90, 0, 120),
+        (("speed",), 100, 121, 0, 120),
+    ],
+)  # fmt: skip
+def test_what_a_log_does_not_know_costs_nobody_the_route(
+    columns: tuple[str, ...], start: int, stop: int, first: int, last: int
+) -> None:
+    """Poses that are missing for long end the world as a pause does; whatever else is missing is bridged."""
+    log = straight_log(gap=80.0)
+    world = Replay(unknown(log, columns, start, stop))
+    world.reset(world.scenario_of())
+    while not world.ended:
+        assert np.isfinite(world.expert.plan().likeliest).all()
+        world.step(world.expert.plan())
+    drive = world.drive()
+    assert world.ended in ("arrived", "log over") and world.completion > 0.98
+    assert (drive.t_ns[0], world._t_ns[-1]) == (log.t_ns[first], log.t_ns[last])
+    assert np.abs(drive["x"] - log["x"][first : first + len(drive)]).max() < 0.5
+    assert np.abs(drive["speed"] - 8.0).max() < 0.2
+
+
+def test_a_log_that_never_knew_where_it_was_or_how_fast_is_no_world() -> None:
+    for columns, word in ((("x", "y", "yaw"), "pose"), (("speed",), "speed")):
+        with pytest.raises(DataError, match=f"its {word} is unknown"):
+            Replay(unknown(straight_log(), columns, 0, 121))
+
+
 def test_another_seed_begins_slightly_elsewhere() -> None:
     world = Replay(straight_log())
     starts = []

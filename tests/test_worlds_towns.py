@@ -19,7 +19,7 @@ SMALL = ("grid:3", "spider:1", "roundabout:1", "highway:1", "mix:2")
 words = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
 
 
-@given(words, st.integers(0, 99), st.integers(0, 9999), words, words, words, st.integers(0, 2**31))
+@given(words, st.integers(0, 99), st.integers(1, 9999), words, words, words, st.integers(0, 2**31))
 def test_a_scenario_is_what_its_identifier_says(
     town: str, number: int, metres: int, traffic: str, weather: str, event: str, seed: int
 ) -> None:
@@ -34,8 +34,12 @@ def test_an_identifier_reads_as_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "scenario:city/organic:3", "scenario:city/grid:1/x/everyday/clear/none/7", "a/b/r1/d/e/f/-1"]
-)
+    "bad",
+    [
+        "", "scenario:city/organic:3", "scenario:city/grid:1/x/everyday/clear/none/7", "a/b/r1/d/e/f/-1",
+        "scenario:city/grid:1/r0:0/everyday/clear/none/7",
+    ],
+)  # fmt: skip
 def test_what_is_no_scenario_is_answered_in_a_line(bad: str) -> None:
     with pytest.raises(UnderstudyError, match="expected"):
         Scenario.parse(bad)

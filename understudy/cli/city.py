@@ -9,7 +9,7 @@ import click
 
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
 from understudy.cli.output import emit, make_room, number, open_lake, progress, tell_failures
-from understudy.errors import SettingsError
+from understudy.errors import SettingsError, UnderstudyError
 
 
 @main.group()
@@ -109,9 +109,10 @@ def drive(
 def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Drive one scenario, film it, and print how it went.
 
-    The film (MP4) shows the cameras and the scene from above.
+    The film (MP4) shows the cameras and the scene from above. Whoever drives is shown what the gate would show.
     """
-    from understudy.policies import named
+    from understudy.gate.driving import FIRST_LIMIT_S, asked
+    from understudy.gate.entrants import entrant
     from understudy.worlds.city import City
     from understudy.worlds.film import film
     from understudy.worlds.outcome import judged
@@ -120,21 +121,18 @@ def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, .
     from understudy.worlds.world import drive_with
 
     wanted, told = Scenario.parse(scenario), _settings(spec, assignments)
+    if wanted.world != "city":
+        raise UnderstudyError(f"filming {wanted}: only the city has cameras; expected scenario:city/...")
     path = path or Path(
         f"{wanted.town.replace(':', '-')}-{wanted.route.replace(':', '-')}-{wanted.event}-{spec.rpartition('/')[2]}.mp4"
     )
     make_room(path)
-    if spec == "human":
-        with City((), (0.0,), default_rig()) as world:
-            world.begin(wanted)
-            while not world.ended:
-                world.advance(world.expert.plan())
-            driven = world.drive()
-    else:
-        policy = named(spec, told).policy
-        with City(policy.needs, policy.history_s, default_rig()) as world:
-            drive_with(world, policy.plan, world.reset(wanted))
-            driven = world.drive()
+    who = entrant(spec, told)
+    with City(who.driver.needs, who.driver.history_s, who.rig or default_rig()) as world:
+        seen = world.reset(wanted)
+        planner = who.driver.begin(world)
+        drive_with(world, lambda seen: asked(planner, seen, FIRST_LIMIT_S), seen)
+        driven = world.drive()
     film(driven, path)
     outcome = judged(driven)
     row = {

@@ -9,6 +9,7 @@ Clips may be chosen anew, reviews stay: each entry says of itself which seconds 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -86,17 +87,23 @@ _COLUMNS = ", ".join(field.name for field in fields(Review))
 
 
 class Reviews:
-    """The reviews of a lake. May be used from several threads, and by several processes at once."""
+    """The reviews of a lake. May be used from several threads, and by several processes at once. Those of a lake that
+    may only be read can be looked at."""
 
     def __init__(self, root: Path) -> None:
         self._path = root / "reviews.db"
         self._lock = threading.RLock()
         try:
-            self._db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-            with self._told():
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")
-                self._db.executescript(_SCHEMA)
+            writable = os.access(root, os.W_OK)
+            self._db = sqlite3.connect(
+                self._path if writable else _read_only(self._path), timeout=30, isolation_level=None,
+                check_same_thread=False, uri=not writable,
+            )  # fmt: skip
+            if writable:
+                with self._told():
+                    self._db.execute("PRAGMA journal_mode = WAL")
+                    self._db.execute("PRAGMA synchronous = FULL")
+                    self._db.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
             raise DataError(f"opening the reviews: {error}; in {self._path}") from error
 
@@ -253,6 +260,13 @@ class Reviews:
                 yield
             except sqlite3.DatabaseError as error:
                 raise DataError(f"the reviews: {error}; in {self._path}") from error
+
+
+def _read_only(path: Path) -> str:
+    """The address of a database in a folder that may only be read. SQLite cannot make a WAL there; where there is none,
+    nobody is writing, and it can do without."""
+    alone = not path.with_name(f"{path.name}-wal").exists()
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
 
 
 def _now() -> str:

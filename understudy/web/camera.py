@@ -13,6 +13,7 @@ from PIL import Image
 
 from understudy.errors import DataError
 from understudy.geometry import arc_length, compose, interpolate, move, project, resample, seen_from, transform
+from understudy.readers.images import OPENED
 from understudy.records import NS, Camera, Drive, Floats
 from understudy.web.moment import Moment
 
@@ -67,11 +68,11 @@ def shot(moment: Moment, camera: Camera, index: int, width: int) -> Shot:
 
 def smaller(encoded: bytes, width: int) -> bytes:
     """A picture as JPEG, no wider than `width`. Raises OSError where it is none."""
-    with Image.open(io.BytesIO(encoded)) as image:
+    with Image.open(io.BytesIO(encoded), formats=OPENED) as image:
         image.draft("RGB", (width, width))
         small = image.convert("RGB")
     if small.width > width:
-        small = small.resize((width, round(small.height * width / small.width)), Image.Resampling.LANCZOS)
+        small = small.resize((width, max(round(small.height * width / small.width), 1)), Image.Resampling.LANCZOS)
     packed = io.BytesIO()
     small.save(packed, "JPEG", quality=QUALITY, optimize=True)
     return packed.getvalue()

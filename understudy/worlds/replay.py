@@ -45,8 +45,8 @@ _HEADWAY_S, _GAP, _ACCEL, _BRAKE = 1.2, 2.0, 1.5, 2.5  # of those who react
 
 
 class Replay:
-    """One log as a world, up to where it first pauses. A scenario's seed shifts the start (0 does not), its route says
-    at which second it begins."""
+    """One log as a world, from its first known pose to where it or its poses first pause. A scenario's seed shifts the
+    start (0 does not), its route says at which second it begins."""
 
     PLAN_S: ClassVar[float] = PLAN_EVERY * TICK_S
 
@@ -55,8 +55,15 @@ class Replay:
     ) -> None:
         if missing := log.lacks(("pose", "objects", "map", "speed")):
             raise DataError(f"drive {log.id} cannot be a world: it lacks {', '.join(missing)}")
-        if (pauses := np.flatnonzero(np.diff(log.t_s) > PAUSE_S)).size:
-            log = log.slice(0, int(pauses[0]) + 1)
+        placed = np.flatnonzero(np.isfinite(log.poses).all(axis=1))
+        pauses = np.flatnonzero(np.diff(log.t_s[placed]) > PAUSE_S)
+        placed = placed[: pauses[0] + 1] if pauses.size else placed
+        timed = placed[np.isfinite(log["speed"][placed])]
+        if not timed.size:
+            raise DataError(f"drive {log.id} cannot be a world: its {'speed' if placed.size else 'pose'} is unknown")
+        known_ns, known_poses = log.t_ns[placed], log.poses[placed]
+        timed_ns, timed_speed = log.t_ns[timed], log["speed"][timed]
+        log = log.slice(int(placed[0]), int(placed[-1]) + 1)
         assert log.map is not None
         self._log = log
         self._needs, self._history = tuple(needs), tuple(history_s)
@@ -67,8 +74,9 @@ class Replay:
         self._lanes = self._roads.extend(route, 300.0)
         self._count = int((log.t_ns[-1] - log.t_ns[0]) / NS / TICK_S + 1e-6) + 1
         self._t_ns = log.t_ns[0] + np.round(np.arange(self._count) * TICK_S * NS).astype(np.int64)
-        self._poses = interpolate(log.t_ns, log.poses, self._t_ns)
-        self._speed = np.interp(self._t_ns - log.t_ns[0], log.t_ns - log.t_ns[0], log["speed"])
+        # What is unknown for a moment is bridged: a plan of nan would cost whoever drives like the log the route.
+        self._poses = interpolate(known_ns, known_poses, self._t_ns)
+        self._speed = np.interp(self._t_ns - log.t_ns[0], timed_ns - log.t_ns[0], timed_speed)
         self._others = _Others(log, self._t_ns)
         self.ended = "not begun"
 

@@ -20,7 +20,7 @@ from understudy.evidence import random_of
 _GRAMMAR = (
     "scenario:WORLD/TOWN/ROUTE/TRAFFIC/WEATHER/EVENT/SEED, as in scenario:city/organic:3/r12/everyday/clear/none/7"
 )
-_ROUTE = re.compile(r"r(\d+)(?::(\d+))?\Z")
+_ROUTE = re.compile(r"r(\d+)(?::(0*[1-9]\d*))?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ class Scenario:
 
     def __post_init__(self) -> None:
         if not _ROUTE.match(self.route):
-            raise UnderstudyError(f"no route {self.route!r}: expected rNUMBER or rNUMBER:METRES, as in r12 or r12:5000")
+            raise UnderstudyError(
+                f"no route {self.route!r}: expected rNUMBER or rNUMBER:METRES of at least 1 m, as in r12 or r12:5000"
+            )
         if self.seed < 0:
             raise UnderstudyError(f"a scenario's seed is {self.seed}: expected 0 or more")
 

@@ -2,7 +2,7 @@
 
 A town's side follows from its identity alone, so train, regression and gate never share one: nothing has to be
 remembered, and nobody can move a town by accident. An OpenStreetMap town is known by what its file holds, not by its
-name.
+name; so the same streets in another file (a later download) are another town, which may be on another side.
 """
 
 from __future__ import annotations

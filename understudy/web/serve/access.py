@@ -10,11 +10,11 @@ as long as the cookie, names that file alone, and is void after some minutes.
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -38,6 +38,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 SAFE = ("GET", "HEAD")
+PORTS = {"http": 80, "https": 443}  # that browsers leave away
 FOR_A_VIEWER = {  # whoever has the ticket may read, from wherever its own pages come
     "access-control-allow-origin": "*",
     "access-control-allow-methods": "GET, HEAD",
@@ -63,7 +64,7 @@ def _nobody(_: str) -> None:
 class Access:
     """The keys of one console: invitations not yet used, and the visitors behind each cookie."""
 
-    hosts: frozenset[str]  # values of the Host header that are ours, with the port
+    hosts: frozenset[str]  # names that are ours, in lower case, each with its port
     cookie: str
     invitations: dict[str, float] = field(default_factory=dict)  # until when, by token
     visitors: dict[str, Visitor] = field(default_factory=dict)
@@ -101,22 +102,33 @@ class Access:
 
     def visitor(self, headers: Mapping[str, str]) -> Visitor | None:
         """Whose request it is."""
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return None
-        return self.visitors.get(cookies[self.cookie].value) if self.cookie in cookies else None
+        # Cookies of others on this host may hold anything, at which SimpleCookie stops reading.
+        cookies = (one.strip().partition("=") for one in headers.get("cookie", "").split(";"))
+        known = (self.visitors.get(value) for name, _, value in cookies if name == self.cookie)
+        return next((visitor for visitor in known if visitor is not None), None)
+
+    def goes_by(self, host: str) -> bool:
+        """Whether a Host header names this console. One without a port says nothing of whether TLS is in between."""
+        return any(ported(host, port) in self.hosts for port in PORTS.values())
 
     def misdirected(self, method: str, headers: Mapping[str, str]) -> str:
         """Why a request is none of ours, whoever sent it; empty for one that is."""
-        if headers.get("host", "").lower() not in self.hosts:
+        if not self.goes_by(headers.get("host", "")):
             return "this console goes by another name: open the address that `understudy serve` printed"
         origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2].lower() not in self.hosts:
+        scheme, _, place = (origin or "").partition("://")
+        if origin is not None and ported(place, PORTS.get(scheme, 0)) not in self.hosts:
             return "a page elsewhere may not talk to this console"
         if method not in SAFE and origin is None and headers.get("sec-fetch-site") != "same-origin":
             return "what changes something must say where it comes from (Origin)"
         return ""
+
+
+def ported(host: str, port: int) -> str:
+    """A host in lower case, with the port it has, or else this one."""
+    host = host.lower()
+    host = f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host  # IPv6
+    return host if re.search(r":\d+\Z", host) else f"{host}:{port}"
 
 
 class Door:
@@ -136,7 +148,7 @@ class Door:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if scope["path"].startswith("/ticket/") and headers.get("host", "").lower() in self.access.hosts:
+        if scope["path"].startswith("/ticket/") and self.access.goes_by(headers.get("host", "")):
             await self._ticket(scope, receive, send)
         elif refused := self.access.misdirected(scope["method"], headers):
             await _say(send, 403, refused)

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import threading
 from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from fastapi import Request
 
-from understudy.errors import DataError, UnderstudyError
+from understudy.errors import UnderstudyError
 from understudy.records import Drive
 from understudy.store import Lake
 from understudy.store.reviews import Reviews
@@ -32,6 +33,7 @@ class Console:
         self.lake = lake
         self.access = access
         self.index = Index(lake)
+        self._parts: Kept = Kept(MOMENTS)
         self._drives: Kept = Kept(OPEN)
         self._moments: Kept = Kept(MOMENTS)
         self.process: subprocess.Popen[bytes] | None = None  # a turn that was begun here
@@ -76,21 +78,37 @@ class Console:
     @cached_property
     def said(self) -> Reviews:
         """What reviewers said; nothing, of a lake that may only be read and was never reviewed."""
-        try:
-            return Reviews(self.lake.root)
-        except DataError:
-            return Reviews(self.index.folder)
+        held = self._writable or (self.lake.root / "reviews.db").is_file()
+        return Reviews(self.lake.root if held else self.index.folder)
 
     @property
     def reviews(self) -> Reviews:
         """The reviews, to be added to."""
-        if self.index.folder != self.lake.root:
+        if not self._writable:
             raise UnderstudyError("this lake may only be read here, so nothing can be said of it")
         return self.said
 
+    def lease(self, clips: Sequence[str], reviewer: str, count: int) -> list[str]:
+        """The first `count` of `clips` to be reviewed by somebody, who holds them where the lake may be written."""
+        if self._writable:
+            return self.said.lease(clips, reviewer, count)
+        done = self.said.reviewed()
+        return [clip for clip in clips if clip not in done][:count]
+
+    @property
+    def _writable(self) -> bool:
+        return self.index.folder == self.lake.root
+
+    def parts(self, id: str) -> tuple[str, ...]:
+        """What a drive is read from: its own part of the lake, and those of all who were in its shadow."""
+        return self._parts.get(  # type: ignore[no-any-return]
+            (self.index.version, id),
+            lambda: tuple(one.part for one in self.lake.entries(subject=id) if one.drive or "plans" in one.tables),
+        )
+
     def drive(self, id: str, truth: bool = False) -> Drive:
         """A drive with the plans of all who were in its shadow; as the world knew it, where `truth` is asked for."""
-        return self._drives.get((self.index.version, id, truth), lambda: self._open(id, truth))  # type: ignore[no-any-return]
+        return self._drives.get((self.parts(id), id, truth), lambda: self._open(id, truth))  # type: ignore[no-any-return]
 
     def _open(self, id: str, truth: bool) -> Drive:
         if not truth:
@@ -102,7 +120,7 @@ class Console:
 
     def moment(self, id: str, instant: int, truth: bool = False) -> Moment:
         """An instant of a drive, with what was driven and planned then."""
-        key = (self.index.version, id, instant, truth)
+        key = (self.parts(id), id, instant, truth)
         return self._moments.get(key, lambda: moment(self.drive(id, truth), instant))  # type: ignore[no-any-return]
 
 

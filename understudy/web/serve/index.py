@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import queue
 import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,23 +76,23 @@ class Index:
         self.todo = 1  # parts not taken up yet; how many there are is known when the lake was looked through
         self._seen: dict[int, Path] | None = None
         self._refreshing = threading.Lock()
-        self._own_connection = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._own: tempfile.TemporaryDirectory[str] | None = None
         self._path = self._place()
         self._prepare()
 
     def close(self) -> None:
-        for db in self._opened:
-            db.close()
+        while not self._idle.empty():
+            self._idle.get().close()
         if self._own is not None:
             self._own.cleanup()
 
     def rows(self, sql: str, values: Values = ()) -> list[dict[str, Any]]:
         """The answer to a question of ours; whatever a user gave is among `values`."""
-        cursor = self._reading.execute(sql, values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        with self._reading() as db:
+            cursor = db.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def one(self, sql: str, values: Values = ()) -> dict[str, Any] | None:
         """The first row of an answer."""
@@ -99,7 +100,8 @@ class Index:
 
     def count(self, sql: str, values: Values = ()) -> int:
         """An answer that is one number."""
-        return int(self._reading.execute(sql, values).fetchone()[0])
+        with self._reading() as db:
+            return int(db.execute(sql, values).fetchone()[0])
 
     def refresh(self) -> bool:
         """Take up what has come into view since, and forget what left; whether there was anything."""
@@ -109,6 +111,7 @@ class Index:
                 return False
             changed = self._follow(self.lake.entries())
             self._seen = known
+            self.version += 1  # plans of shadow runs are no rows here, and seen all the same
             return changed
 
     # Inside -----------------------------------------------------------------------------------------------------------
@@ -125,14 +128,18 @@ class Index:
         self._own = tempfile.TemporaryDirectory(prefix="understudy-console-")
         return Path(self._own.name) / "console.db"
 
-    @property
-    def _reading(self) -> sqlite3.Connection:
-        """The connection of this thread: what it has read before it need not read again."""
-        if not hasattr(self._own_connection, "db"):
-            self._own_connection.db = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
-            self._opened.append(self._own_connection.db)
-        db: sqlite3.Connection = self._own_connection.db
-        return db
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody uses: what it has read before it need not read again. Threads come and go, so none
+        has one of its own."""
+        try:
+            db = self._idle.get_nowait()
+        except queue.Empty:
+            db = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
+        try:
+            yield db
+        finally:
+            self._idle.put(db)
 
     def _prepare(self) -> None:
         try:

@@ -20,13 +20,14 @@ from understudy.errors import UnderstudyError, UnknownName
 from understudy.identifiers import Identifier, parse
 from understudy.mine import event_of
 from understudy.records import NS, Drive, Event, Ints
+from understudy.store import digest
 from understudy.web import bev
 from understudy.web.camera import looks_ahead
 from understudy.web.card import LOOK_WORDS, Fired, Row, says, scores
 from understudy.web.moment import Moment, at_worst
 from understudy.web.serve.console import Console, console_of
 from understudy.web.serve.drives import facts_of
-from understudy.web.serve.pages import page
+from understudy.web.serve.pages import page, span
 from understudy.web.signals import Signals, signals
 
 LONGEST_S = 60.0  # that one page plays
@@ -52,7 +53,7 @@ class Scene:
     """Everything that a page shows of some seconds of a drive."""
 
     drive: Drive
-    part: str  # what the drive was read as: pictures by this name never change
+    part: str  # names what the drive and its plans were read from: pictures and paths by this name never change
     start_s: float
     end_s: float
     moment: Moment
@@ -69,7 +70,7 @@ class Scene:
     @property
     def span(self) -> str:
         """The identifier of these seconds."""
-        return str(Identifier("drive", self.drive.id, round(self.start_s, 1), round(self.end_s, 1)))
+        return span(self.drive.id, self.start_s, self.end_s)
 
     @property
     def at_s(self) -> float:
@@ -86,7 +87,7 @@ class Scene:
         stop = min(start + length, self.drive.seconds)
         if start >= self.drive.seconds - 0.05 or (by < 0 and self.start_s < 0.05):
             return None
-        return str(Identifier("drive", self.drive.id, round(start, 1), round(stop, 1)))
+        return span(self.drive.id, start, stop)
 
 
 @router.get("/drives/{identifier:path}", response_class=HTMLResponse)
@@ -133,7 +134,6 @@ def scene(
     first: str = "",
 ) -> Scene:
     """What a page shows of a stretch of a drive, the trigger `first` before others."""
-    facts = facts_of(console, id)
     drive = console.drive(id, truth)
     if start_s > drive.seconds:
         raise UnderstudyError(f"{id} is {drive.seconds:.1f} s long; {start_s:g} s lies beyond its end")
@@ -158,7 +158,7 @@ def scene(
     happened = drive.truth.events if truth and drive.truth is not None else ()
     return Scene(
         drive=drive,
-        part=facts["part"],
+        part=digest(console.parts(id)),
         start_s=start_s,
         end_s=end_s,
         moment=shown,

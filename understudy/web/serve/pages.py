@@ -47,10 +47,13 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
 
 
 def alone(text: str) -> HTMLResponse:
-    """A page that has its style in it: it is allowed that one, and nothing else."""
+    """A page that has its style and films in it: it is allowed these, and nothing else."""
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
     source = allowed(style[1] if style else "")
-    policy = f"default-src 'none'; img-src data:; style-src '{source}'; base-uri 'none'; frame-ancestors 'none'"
+    policy = (
+        f"default-src 'none'; img-src data:; media-src data:; style-src '{source}'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
     return HTMLResponse(text, headers={"content-security-policy": policy})
 
 

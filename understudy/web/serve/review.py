@@ -59,7 +59,7 @@ def review(
     if clip:
         ids = [clip]
     else:
-        ids = console.said.lease(_ids(console, trigger), reviewer, 1) if reviewer else []
+        ids = console.lease(_ids(console, trigger), reviewer, 1) if reviewer else []
     triggers = console.index.rows("SELECT trigger, count(*) AS kept FROM clips GROUP BY trigger ORDER BY 2 DESC, 1")
     return page(
         request,
@@ -79,9 +79,14 @@ def following(
     trigger: Word = "",
     after: Word = "",
 ) -> Response:
-    """The clip to load while one looks at `after`; 204 where the queue is at its end."""
+    """The clip to load while one looks at `after`; 204 where there is no other.
+
+    The queue is gone through as a ring: what was put off comes again when all others were shown.
+    """
     _named(visitor)
-    ids = console.said.lease(_ids(console, trigger), visitor.reviewer, 2)
+    ids = _ids(console, trigger)
+    here = ids.index(after) if after in ids else 0
+    ids = console.lease(ids[here:] + ids[:here], visitor.reviewer, 2)
     ids = [id for id in ids if id != after]
     return HTMLResponse(_card(console, ids[0], trigger)) if ids else Response(status_code=204)
 

@@ -10,7 +10,7 @@ import uvicorn
 
 from understudy.errors import UnderstudyError
 from understudy.store import Lake
-from understudy.web.serve.access import Access
+from understudy.web.serve.access import Access, ported
 from understudy.web.serve.app import make
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -25,8 +25,10 @@ def serve(
 ) -> None:
     """Serve a lake until Ctrl-C. `on_ready` is told the address that lets one browser in.
 
-    Beyond this machine the console goes by `host`, or by `names` where the host is all addresses (0.0.0.0 or ::).
+    Beyond this machine the console goes by `host`, or by `names` where the host is all addresses (0.0.0.0 or ::). A
+    name may carry the port that browsers call, where something that speaks TLS stands before the console.
     """
+    names = list(names)
     known = {*names, *(LOOPBACK if host in LOOPBACK else ())}
     if host not in ("0.0.0.0", "::"):
         known.add(host)
@@ -34,20 +36,17 @@ def serve(
         raise UnderstudyError(f"listening on all addresses ({host}): say by which name others reach it, with --name")
     with _bound(host, port) as listening:
         port = listening.getsockname()[1]
-        access = Access(frozenset(f"{_bracketed(name)}:{port}" for name in known), f"understudy_{port}")
+        access = Access(frozenset(ported(name, port) for name in known), f"understudy_{port}")
         config = uvicorn.Config(
             make(lake, access), log_level="warning", access_log=False, server_header=False, ws="none",
             timeout_graceful_shutdown=1, timeout_keep_alive=75, lifespan="on", h11_max_incomplete_event_size=32 * 1024,
         )  # fmt: skip
-        shown = next(iter(names), None) or ("127.0.0.1" if host in LOOPBACK else host)
-        access.tell = lambda token: on_ready(f"http://{_bracketed(shown)}:{port}/enter?token={token}")
+        shown = ported(names[0] if names else "127.0.0.1" if host in LOOPBACK else host, port)
+        scheme = "https" if shown.endswith(":443") else "http"
+        access.tell = lambda token: on_ready(f"{scheme}://{shown}/enter?token={token}")
         access.tell(access.invite())
         with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
             uvicorn.Server(config).run(sockets=[listening])
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _bound(host: str, port: int) -> socket.socket:

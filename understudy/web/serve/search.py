@@ -15,6 +15,7 @@ from understudy.registry import Registry
 from understudy.web.serve.console import Console, console_of
 from understudy.web.serve.drives import Word, like
 from understudy.web.serve.moment import stretch_of
+from understudy.web.serve.pages import span
 
 OFFERED = 8  # of each kind
 PAGES = {"start": "/", "drives": "/drives", "events": "/events", "review": "/review", "turns": "/turns",
@@ -49,9 +50,8 @@ def address(console: Console, named: Identifier) -> str:
     drive, start_s, stop_s = stretch_of(console, named)
     if named.kind == "clip":
         return f"/review?clip={quote(str(named))}"
-    return (
-        f"/drives/{quote(str(Identifier('drive', drive, round(start_s, 1), stop_s and round(stop_s, 1))), safe='/:')}"
-    )
+    stretch = str(Identifier("drive", drive, round(start_s, 1))) if stop_s is None else span(drive, start_s, stop_s)
+    return f"/drives/{quote(stretch, safe='/:')}"
 
 
 def _found(console: Console, text: str) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -245,12 +246,20 @@ def running_of(console: Console) -> bool:
 def holder(path: Path) -> int | None:
     """The process of this machine that holds a lock on a file; None where that cannot be known."""
     try:
-        inode, locks = path.stat().st_ino, Path("/proc/locks").read_text().splitlines()
+        lock, locks = path.stat(), Path("/proc/locks").read_text().splitlines()
     except OSError:
         return None
     fields = (line.split() for line in locks if "FLOCK" in line and "->" not in line)  # an arrow: it waits
-    found = [int(words[4]) for words in fields if len(words) > 5 and words[5].rpartition(":")[2] == str(inode)]
-    return next((process for process in found if process > 1), None)
+    found = [int(words[4]) for words in fields if len(words) > 5 and words[5].rpartition(":")[2] == str(lock.st_ino)]
+    return next((process for process in found if process > 1 and _opened(process, lock)), None)
+
+
+def _opened(process: int, file: os.stat_result) -> bool:
+    """Whether a process has a file open. Files on other disks may have its number, and /proc/locks and stat do not
+    call every disk the same."""
+    with suppress(OSError):  # another user's, or ended
+        return any(os.path.samestat(one.stat(), file) for one in Path(f"/proc/{process}/fd").iterdir() if one.exists())
+    return False
 
 
 @router.post("/turns/resume")
@@ -273,11 +282,16 @@ def resume(console: Annotated[Console, Depends(console_of)]) -> Response:
 @router.post("/turns/stop")
 def stop(console: Annotated[Console, Depends(console_of)]) -> Response:
     """Stop the turn that is under way on this machine. What its steps have finished is kept."""
+    if not running_of(console):
+        raise UnderstudyError("no turn is under way")
     own = console.process.pid if console.process is not None and console.process.poll() is None else None
     process = own or holder(console.lake.root / "turns" / ".lock")
     if process is None:
-        raise UnderstudyError("no turn is under way here; one begun on another machine is stopped there, with Ctrl-C")
-    os.kill(process, signal.SIGTERM if deaf(process) else signal.SIGINT)
+        raise UnderstudyError(
+            "the turn that is under way is not of this machine or not of this user: stop it where it was begun"
+        )
+    with suppress(ProcessLookupError):  # it has ended meanwhile
+        os.kill(process, signal.SIGTERM if deaf(process) else signal.SIGINT)
     return RedirectResponse("/turns", 303)
 
 

@@ -37,6 +37,11 @@ class Pair:
     candidate: Mapping[str, Any]
 
     @property
+    def filmed(self) -> bool:
+        """Whether it can be driven again as a film: a log that is replayed has no cameras."""
+        return self.scenario.startswith("scenario:city/")
+
+    @property
     def difference(self) -> float:
         """Of the driving score; negative where the candidate did worse."""
         scores = [one.get("driving_score") for one in (self.candidate, self.champion)]
@@ -56,10 +61,11 @@ def verdict(request: Request, console: Annotated[Console, Depends(console_of)], 
     }
     ready = {key: path.stem for key, path in films.items() if path.is_file()}
     making = console.filming.stem if console.filming and _making(console) else ""
+    failed = {key: why for key, path in films.items() if path.stem != making and (why := _failed(path))}
     rows = [*told["evidence"]["findings"], *told["evidence"]["guards"]]
     return page(
         request, "verdict.html", id=id, verdict=told, rows=rows, routes=len(pairs), worst=worst, ready=ready,
-        making=making, whole=_written(console, told).is_file(),
+        failed=failed, making=making, whole=_written(console, told).is_file(),
     )  # fmt: skip
 
 
@@ -104,6 +110,13 @@ def film_of(console: Console, scenario: str, model: str) -> Path:
     return console.lake.root / "films" / f"{digest([scenario, model])}.mp4"
 
 
+def _failed(path: Path) -> str:
+    """Why there is no film though it was begun: the last that was said."""
+    log = path.with_suffix(".log")
+    told = log.is_file() and not path.is_file() and log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return told[-1] if told else ""
+
+
 def _making(console: Console) -> bool:
     return console.film is not None and console.film.poll() is None
 
@@ -117,7 +130,7 @@ def film(
 ) -> Response:
     """Have a driver drive a route of a verdict once more, and film it. One film is made at a time."""
     told = verdict_of(console, verdict)
-    if side not in ("champion", "candidate") or scenario not in {pair.scenario for pair in _pairs(told)}:
+    if side not in ("champion", "candidate") or scenario not in {pair.scenario for pair in _pairs(told) if pair.filmed}:
         raise UnknownName("route of this verdict", scenario, ())
     if _making(console):
         raise UnderstudyError("a film is being made; the next one when that is done")

@@ -22,12 +22,13 @@ from understudy.worlds.events.stage import (
     put,
 )
 from understudy.worlds.sumo import name
-from understudy.worlds.traffic import PEOPLE, Crowd
+from understudy.worlds.traffic import BODIES, PEOPLE, Crowd
 
 if TYPE_CHECKING:
     from understudy.worlds.city import City
 
 _INDICATOR_LEFT, _BRAKE = 2, 8  # SUMO's bits of a vehicle's signals
+_FAR = 75.0  # m from the ego, where a vehicle may turn into another
 
 
 def cut_in(world: City, rng: np.random.Generator) -> Iterator[Actors | None]:
@@ -181,22 +182,24 @@ def emergency_vehicle(world: City, rng: np.random.Generator) -> Iterator[Actors 
     while True:
         crowd = world.crowd
         apart = np.hypot(crowd.x - world.ego.pose[0], crowd.y - world.ego.pose[1])
-        candidates = np.flatnonzero((apart > 75) & (crowd.track < PEOPLE) & (crowd.kind == 1) & (crowd.speed > 3))
+        candidates = np.flatnonzero((apart > _FAR) & (crowd.track < PEOPLE) & (crowd.kind == 1) & (crowd.speed > 3))
         if len(candidates):
             break
         yield None
-    track = int(crowd.track[candidates[rng.integers(len(candidates))]])
+    row = candidates[rng.integers(len(candidates))]
+    track, usual = int(crowd.track[row]), list(BODIES)[crowd.body[row]]
     world.traffic.transform(track, "emergency")
     world.traffic.sumo.set_speed_factor(name(track), 1.5)
-    since, met = 0.0, False
-    while since < 40.0:
+    since, met, away = 0.0, False, 0.0
+    while since < 40.0 or away <= _FAR:  # nobody is to see it change
         since += TICK_S
         here = np.flatnonzero(world.crowd.track == track)
-        near = (
-            len(here) > 0
-            and np.hypot(world.crowd.x[here[0]] - world.ego.pose[0], world.crowd.y[here[0]] - world.ego.pose[1]) < 45.0
-        )
-        met = met or near
-        yield Actors(counts=bool(near))
+        apart = np.hypot(world.crowd.x[here] - world.ego.pose[0], world.crowd.y[here] - world.ego.pose[1])
+        away = float(apart[0]) if len(here) else np.inf
+        met = met or away < 45.0
+        yield Actors(counts=bool(away < 45.0))
         if met and len(here) == 0:
-            return
+            break
+    # Were it to come by again as what it is now, that would be in no event of the truth.
+    world.traffic.transform(track, usual)
+    world.traffic.sumo.set_speed_factor(name(track), 1.0)

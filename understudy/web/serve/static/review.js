@@ -5,7 +5,7 @@ const queue = one(".queue");
 if (queue) {
   const trigger = queue.dataset.trigger, saved = one(".saved", queue), place = one("#clip"), end = one(".end", queue), note = one(".remark", queue);
   const keys = Object.fromEntries(all("[data-verdict]", queue).map((button) => [button.getAttribute("aria-keyshortcuts"), button.dataset.verdict]));
-  let next = null, sent = Promise.resolve(), skipped = [];
+  let next = null, sent = Promise.resolve();
 
   const article = () => one("article", place);
   const parsed = (text) => new DOMParser().parseFromString(text, "text/html").querySelector("article");
@@ -17,7 +17,6 @@ if (queue) {
     const answer = await fetch(`/review/next?${new URLSearchParams({ trigger, after })}`);
     if (answer.status !== 200) return null;
     const coming = document.adoptNode(parsed(await answer.text()));
-    if (skipped.includes(coming.dataset.clip)) skipped = [];
     const ready = { article: coming, player: one(".player", coming) ? new Player(one(".player", coming)) : null };
     await Promise.all(all("img", coming).map((image) => image.decode().catch(() => null)));
     return ready;
