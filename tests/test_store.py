@@ -35,9 +35,10 @@ from understudy.errors import DataError, UnderstudyError, UnknownName
 from understudy.records import NS, Drive, Plan, Shadow
 from understudy.store import Entry, Lake, Source, code_version, digest, find_lake, part_hash
 from understudy.store import catalog as catalogs
-from understudy.store.files import locked, write_whole
+from understudy.store.files import PARTIAL, locked, write_whole
 from understudy.store.pictures import LoggedPictures
 from understudy.store.runs import Manifest, guard
+from understudy.store.upkeep import OWNED
 
 
 @pytest.fixture
@@ -785,6 +786,15 @@ def test_killed_at_random_times_it_is_the_same_lake(tmp_path: Path) -> None:
         seen(tmp_path / "lake")
     pipeline(tmp_path / "lake")
     assert_equal(seen(tmp_path / "lake"), seen(tmp_path / "reference"))
+
+
+def test_what_a_kill_left_half_written_is_swept_once(tmp_path: Path) -> None:
+    pipeline(tmp_path)
+    left = [tmp_path / owned / f".something.1-a{PARTIAL}" for owned in OWNED]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    assert Lake(tmp_path).gc()["files"] == len(left) and not any(path.exists() for path in left)
 
 
 def test_processes_that_do_the_same_at_once_do_no_harm(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def _unreached(root: Path, forgotten: list[Path]) -> Iterator[Path]:
         yield from _useless_packs(root, folder, reached)
     for folder in sorted((root / "tables").glob("*")):
         yield from _named_otherwise(folder.glob("*.parquet"), parts - packed(root, folder.name).keys())
-    yield from (path for path in sorted((root / "blobs").glob("*")) if path.name not in blobs)
+    yield from (path for path in sorted((root / "blobs").glob("[!.]*")) if path.name not in blobs)
 
 
 def _named_otherwise(paths: Iterable[Path], names: set[str]) -> Iterator[Path]:
