@@ -2,7 +2,8 @@
 
 What changes lies in SQLite (`registry.db` in the lake), because promoting is a transaction; the models themselves lie
 beside it by their contents, under the names that they came with (`models/HASH/pilot.onnx` and its card). A name such as
-`lane_follow` is an entry too: its hash is that of its code.
+`lane_follow` is an entry too: its hash is that of its code. It also knows which clips bind, and so what the regression
+suite of a lake is, and what may be learned from.
 """
 
 from __future__ import annotations
@@ -246,6 +247,9 @@ def _crown(db: sqlite3.Connection, hash: str, verdict: str | None, why: str) -> 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+# What binds -----------------------------------------------------------------------------------------------------------
 
 
 def regression_suite(lake: Lake) -> list[Clip]:

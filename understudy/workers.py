@@ -111,7 +111,7 @@ def _attempt(function: Function, index: int, item: Any) -> Result:
     except UnderstudyError as error:
         return index, None, str(error), ""
     except SystemExit as error:  # a plug-in that ends its process ends its drive, not ours with an exit code of its own
-        return index, None, _death(error.code), ""
+        return index, None, f"its worker ended with exit code {error.code}", ""
     except Exception as error:  # a bug of ours or of a plug-in: this drive fails, and the trace says where
         return index, None, f"{type(error).__name__}: {error}", traceback.format_exc()
 
@@ -181,8 +181,8 @@ def _hire(function: Function, threads: int) -> _Worker:
     return _Worker(process, ours)
 
 
-def _death(code: int | str | None) -> str:
-    if isinstance(code, int) and code < 0:
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
         return f"its worker was killed by {signal.Signals(-code).name} (out of memory, perhaps)"
     return f"its worker ended with exit code {code}"
 

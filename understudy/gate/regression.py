@@ -5,11 +5,11 @@ again: the world's own driver brings the car to the start, hands over, and the e
 it comes from a log, the plans made every 0.5 s from each start to the clip's end are judged in the log, with all others
 driving as they were recorded: a clip begins some seconds before what it is kept for.
 
-A clip binds once a champion has passed it from 5 of 5, and has come along each time: half as far as the reference. A
-candidate fails it at 2 or fewer, and passes where it makes any progress. Were every clip to bind that a champion passed
-once, chance alone would refuse every candidate as the suite grows: of 200 clips that each of two equal drivers passes
-nine times in ten, 20 would fail. And were there one bound of progress for both, who creeps to a halt would bind those
-who halt.
+A clip binds once a champion has passed it from 5 of 5, each time with half of the reference's progress. A candidate
+fails it at 2 or fewer, and a fifth of that progress is a pass. Were every clip to bind that a champion passed once,
+chance alone would refuse every candidate as the suite grows: of 200 clips that each of two equal drivers passes nine
+times in ten, 20 would fail. And were one bound of progress asked of both, who creeps to a halt would bind those who
+halt.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STARTS = 5
 APART_S = 0.2
 FAILS_AT = 2  # of 5
 LEAST_PROGRESS = 0.2  # nuPlan's "making progress": to stand is not to pass
-BINDING_PROGRESS = 0.5  # of a champion
+BINDING_PROGRESS = 0.5  # that a champion must make for a clip to bind
 _NOTHING, _EVERYTHING = dict.fromkeys(metrics.SUBSCORES, 0.0), dict.fromkeys(metrics.SUBSCORES, 1.0)
 
 
@@ -44,7 +44,7 @@ class ClipResult:
     """How many of the five starts each has passed, whether the clip binds, and where it lies."""
 
     clip: str
-    champion: int | None  # that it came along in as well; none where the clip binds and the champion cannot be asked
+    champion: int | None  # with the progress that binds; none where the clip binds and the champion cannot be asked
     candidate: int
     bound: bool  # by an earlier champion
     drive: str = ""
@@ -63,7 +63,7 @@ class ClipResult:
 
 def passes(lake: Lake, clip: Clip, entrant: Entrant) -> tuple[int, int]:
     """From how many of the five starts an entrant passes a clip of a drive of the lake, from none at which it raises;
-    and from how many of these it comes along, as a champion must for the clip to bind.
+    and from how many of these with the progress that a champion must make for the clip to bind.
 
     UnderstudyError where it cannot be asked: there is no such drive, or the drive lacks what the entrant needs.
     """

@@ -60,11 +60,12 @@ class Turn:
     @property
     def gate(self) -> Gate:
         """The preset's, on routes of the turn's own: where a champion was unlucky it is not judged again and again."""
-        gate, told = self.preset.gate, turns(self.lake)
-        presets = [told[n]["begin"]["preset"] for n in range(1, self.number) if n in told]
-        routes = [preset["gate"]["routes"] for preset in presets]  # a turn before may have been of another preset
-        others = self.number - 1 - len(routes)
-        return replace(gate, first=gate.first + sum(routes) + others * gate.routes)
+        gate, before = self.preset.gate, turns(self.lake)
+        had = (  # a turn before may have been of another preset
+            before[n]["begin"]["preset"]["gate"]["routes"] if n in before else gate.routes
+            for n in range(1, self.number)
+        )
+        return replace(gate, first=gate.first + sum(had))
 
     def places(self, model: str | None) -> frozenset[str]:
         """The places in which a model and those that it learned on from have learned; of nobody none."""
