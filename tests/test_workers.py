@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from understudy.errors import DataError, UnderstudyError
-from understudy.workers import Outcome, map_drives
+from understudy.workers import Outcome, crew, map_drives
 
 BOTH = pytest.mark.parametrize("processes", [0, 2])
 
@@ -34,6 +36,10 @@ def moody(number: int) -> int:
         case 4:
             os._exit(7)
     return number
+
+
+def who(_: int) -> int:
+    return os.getpid()
 
 
 def threads(_: int) -> int:
@@ -96,6 +102,36 @@ def test_a_worker_that_dies_takes_one_drive_with_it() -> None:
     assert [outcome.value for outcome in outcomes] == [None, 0, None, 5, None, 6]
     assert outcomes[0].error == "its worker was killed by SIGKILL (out of memory, perhaps)"
     assert outcomes[2].error == "its worker ended with exit code 7"
+
+
+def test_a_crew_works_on_from_map_to_map() -> None:
+    def hands() -> set[int]:
+        return {outcome.value for outcome in map_drives(who, range(6), 2)}
+
+    with crew():
+        first = hands()
+        assert [outcome.value for outcome in map_drives(square, range(3), 2)] == [0, 1, 4]
+        with crew():  # a stage of its own within it
+            assert hands() <= first
+        assert hands() <= first
+        alone = map_drives(who, range(2), 1)  # whose share of the cores is another
+        assert not first & {outcome.value for outcome in alone} or os.cpu_count() == 1
+    for pid in first:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert not first & hands()
+
+
+def test_a_crew_mans_itself_anew() -> None:
+    """Who died, at work or at rest, is replaced, and costs no drive of another map."""
+    with crew():
+        assert [outcome.value for outcome in map_drives(moody, [3, 0, 5], 2)] == [None, 0, 5]
+        for outcome in map_drives(who, range(6), 2):
+            with suppress(ProcessLookupError):
+                os.kill(outcome.value, signal.SIGKILL)
+        while multiprocessing.active_children():
+            time.sleep(0.01)
+        assert [outcome.value for outcome in map_drives(square, range(5), 2)] == [0, 1, 4, 9, 16]
 
 
 def test_an_answer_that_cannot_travel_fails_that_drive_alone() -> None:

@@ -14,8 +14,8 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -72,6 +72,25 @@ def map_drives(
     return [outcomes[index] for index in range(len(work))]
 
 
+@contextmanager
+def crew() -> Iterator[None]:
+    """Within it workers outlive a map, and take up the next: what they have imported and built serves them again.
+
+    For stages that map many times. Outside of one, a map starts its workers anew and leaves none behind.
+    """
+    global _resting
+    if _resting is not None:
+        yield
+        return
+    _resting = []
+    try:
+        yield
+    finally:
+        resting, _resting = _resting, None
+        for worker in resting:
+            worker.dismiss()
+
+
 def fill(
     run: Run,
     make: Callable[[Any], object],
@@ -123,25 +142,42 @@ def _attempt(function: Function, index: int, item: Any) -> Result:
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    threads: int  # that its share of the cores comes to
     index: int = -1  # of the item in its hands
 
     def give(self, index: int, item: Any) -> None:
         self.index = index
+        self.say((index, item))
+
+    def rest(self) -> None:
+        """Wait for another map, where one may come."""
+        if _resting is None:
+            self.dismiss()
+        else:
+            self.say(None)
+            _resting.append(self)
+
+    def say(self, what: Any) -> None:
         with suppress(BrokenPipeError):  # if it died in between, the next recv says so
-            self.pipe.send((index, item))
+            self.pipe.send(what)
 
     def dismiss(self) -> None:
         self.pipe.close()
         self.process.join()
 
 
+_resting: list[_Worker] | None = None  # of the crew, where there is one
+
+
 def _in_processes(function: Function, work: list[Any], count: int) -> Generator[Result]:
     waiting = deque(enumerate(work))
     workers: list[_Worker] = []
+    threads = max((os.cpu_count() or 1) // count, 1)
     try:
         while waiting or workers:
             while waiting and len(workers) < count:
-                workers.append(_hire(function, threads=max((os.cpu_count() or 1) // count, 1)))
+                workers.append(_rested(threads) or _hire(threads))
+                workers[-1].say(function)
                 workers[-1].give(*waiting.popleft())
             ready = wait([worker.pipe for worker in workers])
             for worker in [worker for worker in workers if worker.pipe in ready]:
@@ -156,7 +192,7 @@ def _in_processes(function: Function, work: list[Any], count: int) -> Generator[
                         worker.give(*waiting.popleft())
                     else:
                         workers.remove(worker)
-                        worker.dismiss()
+                        worker.rest()
                 yield result
     finally:
         for worker in workers:
@@ -165,7 +201,16 @@ def _in_processes(function: Function, work: list[Any], count: int) -> Generator[
             worker.dismiss()
 
 
-def _hire(function: Function, threads: int) -> _Worker:
+def _rested(threads: int) -> _Worker | None:
+    resting = _resting or []
+    for worker in resting:
+        if worker.threads == threads and worker.process.is_alive():
+            resting.remove(worker)
+            return worker
+    return None
+
+
+def _hire(threads: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
@@ -176,9 +221,7 @@ def _hire(function: Function, threads: int) -> _Worker:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
     theirs.close()  # the worker's end is then the only one, and its death is heard here
-    with suppress(BrokenPipeError):
-        ours.send(function)
-    return _Worker(process, ours)
+    return _Worker(process, ours, threads)
 
 
 def _death(code: int | None) -> str:
@@ -188,21 +231,21 @@ def _death(code: int | None) -> str:
 
 
 def _serve(pipe: Connection, threads: int) -> None:
-    """A worker's life: a function, then items until the parent closes its end or is gone."""
+    """A worker's life: for each map a function, its items and a None, until the parent closes its end or is gone."""
     # Its share of the cores, said before torch is there to read it: two workers with a thread for every core each wait
     # for one another, and train at a quarter of the speed.
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     sys.path.insert(0, os.getcwd())  # a plug-in given as module:Class may lie in the working folder
     threading.Thread(target=_follow, daemon=True).start()
     with suppress(EOFError, BrokenPipeError):
-        function = pipe.recv()
         while True:
-            index, item = pipe.recv()
-            result = _attempt(function, index, item)
-            try:
-                pipe.send(result)
-            except (TypeError, AttributeError, PicklingError) as error:
-                pipe.send((index, None, f"its answer cannot travel between processes: {error}", ""))
+            function = pipe.recv()
+            while (given := pipe.recv()) is not None:
+                result = _attempt(function, *given)
+                try:
+                    pipe.send(result)
+                except (TypeError, AttributeError, PicklingError) as error:
+                    pipe.send((given[0], None, f"its answer cannot travel between processes: {error}", ""))
 
 
 def _follow() -> None:

@@ -82,7 +82,7 @@ def run(
     judging = {place for drive in drives for place in drive["places"]}.union(*(lie_in[clip.id] for clip in asked))
     if leaks := sorted({*leaked(trained), *(judging & trained)}):
         return _verdict(both, gate, {}, (), idle, "refuse", tuple(_leak(place) for place in leaks))
-    with ExitStack() as stack:
+    with ExitStack() as stack, workers.crew():
         course = _Course(lake, both, gate, drives, processes, on_route, stack)
         clips = course.clips(asked, binding)
         pairs: dict[str, Pairs] = {}

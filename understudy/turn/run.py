@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from understudy import workers
 from understudy.errors import UnderstudyError
 from understudy.fleet import FOLDER
 from understudy.gate.verdict import Verdict
@@ -88,8 +89,9 @@ def _turn(
     turn = Turn(lake, diary, preset, seed, processes, on_verdict)
     _do(turn, "begin", lambda _: begin(turn, world))
     assert_nothing_leaks(turn)
-    for name, step in ORDER.items():
-        _do(turn, name, lambda tell, step=step: step(turn, tell))  # type: ignore[misc]
+    with workers.crew():
+        for name, step in ORDER.items():
+            _do(turn, name, lambda tell, step=step: step(turn, tell))  # type: ignore[misc]
     _do(turn, "report", lambda _: summary(diary.done))
 
 
