@@ -649,6 +649,17 @@ def test_a_binding_clip_that_is_failed_decides_before_a_route_is_driven(clipped:
     assert [(clip.champion, clip.candidate) for clip in verdict.clips] == [(5, 0)] and len(names) == 2
 
 
+def test_a_block_may_be_driven_though_a_clip_has_refused_and_changes_no_verdict(clipped: Lake) -> None:
+    """A turn asks for one: its campaign and its report live on how both drive."""
+    gate = replace(REPLAY, blocks=2)
+    for candidate, blocks in (("tests.test_gate:Swerving", 1), ("lane_follow", 2)):
+        verdict = run(clipped, "lane_follow", candidate, gate, at_least=1)
+        assert verdict.routes == blocks * gate.routes // gate.blocks
+        assert (verdict.outcome, verdict.reasons[0].kind) == (
+            ("refuse", "clip") if blocks == 1 else ("undecided", "unproven")
+        )
+
+
 def test_a_clip_of_a_log_is_judged_to_its_end_for_what_it_is_kept_for_comes_late(tmp_path: Path) -> None:
     """The human brakes from 8 s on for a car that stands; who keeps the speed would hit it by plans from 7.3 s on."""
     drive = log("brakes", seconds=20.0, ahead=118.0)

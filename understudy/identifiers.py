@@ -55,6 +55,11 @@ def parse(text: str) -> Identifier:
     return Identifier("drive", _checked(text, text))
 
 
+def counted(number: int, thing: str) -> str:
+    """So many of a thing, in words: 1 drive, 2 drives."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def _stretch(text: str, drive: str, span: str) -> Identifier:
     found = _SPAN.fullmatch(span)
     if found is None or span == ":":

@@ -13,6 +13,7 @@ import click
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
 from understudy.cli.output import NO_DRIVES, emit, legible, number, open_lake, progress, reasons, short, tell_failures
 from understudy.errors import UnderstudyError
+from understudy.identifiers import counted
 
 if TYPE_CHECKING:
     from understudy.evidence import Share
@@ -61,7 +62,7 @@ def shadow(
     emit(rows, dict.fromkeys(("id", "planned", "kept", "skipped", "failed"), str), as_json, "")
     for name, report in reports.items():
         for count, reason in reasons(report.skipped):
-            click.echo(f"{name}: {count} drives skipped, {reason}", err=True)
+            click.echo(f"{name}: {counted(count, 'drive')} skipped, {reason}", err=True)
         tell_failures(f"shadowed by {name}", report.failures)
     if not here.drives():
         click.echo(NO_DRIVES, err=True)

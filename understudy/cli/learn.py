@@ -11,6 +11,7 @@ import click
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
 from understudy.cli.output import emit, number, open_lake, progress, reasons, tell_failures
 from understudy.errors import UnderstudyError
+from understudy.identifiers import counted
 
 if TYPE_CHECKING:
     from understudy.store import Lake
@@ -63,7 +64,7 @@ def label(
         row = {"id": "label", "labelled": len(report.made), "kept": len(report.kept), "skipped": len(report.skipped)}
         emit([row], dict.fromkeys(("labelled", "kept", "skipped"), str), as_json, "")
     for count, reason in reasons(report.skipped):
-        click.echo(f"{count} drives skipped, {reason}", err=True)
+        click.echo(f"{counted(count, 'drive')} skipped, {reason}", err=True)
     tell_failures("labelled", report.failures)
     ctx.exit(1 if report.failures else 0)
 
@@ -96,7 +97,7 @@ def dataset(ctx: click.Context, assignments: tuple[str, ...], processes: int, as
     }  # fmt: skip
     emit([row], dict.fromkeys(row, str), as_json, "")
     for count, reason in reasons(frozen.report.skipped):
-        click.echo(f"{count} drives skipped, {reason}", err=True)
+        click.echo(f"{counted(count, 'drive')} skipped, {reason}", err=True)
     tell_failures("frozen", frozen.report.failures)
     ctx.exit(1 if frozen.report.failures else 0)
 

@@ -10,6 +10,7 @@ import click
 
 from understudy.cli.group import json_option, lake_option, main, processes_option, set_option
 from understudy.cli.output import NO_DRIVES, emit, number, open_lake, progress, tell_failures, yes
+from understudy.identifiers import counted
 
 
 @main.command(epilog="understudy sample sample && understudy ingest mcap sample")
@@ -24,7 +25,7 @@ def sample(folder: Path) -> None:
 
     with progress("drawing") as tell:
         paths = stage.write(folder, on_drive=lambda name: tell(Outcome(name), 5))
-    click.echo(f"{len(paths)} drives in {folder}")
+    click.echo(f"{counted(len(paths), 'drive')} in {folder}")
 
 
 @main.command(
@@ -70,7 +71,7 @@ def ingest(
         click.echo(json.dumps(row | {"failures": dict(report.failures)}))
     else:
         kept = f", {len(report.kept)} in the lake already" if report.kept else ""
-        click.echo(f"{len(report.made)} of {total} drives read{kept}")
+        click.echo(f"{len(report.made)} of {counted(total, 'drive')} read{kept}")
     tell_failures("read", report.failures)
     ctx.exit(1 if report.failures else 0)
 

@@ -49,15 +49,17 @@ def run(
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     binding: Mapping[str, Clip | None] | None = None,
+    at_least: int = 0,
     processes: int = 0,
     on_route: Told | None = None,
 ) -> Verdict:
     """Whether `candidate` may take the place of `champion`; both are names, `module:Class`, model files, or `human`.
 
     `binding` are the clips that an earlier champion has passed reliably; a clip that reaches into where the champion
-    has learned tells nothing of it, and is not asked. `settings` are by policy. What either has driven before, as the
-    same code and model, is in the lake and is not driven again; so a gate that was interrupted goes on where it was,
-    and comes to the same verdict.
+    has learned tells nothing of it, and is not asked. `settings` are by policy. Where a clip refuses the candidate, so
+    many blocks are driven as `at_least` says: they change no verdict, and show how both drive.
+    What either has driven before, as the same code and model, is in the lake and is not driven again; so a gate that
+    was interrupted goes on where it was, and comes to the same verdict.
     """
     gate = gate or Gate()
     told = settings or {}
@@ -88,8 +90,9 @@ def run(
         pairs: dict[str, Pairs] = {}
         before = Look((), means=False, ends_block=False)  # a clip may decide by itself
         outcome, reasons = decide(gather(pairs, gate), gate, clips, before)
+        to_show = 0 if outcome == "undecided" else at_least  # blocks that decide nothing any more
         for block, look in product(range(gate.blocks), gate.looks):
-            if outcome != "undecided":
+            if outcome != "undecided" and block >= to_show:
                 break
             course.drive(look.suites, block)
             pairs = course.pairs()

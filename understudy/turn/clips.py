@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from understudy import mine, shadow
+from understudy.identifiers import counted
 from understudy.mine.run import clips_table
 from understudy.records import Clip
 from understudy.registry import regression_suite
@@ -31,7 +32,7 @@ def plan_in_shadow(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         raise Impossible(f"no drive offers what {', '.join(reports)} needs: {'; '.join(lacks)}")
     rows = [row for row in _disagreement(turn.lake, drives) if row["policy"] in planned]
     apart = ", ".join(f"{row['policy']} {row['median']:.2f} m apart (median)" for row in rows)
-    tell(said=f"{max(planned.values())} drives: {apart}")
+    tell(said=f"{counted(max(planned.values()), 'drive')}: {apart}")
     failures = {f"{name} {drive}": why for name, one in reports.items() for drive, why in one.failures.items()}
     return {"planned": planned, "disagreement": rows, "failures": failures}
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from understudy import fleet
 from understudy.errors import DataError
+from understudy.identifiers import counted
 from understudy.records import Driver
 from understudy.registry import Registry
 from understudy.store import Lake
@@ -34,7 +35,7 @@ def drive_fleet(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         raise DataError(f"the fleet brought no drive; {next(iter(lost.values()), 'the lake has none')}")
     km = sum(drive["km"] or 0.0 for drive in found)  # who has no poses has no kilometres
     hours = sum(drive["seconds"] for drive in found) / 3600
-    tell(said=f"{len(found)} drives, {km:.1f} km" + (f", {len(lost)} lost" if lost else ""))
+    tell(said=f"{counted(len(found), 'drive')}, {km:.1f} km" + (f", {len(lost)} lost" if lost else ""))
     sides = {drive["id"]: common_side(drive["places"]) for drive in found}
     return {"drives": sorted(sides), "sides": sides, "km": km, "hours": hours, "lost": lost}
 
@@ -54,7 +55,7 @@ def drive_champion(turn: Turn, tell: Tell) -> Mapping[str, Any]:
     for drive in found:
         who = turn.lake.table("instants", [drive["id"]], ["who_drives"])["who_drives"].to_numpy()
         count += int(np.count_nonzero(np.diff((who == Driver.SAFETY).astype(int), prepend=0) == 1))
-    tell(said=f"{len(found)} drives, {km:.1f} km, the safety driver took over {count} times")
+    tell(said=f"{counted(len(found), 'drive')}, {km:.1f} km, the safety driver took over {counted(count, 'time')}")
     return {"drives": sorted(wanted & {drive["id"] for drive in found}), "km": km, "interventions": count, "lost": lost}
 
 

@@ -35,6 +35,7 @@ def judge_candidate(turn: Turn, tell: Tell) -> Mapping[str, Any]:
         *specs,
         gate,
         binding={id: clip for id, clip in turn.registry.binding().items() if id in bound},
+        at_least=1,  # a campaign asks what was lost on routes, and the report how both drive
         processes=turn.processes,
         on_route=progress(tell),
     )

@@ -13,6 +13,7 @@ from typing import Any
 from understudy import dataset, label
 from understudy.errors import DataError
 from understudy.gate.entrants import entrant
+from understudy.identifiers import counted
 from understudy.labelers.path import Path as PathLabeler
 from understudy.network.sizes import size_of
 from understudy.policies import named
@@ -108,7 +109,9 @@ def label_drives(turn: Turn, drives: list[str], tell: Tell) -> dict[str, Any]:
     valid: Counter[str] = Counter()
     for entry in entries:
         valid.update(entry.about["valid"])
-    tell(said=f"{len(entries)} drives, " + ", ".join(f"{name} {count}" for name, count in sorted(valid.items())))
+    tell(
+        said=", ".join([counted(len(entries), "drive"), *(f"{name} {count}" for name, count in sorted(valid.items()))])
+    )
     return {"labelled": len(entries), "valid": dict(sorted(valid.items())), "failures": dict(found.failures)}
 
 

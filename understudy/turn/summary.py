@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from understudy.errors import UnderstudyError
+from understudy.identifiers import counted
 from understudy.turn.diary import About
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
@@ -94,8 +95,9 @@ def line(row: About) -> str:
     was, now = row["champion"]["driving_score"], row["candidate"]["driving_score"]
     came = "" if was is None or now is None else f" {was:.2f} → {now:.2f}"
     why = f" ({row['why'][0]})" if row["why"] and row["why"][0] else ""
+    drives, events, clips = (counted(row[f"{thing}s"], thing) for thing in ("drive", "event", "clip"))
     return (
-        f"turn {row['turn']}: {row['drives']} drives, {row['km']:.1f} km{apart}, {row['events']} events, "
-        f"{row['clips']} clips, {row['samples']} instants, {row['steps']} steps, "
+        f"turn {row['turn']}: {drives}, {row['km']:.1f} km{apart}, {events}, {clips}, {row['samples']} instants, "
+        f"{row['steps']} steps, "
         f"gate{came}: {verdict[row['outcome']]}{why}"
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 import understudy
 from understudy.errors import UnderstudyError, the_one
-from understudy.identifiers import Identifier, parse
+from understudy.identifiers import Identifier, counted, parse
 from understudy.metrics import SUBSCORES
 from understudy.mine import event_of, read_clips
 from understudy.records import NS, Clip, Event
@@ -194,7 +194,7 @@ def about(
 def _title(identifier: str | None, cards: Sequence[Card], drives: int) -> str:
     if identifier:
         return cards[0].span if len(cards) == 1 else cards[0].drive
-    return f"{_count(len(cards), 'moment')} from {_count(drives, 'drive')}"
+    return f"{counted(len(cards), 'moment')} from {counted(drives, 'drive')}"
 
 
 def _lead(identifier: str | None, drives: Iterable[Mapping[str, Any]]) -> str:
@@ -207,7 +207,3 @@ def _lead(identifier: str | None, drives: Iterable[Mapping[str, Any]]) -> str:
         f"Out of {time} and {km:.1f} km of driving, the seconds in which something happened, or in which a candidate "
         "that planned in the shadow would have driven otherwise than the driver did."
     )
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
