@@ -148,16 +148,18 @@ class Network(nn.Module):
         weight: Tensor,
         ahead: Tensor,
     ) -> dict[str, Tensor]:
-        """Both at once, from pictures (B, F, C, H, W, 3), with the newest frame's `embedding`. The past is encoded
-        without gradients: its weights are those of the newest frame, which learns them, and a third of the time is
-        saved."""
+        """Both at once, from pictures (B, F, C, H, W, 3), with the newest frame's `embedding` but in training, for
+        nothing learns it. The past is encoded without gradients: its weights are those of the newest frame, which
+        learns them, and a third of the time is saved."""
         newest = pictures.shape[1] - 1
         with torch.no_grad():
             seen = [self.maps(pictures[:, frame], valid[:, frame]) for frame in range(newest)]
             past = [self.view(maps, index, weight) for maps in seen]
-        view, glance, embedding = self.encode(pictures[:, newest], valid[:, newest], index, weight, ahead)
-        said = self.decide([*past, view], glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)
-        return said | {"embedding": embedding}
+        maps = self.maps(pictures[:, newest], valid[:, newest])
+        glance = self.glanced(pictures[:, newest], valid[:, newest], ahead)
+        views = [*past, self.view(maps, index, weight)]
+        said = self.decide(views, glance, past_poses, speed[:, newest], yaw_rate[:, newest], command)
+        return said if self.training else said | {"embedding": self.embedding(maps, valid[:, newest])}
 
 
 def _seen(pictures: Tensor) -> Tensor:
