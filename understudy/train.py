@@ -206,7 +206,7 @@ def train(
     kernels = network.kernels()
     others = [one for one in network.parameters() if all(one is not kernel for kernel in kernels)]
     optimizers = (
-        Muon(kernels, settings.lr, settings.weight_decay),
+        *(Muon(kernels[half::2], settings.lr, settings.weight_decay) for half in range(2)),  # for a thread each
         torch.optim.AdamW(others, settings.lr, weight_decay=settings.weight_decay, fused=True),
     )
     checkpoint = Checkpoint(folder, network, averaged, optimizers)
@@ -243,8 +243,7 @@ def train(
                 meet(*learners)
             norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
             if torch.isfinite(norm):
-                for optimizer in optimizers:
-                    optimizer.step()
+                list(pool.map(_take_step, optimizers))
             average(averaged, network, min(settings.ema, (1 + step) / (10 + step)))
             log.add({"norm": float(norm)}, *found)
 
@@ -322,6 +321,10 @@ def parts_of(batch: Mapping[str, Any], count: int) -> list[dict[str, dict[str, T
         | {"mounted": batch["mounted"]}
         for k in range(count)
     ]
+
+
+def _take_step(optimizer: torch.optim.Optimizer) -> None:
+    optimizer.step()
 
 
 def meet(network: nn.Module, twin: nn.Module) -> None:

@@ -20,6 +20,9 @@ _BETA = 0.5  # units up to which an offset's loss grows with its square
 _UNSURE = 0.1  # of the choice, which is given to all modes: without it the network is too sure of its own
 # Weight of a cell that holds one.
 _RARE = {"drivable": 1.0, "line": 2.0, "vehicle": 3.0, "vulnerable": 8.0, "closed": 4.0}
+_UNITS = (DIRECTION_UNIT, DIRECTION_UNIT, VELOCITY_UNIT, VELOCITY_UNIT)  # of the channels of _VECTORS
+_CLASSES, _VECTORS = slice(0, len(CLASSES)), slice(len(CLASSES), None)
+_CHANNELS = {name: slice(k, k + 1) for k, name in enumerate(CLASSES)} | {"direction": DIRECTION, "velocity": VELOCITY}
 
 
 def losses(said: dict[str, Tensor], labels: dict[str, Tensor], anchors: Tensor, unit: Tensor) -> dict[str, Tensor]:
@@ -45,19 +48,15 @@ def total(found: dict[str, Tensor]) -> Tensor:
 
 
 def _bev(said: Tensor, label: Tensor) -> dict[str, Tensor]:
-    found = {}
-    known = label != UNKNOWN
-    for channel, name in enumerate(CLASSES):
-        if (there := known[:, channel]).any():
-            answer = label[:, channel].float().clamp(min=0)
-            cell = F.binary_cross_entropy_with_logits(said[:, channel], answer, reduction="none")
-            weight = there * (1 + (_RARE[name] - 1) * answer)
-            found[name] = (cell * weight).sum() / there.sum()
-    for name, channels, scale in (("direction", DIRECTION, DIRECTION_UNIT), ("velocity", VELOCITY, VELOCITY_UNIT)):
-        if (there := known[:, channels]).any():
-            error = (said[:, channels] - label[:, channels].float() * scale).abs()
-            found[name] = (error * there).sum() / there.sum()
-    return found
+    """Of each class and each vector, the mean over what is known."""
+    said, answer, known = said.contiguous(), label.float(), label != UNKNOWN  # contiguous: channel by channel
+    rare = said.new_tensor([_RARE[name] for name in CLASSES])[:, None, None]
+    units = said.new_tensor(_UNITS)[:, None, None]
+    there = answer[:, _CLASSES].clamp(min=0)
+    cell = F.binary_cross_entropy_with_logits(said[:, _CLASSES], there, reduction="none") * (1 + (rare - 1) * there)
+    error = (said[:, _VECTORS] - answer[:, _VECTORS] * units).abs()
+    sums, counts = (torch.cat([cell, error], dim=1) * known).sum(dim=(0, 2, 3)), known.sum(dim=(0, 2, 3))
+    return {name: sums[own].sum() / counts[own].sum() for name, own in _CHANNELS.items() if counts[own].any()}
 
 
 def _path(said: dict[str, Tensor], path: Tensor, anchors: Tensor, unit: Tensor) -> dict[str, Tensor]:
