@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.towns import WIDTH, bend, crossing, lane, two_way_road
@@ -167,6 +167,7 @@ def test_a_change_of_lane_in_a_route_is_crossed_smoothly() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4), st.floats(-3.1, 3.1), st.floats(-30, 30), st.floats(-30, 30))
+@example(0.015625, 0.0, -1.5, -1.0, -11.0)  # the union of these polygons lacked a lane
 def test_answers_do_not_change_with_the_origin_and_heading_of_the_map(
     x: float, y: float, turn: float, px: float, py: float
 ) -> None:

@@ -110,7 +110,8 @@ class Roads:
     def drivable(self) -> shapely.Geometry:
         """Where a car may be: the map's drivable rings and its lanes; without rings, lanes with their seams closed."""
         rings = [_valid(ring) for ring in self.map.drivable if len(ring) >= 3]
-        area = shapely.union_all([*self._polygons, *rings])
+        # On a grid: in floating point GEOS now and then drops a whole polygon that shares an edge with others.
+        area = shapely.union_all([*self._polygons, *rings], grid_size=1e-7)
         if rings:
             return area
         closed = shapely.buffer(shapely.buffer(area, SEAM, join_style="mitre"), -SEAM, join_style="mitre")
