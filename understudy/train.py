@@ -243,7 +243,7 @@ def train(
                 meet(*learners)
             norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
             if torch.isfinite(norm):
-                list(pool.map(_take_step, optimizers))
+                list(pool.map(lambda optimizer: optimizer.step(), optimizers))
             average(averaged, network, min(settings.ema, (1 + step) / (10 + step)))
             log.add({"norm": float(norm)}, *found)
 
@@ -321,10 +321,6 @@ def parts_of(batch: Mapping[str, Any], count: int) -> list[dict[str, dict[str, T
         | {"mounted": batch["mounted"]}
         for k in range(count)
     ]
-
-
-def _take_step(optimizer: torch.optim.Optimizer) -> None:
-    optimizer.step()
 
 
 def meet(network: nn.Module, twin: nn.Module) -> None:
