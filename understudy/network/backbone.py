@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from understudy.network.sizes import Size
 
-GLANCE = 64
+GLANCE = 64  # numbers that a glance comes to
+GLANCES = 2  # pictures that are glanced at: a lamp is small from afar, and leaves a narrow picture before the line
 _LEFT = 16  # places across the picture, in which a glance tells one from another
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from understudy.labelers.bev import CHANNELS, CLASSES
 from understudy.labelers.light import STATES
-from understudy.network.backbone import Backbone, Glance
+from understudy.network.backbone import GLANCES, Backbone, Glance
 from understudy.network.bev import Trunk, align, lift
 from understudy.network.judge import cost, with_stop
 from understudy.network.plan import Planner, state_of
@@ -34,7 +34,7 @@ class Network(nn.Module):
         super().__init__()
         self.size = size
         self.backbone = Backbone(size)
-        self.glance = Glance(size.picture)
+        self.glances = nn.ModuleList([Glance(size.picture) for _ in range(GLANCES)])
         # Nothing learns it, so it is no part of the weights: a random projection keeps distances, nearly.
         if (looks := 2 * size.bev) == EMBEDDING:
             projection = torch.eye(EMBEDDING)
@@ -99,14 +99,18 @@ class Network(nn.Module):
         return looks
 
     def glanced(self, pictures: Tensor, valid: Tensor, ahead: Tensor) -> Tensor:
-        """The glance (B, G) at the picture that shows what is ahead sharpest, of those that are there; 0 if none does.
+        """The glances (B, G) at the pictures that show what is ahead sharpest, of those that are there, one after the
+        other; 0 where there is none.
 
-        It tells of lamps: they are small, and often lie beyond the view.
+        They tell of lamps, which are small, often lie beyond the view, and near the line above the sharpest picture.
         """
-        sharp = ahead * valid
-        best = sharp.argmax(dim=1)[:, None, None, None, None].expand(-1, 1, *pictures.shape[2:])
-        glance: Tensor = self.glance(_seen(pictures.gather(1, best)[:, 0]))
-        return glance * (sharp.amax(dim=1, keepdim=True) > 0)
+        sharp, found = ahead * valid, []
+        for glance in self.glances:
+            best = sharp.argmax(dim=1, keepdim=True)
+            picture = pictures.gather(1, best[..., None, None, None].expand(-1, 1, *pictures.shape[2:]))[:, 0]
+            found.append(glance(_seen(picture)) * (sharp.amax(dim=1, keepdim=True) > 0))
+            sharp = sharp.scatter(1, best, 0.0)
+        return torch.cat(found, dim=1)
 
     def view(self, maps: Tensor, index: Tensor, weight: Tensor) -> Tensor:
         """The view (B, D, X, Y) that feature maps give by a lift table."""

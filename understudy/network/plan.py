@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from understudy.network.backbone import GLANCE, conv
+from understudy.network.backbone import GLANCE, GLANCES, conv
 from understudy.network.sizes import Size
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Command, Floats
 
@@ -31,7 +31,7 @@ class Planner(nn.Module):
         x, y = (math.ceil(side / 8) for side in size.grid.shape)
         self.read = nn.Sequential(nn.Flatten(), nn.Linear(32 * x * y, size.hidden), nn.ReLU())
         self.think = nn.Sequential(
-            nn.Linear(size.hidden + GLANCE + _STATE, size.hidden),
+            nn.Linear(size.hidden + GLANCES * GLANCE + _STATE, size.hidden),
             nn.ReLU(),
             nn.Linear(size.hidden, size.hidden),
             nn.ReLU(),
@@ -39,7 +39,7 @@ class Planner(nn.Module):
         self.offset = nn.Linear(size.hidden, size.modes * PLAN_STEPS * 4)
         self.choice = nn.Linear(size.hidden, size.modes)
         self.spread = nn.Linear(size.hidden, 1)
-        self.light = nn.Linear(GLANCE, lights)
+        self.light = nn.Linear(GLANCES * GLANCE, lights)
         self.control = nn.Linear(size.hidden, CONTROLS)
         self.anchors = nn.Buffer(torch.zeros(size.modes, PLAN_STEPS, 4))
         self.unit = nn.Buffer(torch.ones(PLAN_STEPS, 4))  # how far people's paths lie from their mode
