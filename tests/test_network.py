@@ -24,7 +24,7 @@ from understudy.network.lessons import lessons
 from understudy.network.losses import losses, path_gradient, total
 from understudy.network.model import Network
 from understudy.network.muon import Muon, orthogonal
-from understudy.network.plan import modes_of
+from understudy.network.plan import modes_of, state_of
 from understudy.network.predict import mounting
 from understudy.network.scorer import Scorer, features, log_score
 from understudy.network.scorer import loss as worth
@@ -267,6 +267,12 @@ def test_our_light_is_told_by_the_two_sharpest_pictures_of_what_is_ahead_and_by_
     assert not torch.equal(light(valid=there, **black(front)), without)
     there[:, :, front] = False  # and no other does
     torch.testing.assert_close(light(valid=there), network.planner.light.bias.detach().expand(2, -1))
+
+
+def test_a_car_that_rolls_is_told_from_one_that_stands_as_well_as_a_fast_one_from_a_slow() -> None:
+    speed = torch.tensor([0.0, 0.8, 3.0, 10.0, 16.0])
+    told = state_of(speed, torch.zeros(5), torch.zeros(5, dtype=torch.long))
+    assert (told[1:] - told[:-1]).abs().amax(dim=1).min() > 0.5
 
 
 _SLIM: dict[str, Any] = {"picture": (128, 64), "stages": ((16, 1),) * 4, "bev": 8, "trunk": (8, 8)}

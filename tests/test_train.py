@@ -31,10 +31,10 @@ from understudy.network.samples import Samples
 from understudy.observe import Observer
 from understudy.policies import named
 from understudy.policies.onnx import Onnx
-from understudy.records import PLAN_STEPS, Clip
+from understudy.records import PLAN_STEP_S, PLAN_STEPS, Clip
 from understudy.shadow import plan_all
 from understudy.store import Lake
-from understudy.train import Feed, Log, Train, meet, parts_of, schedule, shape, twin_of
+from understudy.train import Feed, Log, Train, meet, parts_of, schedule, shape, stops_or_sets_off, twin_of
 from understudy.train import run as train
 from understudy.web import evaluation
 
@@ -261,6 +261,16 @@ def test_two_processes_learn_one_network(elsewhere: Lake, dataset: str) -> None:
     told = curve(elsewhere, entry.part)
     assert [line["step"] for line in told] == [20, 40]
     assert told[-1]["drivable"] < 0.8 * told[0]["drivable"]
+
+
+def test_who_stops_or_sets_off_counts_and_who_waits_or_just_drives_does_not() -> None:
+    t = PLAN_STEP_S * np.arange(1, PLAN_STEPS + 1)
+    going = [(0.0, 2.0 * t), (0.8, 0.8 + 2.0 * t), (0.0, 2.0 * (t - 1).clip(0)), (0.0, 0 * t), (8.0, 8.0 + 0 * t),
+             (8.0, (8.0 - 3.0 * t).clip(0)), (8.0, 8.0 + 2.0 * t), (1.0, np.nan * t)]  # fmt: skip
+    path = np.zeros((len(going), PLAN_STEPS, 4))
+    path[..., 3] = [speeds for _, speeds in going]
+    told = stops_or_sets_off(np.array([now for now, _ in going]), path)
+    assert told.tolist() == [True, True, False, False, False, True, False, False]
 
 
 def test_the_learning_rate_goes_up_in_a_line_and_down_along_a_cosine() -> None:

@@ -54,6 +54,7 @@ from understudy.store.upkeep import TRAINING
 STAGE = "train"
 LOG_EVERY = 20  # steps
 _STANDING, _MOVING = 0.5, 1.0  # m/s
+_SLOW, _GAIN = 2.0, 0.3  # m/s: who is no faster, and gains more by the first pose of the path, is setting off
 _LIMITS: Mapping[str, tuple[Callable[[float], bool], Sequence[str]]] = {  # what settings want
     "0 or more": (
         lambda told: 0 <= told < math.inf,
@@ -79,7 +80,7 @@ class Train:
     ema: float = 0.998  # of the weights that are kept in the end
     clip: float = 5.0  # the largest norm of a gradient
     seed: int = 0  # of weights, samples and views
-    rare: int = 2  # times that a sample near a light, or before stopping or starting, is taken in each epoch
+    rare: int = 2  # times that a sample near a light, before stopping, or setting off, is taken in each epoch
     views: int = 32  # lift tables to choose from, the car's own among them; 1 turns view augmentation off
     ahead_m: float = 2.0  # how far views lie ahead of the car and behind it
     shift_m: float = 0.7  # to either side
@@ -422,17 +423,26 @@ class Feed:
 
 
 def rare(samples: Samples) -> Array:
-    """Which samples (S,) are near a light, or before stopping or starting: a few in a hundred that decide most."""
+    """Which samples (S,) are near a light, before stopping, or setting off: a few in a hundred that decide most."""
     found = []
     for drive in samples.drives:
         one = np.zeros(len(drive.arrays["test"]), bool)
         if "light" in drive.labels:
             one |= drive.labels["light"] > 0
         if "path" in drive.labels:
-            now, later = drive.arrays["speed"][:, -1], drive.labels["path"][:, -1, 3]
-            one |= (np.minimum(now, later) < _STANDING) & (np.maximum(now, later) > _MOVING)
+            one |= stops_or_sets_off(drive.arrays["speed"][:, -1], drive.labels["path"])
         found.append(one)
     return np.concatenate(found)
+
+
+def stops_or_sets_off(speed: Array, path: Array) -> Array:
+    """Who drives at a speed (B,) and will stand at the end of a path (B, K, 4), or gains speed right now, (B,).
+
+    Not who waits to set off: a network that knows more of them than of setting off plans to go in a moment, and in
+    closed loop that moment never comes.
+    """
+    soon, last = path[:, 0, 3], path[:, -1, 3]
+    return np.asarray(((speed > _MOVING) & (last < _STANDING)) | ((speed < _SLOW) & (soon > speed + _GAIN)))
 
 
 # State ----------------------------------------------------------------------------------------------------------------

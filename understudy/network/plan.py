@@ -15,7 +15,8 @@ from understudy.network.sizes import Size
 from understudy.records import PLAN_STEP_S, PLAN_STEPS, Array, Command, Floats
 
 CONTROLS = 2  # steer, throttle
-_STATE = 2 + len(Command)
+_SPEEDS = (10.0, 3.0, 1.0)  # m/s: who has just set off is told from who stands as well as who is fast from who is slow
+_STATE = len(_SPEEDS) + 1 + len(Command)
 
 
 class Planner(nn.Module):
@@ -58,9 +59,11 @@ class Planner(nn.Module):
 
 
 def state_of(speed: Tensor, yaw_rate: Tensor, command: Tensor) -> Tensor:
-    """What the car knows of itself, (B, 7), from newest speed and yaw rate (B,) and the command (B,)."""
+    """What the car knows of itself, (B, 9), from newest speed and yaw rate (B,) and the command (B,)."""
     commands = nn.functional.one_hot(command.long().clamp(0, len(Command) - 1), len(Command))
-    return torch.cat([speed[:, None] / 10, yaw_rate[:, None] * 5, commands.to(speed.dtype)], dim=1)
+    speeds = speed[:, None] / speed.new_tensor(_SPEEDS)
+    speeds = torch.cat([speeds[:, :1], speeds[:, 1:].tanh()], dim=1)
+    return torch.cat([speeds, yaw_rate[:, None] * 5, commands.to(speed.dtype)], dim=1)
 
 
 def modes_of(paths: Floats, count: int, seed: int) -> tuple[Array, Array]:

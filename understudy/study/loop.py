@@ -27,7 +27,7 @@ from understudy.gate.entrants import Entrant, entrant
 from understudy.gate.suites import SIDE, TOWNS, assert_side, special
 from understudy.records import Floats
 from understudy.registry import Registry
-from understudy.store import Lake, digest
+from understudy.store import Lake, code_version, digest
 from understudy.study.journal import Line, append, by_ground, commit, machine, read
 from understudy.turn.diary import Told, turns
 from understudy.turn.preset import Preset
@@ -133,6 +133,7 @@ def run(
                         "outcomes": [report["outcome"] for report in reports] if who == arm else [],
                         "settings": asdict(design),
                         "preset": asdict(preset),
+                        "learner": _learner(),
                         "kinds": [special("everyday", scenario) for scenario in audit(design.routes)],
                         "routes": routes,
                         "command": command,
@@ -145,13 +146,19 @@ def run(
 
 def arms(root: Path, design: Loop, preset: Preset) -> Path:
     """The folder of the arms of a design, named by all that makes their turns what they are."""
-    made_by = digest([asdict(replace(design, seeds=0, routes=0, route_s=0.0)), asdict(preset)])
+    made_by = digest([asdict(replace(design, seeds=0, routes=0, route_s=0.0)), asdict(preset), _learner()])
     return root / f"{design.preset}-{made_by[:8]}"
 
 
 def _named(design: Loop, preset: Preset, seed: int, who: str) -> str:
     """A line's name: all that may change what comes out, but not how many seeds there are."""
-    return digest([asdict(replace(design, seeds=0)), asdict(preset), audit(design.routes), seed, who])[:20]
+    made_by = [asdict(replace(design, seeds=0)), asdict(preset), audit(design.routes), _learner()]
+    return digest([*made_by, seed, who])[:20]
+
+
+def _learner() -> str:
+    """The code by which networks learn: seeds that learned otherwise are no seeds of one study."""
+    return code_version(["understudy.train"])[:12]
 
 
 def _done(path: Path) -> set[str]:
@@ -205,14 +212,15 @@ class Row:
 
 
 def comparable(lines: Sequence[Line]) -> list[Line]:
-    """Those lines whose settings, but for the number of seeds, whose preset's numbers and whose audit are the last
-    one's."""
+    """Those lines whose settings, but for the number of seeds, whose preset's numbers, whose networks' code and whose
+    audit are the last one's."""
     return grounds(lines)[-1] if lines else []
 
 
 def grounds(lines: Sequence[Line]) -> list[list[Line]]:
     """Lines that may be compared with each other, together; what was worked on last comes last."""
-    return by_ground(lines, lambda line: [{**line["settings"], "seeds": 0}, line.get("preset"), line.get("kinds")])
+    made_by = ("preset", "learner", "kinds")
+    return by_ground(lines, lambda line: [{**line["settings"], "seeds": 0}, *(line.get(name) for name in made_by)])
 
 
 def rows(lines: Sequence[Line], part: str = "", measure: str = "driving_score") -> Iterator[Row]:
