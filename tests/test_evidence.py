@@ -20,6 +20,7 @@ from understudy.evidence import (
     mean_test,
     pairing_gain,
     per_look,
+    rate_ratio,
     routes_needed,
     sign_test,
 )
@@ -115,6 +116,25 @@ def test_an_advantage_is_seen_with_few_pairs() -> None:
 @given(arrays(float, st.integers(1, 12), elements=st.floats(-1, 1)))
 def test_better_and_worse_cannot_both_be_unlikely(d: np.ndarray) -> None:
     assert flip_test(d) + flip_test(-d) >= 1.0 - 1e-12
+
+
+def test_what_happens_twice_as_often_on_every_route_does_so_for_sure() -> None:
+    events, metres = np.array([1.0, 0.0, 2.0, 0.0, 1.0]), np.array([200.0, 250.0, 180.0, 90.0, 260.0])
+    np.testing.assert_allclose(rate_ratio(2 * events, metres, events, metres, "twice"), 2.0)
+    np.testing.assert_allclose(rate_ratio(events, metres / 2, 2 * events, metres, "the same"), 1.0)
+    ratio, *interval = rate_ratio(0 * events, metres, events, metres, "never")
+    assert ratio == 0.0 and np.isnan(interval).all()
+    assert np.isnan(rate_ratio(events, metres, 0 * events, metres, "of never")).all()
+
+
+def test_the_interval_of_a_ratio_of_rates_holds_as_often_as_it_says() -> None:
+    random, held = np.random.default_rng(4), []
+    for _ in range(300):
+        metres = random.uniform(50, 250, (2, 200))
+        few, many = random.poisson(metres / 1000 * np.array([[1.0], [2.5]])).astype(float)
+        _, low, high = rate_ratio(few, metres[0], many, metres[1], "rates")
+        held.append(low <= 0.4 <= high)
+    assert np.mean(held) >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 300)
 
 
 def test_the_interval_of_many_is_the_normal_one() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from understudy.study.loop import (
     comparable,
     grounds,
     part_of,
+    picture,
     rows,
     run,
     table,
@@ -69,8 +71,18 @@ def test_gains_are_of_the_same_routes_and_a_seed_that_lacks_a_driver_does_not_co
     np.testing.assert_allclose(found[LEARNED[TRIGGERS]].over_chance, 0.1)
     assert not list(rows(lines[:1])), "one driver alone says nothing"
     told = table(found.values()).splitlines()
-    assert told[4].endswith("| 2 | 0.550 | 0.550 | 400 | +0.300 (+0.300 to +0.300) | +0.200 (+0.200 to +0.200) |")
-    assert {line.count("|") for line in told} == {9}
+    assert told[4].startswith("| `triggers` | 2 | 2 | 0.550 | 0.550 | 400 | 1.00 (1.00 to 1.00) | ")
+    assert told[4].endswith(" | +0.300 (+0.300 to +0.300) | +0.200 (+0.200 to +0.200) |")
+    assert {line.count("|") for line in told} == {10}
+
+
+def test_half_of_the_interventions_on_every_route_are_half_for_sure() -> None:
+    often = {FIRST: 2.0, CHANCE: 2.0, TRIGGERS: 1.0, LEARNED[CHANCE]: 0.0, LEARNED[TRIGGERS]: 4.0}
+    lines = [line(who, 0, [0.5] * 4, interventions=[times] * 4) for who, times in often.items()]
+    found = {row.driver: row.of_first for row in rows(lines)}
+    np.testing.assert_allclose(found[TRIGGERS], 0.5)
+    np.testing.assert_allclose(found[LEARNED[TRIGGERS]], 2.0)
+    assert found[LEARNED[CHANCE]][0] == 0.0 and np.isnan(found[LEARNED[CHANCE]][1])
 
 
 def test_a_gain_in_rare_weather_alone_is_told_as_such() -> None:
@@ -97,6 +109,17 @@ def test_an_arm_that_waits_for_its_control_is_shown_beside_the_first_champion() 
     assert found[TRIGGERS].over_chance is None and "+0.300" in table(found.values())
     np.testing.assert_allclose({row.driver: row for row in rows(lines, "", "score")}[TRIGGERS].over_first, 0.6)
     assert not list(rows(lines[1:])), "held against nobody"
+
+
+def test_the_picture_has_an_arrow_for_every_arm_that_was_audited() -> None:
+    found = [line(who, 0, [0.2, 0.4, 0.6, 0.7]) for who in DRIVERS]
+    alone = [line(who, 1, [0.3, 0.4, 0.6, 0.7]) for who in (FIRST, TRIGGERS, LEARNED[TRIGGERS])]
+    half = [line(who, 2, [0.3, 0.4, 0.6, 0.7]) for who in (FIRST, TRIGGERS)]
+    told = [{**one, "commit": f"{one['seed']}bcdef01", "unit": one["driver"]} for one in found + alone + half]
+    drawn = picture([told])
+    assert "seed 0, 0bcdef0" in drawn and "seed 1, 1bcdef0" in drawn and "seed 2" not in drawn and "nan" not in drawn
+    marks = [one for one in ElementTree.fromstring(drawn).iter() if one.tag.endswith("circle")]
+    assert len(marks) == 3 * 3 * 3 + 4, "three panels, three arms, three drivers, and a legend"
 
 
 def test_grounds_are_kept_apart_and_what_was_worked_on_last_comes_last() -> None:

@@ -111,7 +111,7 @@ def loop(
     from understudy import settings
     from understudy.cli.loop import teller
     from understudy.study.journal import read
-    from understudy.study.loop import JOURNAL, Loop, comparable, rows, run, told_gain
+    from understudy.study.loop import JOURNAL, Loop, comparable, rows, run, told_gain, told_ratio
     from understudy.turn.preset import preset
 
     path = journal or JOURNAL
@@ -124,12 +124,14 @@ def loop(
     found = [
         {
             "id": row.driver, "seeds": row.seeds, "driving_score": row.driving_score, "per_100_km": row.interventions,
-            "promoted": row.promoted, "over_first": row.over_first, "over_chance": row.over_chance,
+            "of_first": row.of_first, "promoted": row.promoted,
+            "over_first": row.over_first, "over_chance": row.over_chance,
         }
         for row in rows(lines)
     ]  # fmt: skip
     shown: dict[str, Callable[[Any], str]] = {"id": str, "seeds": str, "driving_score": number(3)}
-    shown |= {"per_100_km": number(0), "promoted": str, "over_first": told_gain, "over_chance": told_gain}
+    shown |= {"per_100_km": number(0), "of_first": told_ratio, "promoted": str}
+    shown |= {"over_first": told_gain, "over_chance": told_gain}
     emit(found, shown, as_json, "no two drivers of one seed have been audited yet")
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from understudy import workers
 from understudy.errors import DataError, SettingsError
-from understudy.evidence import bootstrap
+from understudy.evidence import bootstrap, rate_ratio
 from understudy.gate.driving import drive_route
 from understudy.gate.entrants import Entrant, entrant
 from understudy.gate.suites import SIDE, TOWNS, assert_side, special
@@ -29,6 +29,8 @@ from understudy.records import Floats
 from understudy.registry import Registry
 from understudy.store import Lake, code_version, digest
 from understudy.study.journal import Line, append, by_ground, commit, machine, read
+from understudy.study.strides import Panel, Stride
+from understudy.study.strides import picture as drawn
 from understudy.turn.diary import Told, turns
 from understudy.turn.preset import Preset
 from understudy.turn.run import run as go_round
@@ -206,6 +208,7 @@ class Row:
     score: float
     driving_score: float
     interventions: float  # per 100 km
+    of_first: tuple[float, float, float]  # how many times the first champion's interventions per km: ratio, low, high
     over_first: tuple[float, float, float]  # gain, low, high
     over_chance: tuple[float, float, float] | None  # champion over champion, candidate over candidate; None without
     promoted: int  # turns, of all seeds
@@ -244,6 +247,13 @@ def rows(lines: Sequence[Line], part: str = "", measure: str = "driving_score") 
             score=float(np.nanmean(column["score"][who])),
             driving_score=float(np.nanmean(column["driving_score"][who])),
             interventions=float(column["interventions"][who].sum() / max(column["metres"][who].sum(), 1.0) * 1e5),
+            of_first=rate_ratio(
+                column["interventions"][who].sum(axis=0),
+                column["metres"][who].sum(axis=0),
+                column["interventions"][FIRST].sum(axis=0),
+                column["metres"][FIRST].sum(axis=0),
+                f"{who} interventions of first {part}".rstrip(),
+            ),
             over_first=_gain(values[who] - values[FIRST], f"{who} over first {told}".rstrip()),
             over_chance=_gain(values[who] - values[beside], f"{who} over chance {told}".rstrip())
             if beside in values
@@ -259,12 +269,13 @@ def part_of(kind: str) -> str:
 
 def table(found: Iterable[Row], measure: str = "driving score") -> str:
     """Rows as Markdown, whose gains are in `measure`."""
-    heads = ["driver", "seeds", "promotions", "score", "driving score", "interventions per 100 km"]
+    heads = ["driver", "seeds", "promotions", "score", "driving score", "interventions per 100 km", "of the first's"]
     heads += [f"{measure} over the first", "over chance"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in found:
         cells = [f"`{row.driver}`", str(row.seeds), str(row.promoted) if row.driver in LEARNED else ""]
         cells += [f"{row.score:.3f}", f"{row.driving_score:.3f}", f"{row.interventions:.0f}"]
+        cells += [told_ratio(row.of_first) if row.driver != FIRST else ""]
         cells += [told_gain(row.over_first) if row.driver != FIRST else ""]
         cells += [told_gain(row.over_chance) if row.over_chance and row.driver in (TRIGGERS, LEARNED[TRIGGERS]) else ""]
         lines.append(f"| {' | '.join(cells)} |")
@@ -274,6 +285,41 @@ def table(found: Iterable[Row], measure: str = "driving score") -> str:
 def told_gain(gain: tuple[float, float, float] | None) -> str:
     """A gain with its interval, in words."""
     return "–" if gain is None else "{:+.3f} ({:+.3f} to {:+.3f})".format(*gain)
+
+
+def told_ratio(ratio: tuple[float, float, float]) -> str:
+    """How many times as much, with its interval, in words."""
+    value, low, _ = ratio
+    return "–" if np.isnan(value) else f"{value:.2f}" if np.isnan(low) else "{:.2f} ({:.2f} to {:.2f})".format(*ratio)
+
+
+def picture(studies: Iterable[Sequence[Line]]) -> str:
+    """What every seed came to, as SVG: how far each arm's last champion is from the first, by its own measures."""
+    names: list[str] = []
+    found: dict[str, list[dict[str, Stride]]] = {"score": [], "driving score": [], "interventions per 100 km": []}
+    for lines in studies:
+        for seed in sorted({line["seed"] for line in lines}):
+            by = {line["driver"]: line for line in lines if line["seed"] == seed}
+            arms_of = [arm for arm in (TRIGGERS, CHANCE) if {FIRST, arm, LEARNED[arm]} <= set(by)]
+            if not arms_of:
+                continue
+            names.append(f"seed {seed}, {by[FIRST]['commit'][:7]}")
+            for title, own in found.items():
+                measured = {who: _measured(line, title) for who, line in by.items()}
+                own.append(
+                    {arm: Stride(measured[FIRST][0], measured[arm], measured[LEARNED[arm]][0]) for arm in arms_of}
+                )
+    return drawn(names, [Panel(title, own) for title, own in found.items()])
+
+
+def _measured(line: Line, title: str) -> tuple[float, float, float]:
+    """A driver's own value, low and high over its routes."""
+    identity = f"{line['unit']} {title}"
+    if title == "interventions per 100 km":
+        events, metres = (_values([line], name)[0] for name in ("interventions", "metres"))
+        return rate_ratio(events, metres / 1e5, np.ones(len(events)), np.ones(len(events)), identity)
+    values = _values([line], title.replace(" ", "_"))[0]
+    return (float(np.nanmean(values)), *bootstrap(values, identity))
 
 
 def _values(lines: Sequence[Line], name: str) -> Floats:
