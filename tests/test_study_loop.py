@@ -26,6 +26,7 @@ from understudy.study.loop import (
     Loop,
     arms,
     audit,
+    by_arms,
     comparable,
     grounds,
     part_of,
@@ -109,6 +110,13 @@ def test_an_arm_that_waits_for_its_control_is_shown_beside_the_first_champion() 
     assert found[TRIGGERS].over_chance is None and "+0.300" in table(found.values())
     np.testing.assert_allclose({row.driver: row for row in rows(lines, "", "score")}[TRIGGERS].over_first, 0.6)
     assert not list(rows(lines[1:])), "held against nobody"
+
+
+def test_a_seed_whose_control_waits_does_not_hide_and_is_not_hidden() -> None:
+    whole = [line(who, seed, [0.1] * 4) for seed in (0, 3) for who in DRIVERS]
+    alone = [line(who, 2, [0.1] * 4) for who in (FIRST, TRIGGERS)]
+    assert by_arms([*alone, *whole]) == [whole, alone] and by_arms([]) == []
+    assert [row.seeds for part in by_arms(whole + alone) for row in rows(part)] == [2] * 5 + [1] * 2
 
 
 def test_the_picture_has_an_arrow_for_every_arm_that_was_audited() -> None:

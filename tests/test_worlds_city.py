@@ -18,7 +18,10 @@ from click.testing import CliRunner
 from understudy.cli import main
 from understudy.errors import UnderstudyError, UnknownName
 from understudy.geometry import bicycle, seen_from
+from understudy.policies.constant_turn import ConstantTurn
 from understudy.records import Drive, Driver, Kind, Light, Observation, Plan, Rig
+from understudy.registry import Registry
+from understudy.store import Lake
 from understudy.worlds import sides, towns
 from understudy.worlds.city import City, looks_hz
 from understudy.worlds.detect import Walls, chance, detect_lights, detect_objects, smooth
@@ -519,8 +522,29 @@ def test_who_is_filmed_is_shown_pictures_as_the_gate_shows_them(
 
     monkeypatch.setattr(City, "__init__", begin)
     for spec in ("tests.test_worlds_city:Sees", "lane_follow", "human"):
-        CliRunner().invoke(main, ["watch", str(HERE), "--policy", spec, "--film", str(tmp_path / "film.mp4")])
+        CliRunner().invoke(main, ["watch", str(HERE), "--driver", spec, "--film", str(tmp_path / "film.mp4")])
     assert [tuple(rig.size[0].tolist()) for rig in rigs] == [(256, 128), (128, 64), (128, 64)]
+
+
+def test_the_champion_of_a_lake_may_be_filmed_and_drive_in_a_fleet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(tmp_path / "lake")
+    registry.promote(registry.add("constant_turn", "c0ffee", "constant_turn").hash, "the first")
+    began = []
+    monkeypatch.setattr(City, "__init__", lambda _, needs, *more: began.append(needs))
+    there = ["--lake", str(tmp_path / "lake"), "--film", str(tmp_path / "film.mp4")]
+    for driver in ("champion", "model:c0f"):
+        CliRunner().invoke(main, ["watch", str(HERE), "--driver", driver, *there])
+    assert began == [ConstantTurn.needs] * 2
+    monkeypatch.undo()
+    fleet = ["fleet", "drive", "--cars", "1", "--minutes", "0.05", "--driver", "champion"]
+    told = CliRunner().invoke(main, [*fleet, "--no-cameras", "--lake", str(tmp_path / "lake")])
+    assert told.exit_code == 0, told.stderr
+    (drive,) = Lake(tmp_path / "lake").drives()
+    assert "constant_turn" in drive["id"]
+    missing = CliRunner().invoke(main, ["watch", str(HERE), "--driver", "champion", "--lake", str(tmp_path / "none")])
+    assert missing.exit_code == 1 and "there is no lake yet" in missing.stderr
 
 
 def test_a_replay_has_no_cameras_to_film(tmp_path: Path) -> None:
@@ -530,8 +554,6 @@ def test_a_replay_has_no_cameras_to_film(tmp_path: Path) -> None:
 
 
 def test_a_scenario_driven_to_its_end_is_judged_once() -> None:
-    from understudy.policies.constant_turn import ConstantTurn
-
     with City(ConstantTurn.needs) as world:
         seen = world.reset(Scenario(town="highway:1", route="r1", traffic="empty", seed=1))
         drive_with(world, ConstantTurn().plan, seen)

@@ -11,6 +11,13 @@ from understudy.cli.group import json_option, lake_option, main, processes_optio
 from understudy.cli.output import emit, make_room, number, open_lake, progress, tell_failures
 from understudy.errors import SettingsError, UnderstudyError
 
+_driver = click.option(
+    "--driver",
+    default="human",
+    show_default=True,
+    help="Who drives: human (the world's own), a policy, a model.onnx, champion, or model:HASH.",
+)
+
 
 @main.group()
 def fleet() -> None:
@@ -32,7 +39,7 @@ def fleet() -> None:
 @click.option(
     "--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="How long each drives."
 )
-@click.option("--driver", default="human", show_default=True, help="The world's own human, a policy or a model.onnx.")
+@_driver
 @click.option("--traffic", default="everyday", show_default=True, help="How many others there are.")
 @click.option("--weather", default="clear", show_default=True, help="clear, rain, fog, night, ...")
 @click.option("--event", default="tail", show_default=True, help="A rare event, `tail` for now and then any, or none.")
@@ -84,35 +91,41 @@ def drive(
     crashed, the disk is full) is told, and the others go on.
     """
     from understudy.fleet import fleet_drive, tours
+    from understudy.registry import Registry
 
     taken = pictures if cameras else None
     own = _settings(driver, assignments)
-    plan = tours(towns, cars, minutes, driver, own, taken, traffic, weather, event, seed, pictures_hz)
+    here = open_lake(lake, make=True)
+    plan = tours(
+        towns, cars, minutes, Registry(here.root).spec(driver), own, taken, traffic, weather, event, seed, pictures_hz
+    )
     with progress("driving") as tell:
-        report = fleet_drive(open_lake(lake, make=True), plan, processes, lambda outcome: tell(outcome, len(plan)))
+        report = fleet_drive(here, plan, processes, lambda outcome: tell(outcome, len(plan)))
     row = {"id": "fleet", "drives": len(report.made), "kept": len(report.kept), "lost": len(report.failures)}
     emit([row], dict.fromkeys(("drives", "kept", "lost"), str), as_json, "")
     tell_failures("recorded", report.failures)
     ctx.exit(1 if report.failures else 0)
 
 
-@main.command(epilog="""understudy watch scenario:city/organic:3/r12/everyday/clear/cut_in/7 --policy lane_follow""")
+@main.command(epilog="""understudy watch scenario:city/organic:3/r12/everyday/clear/cut_in/7 --driver lane_follow""")
 @click.argument("scenario")
-@click.option(
-    "--policy", "spec", default="human", show_default=True, help="Who drives: human, a policy, or a model.onnx."
-)
+@_driver
 @click.option(
     "--film", "path", type=click.Path(dir_okay=False, path_type=Path), help="Where the film goes [default: NAME.mp4]."
 )
 @set_option
 @json_option
-def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
+@lake_option
+def watch(
+    scenario: str, driver: str, path: Path | None, assignments: tuple[str, ...], as_json: bool, lake: Path | None
+) -> None:
     """Drive one scenario, film it, and print how it went.
 
     The film (MP4) shows the cameras and the scene from above. Whoever drives is shown what the gate would show.
     """
     from understudy.gate.driving import FIRST_LIMIT_S, asked
     from understudy.gate.entrants import entrant
+    from understudy.registry import Registry
     from understudy.worlds.city import City
     from understudy.worlds.film import film
     from understudy.worlds.outcome import judged
@@ -120,13 +133,14 @@ def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, .
     from understudy.worlds.scenario import Scenario
     from understudy.worlds.world import drive_with
 
-    wanted, told = Scenario.parse(scenario), _settings(spec, assignments)
+    wanted, told = Scenario.parse(scenario), _settings(driver, assignments)
     if wanted.world != "city":
         raise UnderstudyError(f"filming {wanted}: only the city has cameras; expected scenario:city/...")
-    path = path or Path(
-        f"{wanted.town.replace(':', '-')}-{wanted.route.replace(':', '-')}-{wanted.event}-{spec.rpartition('/')[2]}.mp4"
-    )
+    parts = (wanted.town, wanted.route, wanted.event, driver.rpartition("/")[2])
+    path = path or Path(f"{'-'.join(parts).replace(':', '-')}.mp4")
     make_room(path)
+    known = driver == "champion" or driver.startswith("model:")  # by the lake, which is not needed for anybody else
+    spec = Registry(open_lake(lake).root).spec(driver) if known else driver
     who = entrant(spec, told)
     with City(who.driver.needs, who.driver.history_s, who.rig or default_rig()) as world:
         seen = world.reset(wanted)
@@ -136,7 +150,7 @@ def watch(scenario: str, spec: str, path: Path | None, assignments: tuple[str, .
     film(driven, path)
     outcome = judged(driven)
     row = {
-        "id": str(wanted), "policy": spec, "ended": outcome.ended, "completion": outcome.completion,
+        "id": str(wanted), "driver": driver, "ended": outcome.ended, "completion": outcome.completion,
         "score": outcome.score, **outcome.subscores, "film": str(path),
     }  # fmt: skip
     shown = {

@@ -114,7 +114,7 @@ def models(as_json: bool, lake: Path | None) -> None:
     emit(rows, shown, as_json, "no models yet; `understudy gate CHAMPION CANDIDATE` makes two known")
 
 
-@main.command(epilog="understudy promote model:9c41a2 --why 'the first one'")
+@main.command(epilog="understudy promote model:3f2a19 --why 'the first one'")
 @click.argument("model")
 @click.option("--why", default="", help="The reason, where there is no verdict to promote by.")
 @lake_option

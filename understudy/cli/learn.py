@@ -149,19 +149,20 @@ def _only_dataset(lake: Lake) -> str:
 
 
 @main.command(epilog="understudy export 9c41 pilot.onnx")
-@click.argument("model")
+@click.argument("network")
 @click.argument("to", type=click.Path(dir_okay=False, path_type=Path))
 @json_option
 @lake_option
-def export(model: str, to: Path, as_json: bool, lake: Path | None) -> None:
-    """Write a trained MODEL as ONNX, with its card.
+def export(network: str, to: Path, as_json: bool, lake: Path | None) -> None:
+    """Write a trained NETWORK as ONNX, with its card.
 
-    What `understudy shadow` runs without torch. Needs the extra [train].
+    NETWORK is the name that `understudy train` printed, as far as it is the only one. What it writes is what
+    `understudy shadow` and `understudy gate` run without torch. Needs the extra [train].
     """
     from understudy.network.export import export as write
 
-    path = write(open_lake(lake), model, to)
-    emit([{"id": model, "file": str(path)}], {"file": str}, as_json, "")
+    path = write(open_lake(lake), network, to)
+    emit([{"id": network, "file": str(path)}], {"file": str}, as_json, "")
 
 
 @main.command(
@@ -169,17 +170,17 @@ def export(model: str, to: Path, as_json: bool, lake: Path | None) -> None:
     understudy evaluate 9c41 --beside 77ab
     understudy evaluate 9c41 --show 12"""
 )
-@click.argument("model")
+@click.argument("network")
 @click.option("--dataset", default="", help="Another dataset than the one it learned from.")
 @click.option(
     "--side", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Which samples."
 )
-@click.option("--beside", default="", help="Another model on the same samples, such as one trained with blind=true.")
+@click.option("--beside", default="", help="Another network on the same samples, such as one trained with blind=true.")
 @click.option("--show", type=click.IntRange(0), default=0, help="Samples to look at, on a page of the lake.")
 @json_option
 @lake_option
-def evaluate(model: str, dataset: str, side: str, beside: str, show: int, as_json: bool, lake: Path | None) -> None:
-    """Hold a MODEL against held-out samples.
+def evaluate(network: str, dataset: str, side: str, beside: str, show: int, as_json: bool, lake: Path | None) -> None:
+    """Hold a NETWORK against held-out samples.
 
     Intersection over union of its bird's-eye view, displacement of its plans under both names, calibration of their
     probabilities. A look at learning: what counts is closed loop. Needs the extra [train].
@@ -187,8 +188,8 @@ def evaluate(model: str, dataset: str, side: str, beside: str, show: int, as_jso
     from understudy.evaluate import run, told
 
     here = open_lake(lake)
-    found = run(here, model, dataset, side, show, beside)
-    other = told(run(here, beside, found.dataset, side, beside=model)) if beside else {}
+    found = run(here, network, dataset, side, show, beside)
+    other = told(run(here, beside, found.dataset, side, beside=network)) if beside else {}
     rows = [
         {"id": name, "value": value, **({"beside": other.get(name)} if beside else {})}
         for name, value in told(found).items()

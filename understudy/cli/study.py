@@ -31,9 +31,10 @@ _show = click.option("--show", is_flag=True, help="Only show what there is.")
     epilog="""understudy study selection --lake study --processes 2
     understudy study selection --lake study --set seeds=2 --set 'strategies=["ours", "core_set"]'"""
 )
-@click.option("--start", default="", help="A model of the lake to start from [default: one is trained].")
+@click.option("--start", default="", help="A network of the lake to start from [default: one is trained].")
 @_journal("selection")
-@click.option("--most", type=click.IntRange(0), help="Do so many units at most; 0 only shows what there is.")
+@click.option("--most", type=click.IntRange(1), help="Do so many units at most.")
+@_show
 @set_option
 @processes_option
 @json_option
@@ -42,6 +43,7 @@ def selection(
     start: str,
     journal: Path | None,
     most: int | None,
+    show: bool,
     assignments: tuple[str, ...],
     processes: int,
     as_json: bool,
@@ -61,7 +63,7 @@ def selection(
 
     path = journal or JOURNAL
     told = settings.fill(Selection, settings.parse(assignments), prefix="selection")
-    if most == 0:
+    if show:
         lines = read(path)
     else:
         with progress("driving") as tell:

@@ -226,6 +226,15 @@ def grounds(lines: Sequence[Line]) -> list[list[Line]]:
     return by_ground(lines, lambda line: [{**line["settings"], "seeds": 0}, *(line.get(name) for name in made_by)])
 
 
+def by_arms(lines: Sequence[Line]) -> list[list[Line]]:
+    """Lines of the seeds in which everybody was audited who was in any, and those of the others, by who was in them."""
+    drivers: dict[int, set[str]] = {}
+    for line in lines:
+        drivers.setdefault(line["seed"], set()).add(line["driver"])
+    sets = sorted({frozenset(found) for found in drivers.values()}, key=len, reverse=True)
+    return [[line for line in lines if drivers[line["seed"]] == found] for found in sets]
+
+
 def rows(lines: Sequence[Line], part: str = "", measure: str = "driving_score") -> Iterator[Row]:
     """A row for every driver that was audited, of those seeds that have all of them; over all routes, or one of PARTS
     of them. Gains are in `measure`."""

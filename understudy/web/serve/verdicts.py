@@ -140,7 +140,7 @@ def film(
     path.parent.mkdir(exist_ok=True)
     spec = registry.model(told[f"{side}_hash"]).spec
     script = "from understudy.cli import main; main()"
-    command = [sys.executable, "-c", script, "watch", scenario, "--policy", spec, "--film", str(path)]
+    command = [sys.executable, "-c", script, "watch", scenario, "--driver", spec, "--film", str(path)]
     with path.with_suffix(".log").open("wb") as log:
         console.film = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     console.filming = path
