@@ -56,6 +56,20 @@ def test_a_sample_is_what_an_observer_sees_and_what_was_labelled(lake: Lake) -> 
     assert not batch.picture_valid[1, 0].any() and batch.picture_valid[1, 1].all(), "nothing came before the first"
 
 
+def test_labels_of_an_older_version_of_a_drive_teach_nothing(labelled: Path, tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(labelled, tmp_path / "lake"))
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    drive = lake.drive(next(one["id"] for one in lake.drives() if one["id"].endswith("cut-in")))
+    write(drive, logs / f"{drive.id}.mcap")
+    ingest(lake, "mcap", logs)
+    frozen = dataset.run(lake)
+    assert list(frozen.report.skipped) == [drive.id] and "of an older version" in frozen.report.skipped[drive.id]
+    label.run(lake)
+    again = dataset.run(lake)
+    assert not again.report.skipped and again.samples > frozen.samples
+
+
 def test_samples_of_several_drives_come_in_the_order_asked_for(lake: Lake) -> None:
     samples = Samples(lake, sample_dataset(lake).name)
     mixed = np.array([150, 3, 75, 3, 0])

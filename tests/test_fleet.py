@@ -189,6 +189,15 @@ def test_a_safety_driver_takes_over_from_a_dangerous_model() -> None:
     assert world.ended == "" and np.abs(drive["lane_offset"]).max() < 3.0
 
 
+def test_nobody_is_pushed_where_regression_clips_come_from() -> None:
+    """Whoever is asked such a clip is brought to its start without a push."""
+    pushed = {}
+    for side in ("train", "regression"):
+        made = fleet.tours(sides.towns_of(side, count=5), cars=40, **SHORT)  # type: ignore[arg-type]
+        pushed[side] = sum(tour.pushed for tour in made)
+    assert pushed["train"] >= 4 and pushed["regression"] == 0
+
+
 def test_people_are_pushed_off_their_path_and_recover() -> None:
     pushed = 0
     for tour in fleet.tours(("organic:1",), cars=8, **{**SHORT, "minutes": 0.8})[:8]:  # type: ignore[arg-type]

@@ -6,8 +6,11 @@ import base64
 import io
 import itertools
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,13 +21,16 @@ import numpy as np
 import onnx
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.conftest import steady_turn
 from tests.small_lake import read_in
+from tests.test_policies import straight_ahead
 from tests.towns import two_way_road
 from understudy import metrics
-from understudy.errors import DataError, SettingsError, UnknownName
+from understudy.errors import DataError, PolicyError, SettingsError, UnknownName
 from understudy.gate import regression, report, suites
 from understudy.gate.driving import drive_route
 from understudy.gate.entrants import entrant
@@ -33,6 +39,7 @@ from understudy.gate.regression import ClipResult
 from understudy.gate.run import lost, run
 from understudy.gate.verdict import Gate, Look, Pairs, Verdict, decide, gather, merits
 from understudy.geometry import constant_turn
+from understudy.policies.constant_turn import ConstantTurn
 from understudy.policies.lane_follow import LaneFollow
 from understudy.records import NS, PLAN_STEP_S, PLAN_STEPS, Clip, Drive, Kind, Objects, Observation, Plan
 from understudy.registry import Registry
@@ -502,6 +509,30 @@ class Endless(Crashing):
 
 
 @dataclass(frozen=True)
+class Stubborn(Crashing):
+    """Never comes back either, and catches whatever it may."""
+
+    def plan(self, seen: Observation) -> Plan:
+        while True:
+            with suppress(Exception):
+                while True:
+                    pass
+
+
+@dataclass(frozen=True)
+class KilledOnce(ConstantTurn):
+    """Its process is killed by somebody while it drives, the first time."""
+
+    mark: str = ""
+
+    def plan(self, seen: Observation) -> Plan:
+        if not Path(self.mark).exists():
+            Path(self.mark).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().plan(seen)
+
+
+@dataclass(frozen=True)
 class Tuned(Crashing):
     """With a setting that is a list."""
 
@@ -595,8 +626,37 @@ def test_who_takes_too_long_loses_too(lake: Lake, monkeypatch: pytest.MonkeyPatc
 def test_who_never_comes_back_from_a_plan_is_not_waited_for(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("understudy.gate.driving.FIRST_LIMIT_S", 0.01)
     scenario = suites.suite("replay", 1, lake.drives()).scenarios[0]
-    route, _ = drive_route(lake, scenario, entrant("tests.test_gate:Endless"), 10.0)
-    assert route.trouble == "too slow: over 0.05 s for a plan, at most 0.01"
+    for who in ("Endless", "Stubborn"):
+        route, _ = drive_route(lake, scenario, entrant(f"tests.test_gate:{who}"), 10.0)
+        assert route.trouble == "too slow: over 0.05 s for a plan, at most 0.01"
+
+
+def test_whose_process_somebody_killed_is_asked_once_more(lake: Lake, tmp_path: Path) -> None:
+    killed = {"mark": str(tmp_path / "mark")}
+    told = {"tests.test_gate:KilledOnce": killed}
+    verdict, names = driven(lake, "constant_turn", "tests.test_gate:KilledOnce", settings=told, processes=1)
+    assert Path(killed["mark"]).exists() and len(names) > len(set(names)) and not verdict.void
+    assert not [route.trouble for route in verdict.pairs["replay"].candidate if route.trouble]
+
+
+def test_a_file_that_was_replaced_is_another_driver(tmp_path: Path) -> None:
+    path = straight_ahead(tmp_path)
+    before = entrant(str(path))
+    assert before.driver is entrant(str(path)).driver
+    card = path.with_suffix(".json")
+    card.write_text(card.read_text().replace("[0.0]", "[0.5, 0.0]"))
+    after = entrant(str(path))
+    assert after.hash != before.hash and after.driver.history_s == (0.5, 0.0) and before.driver.history_s == (0.0,)
+    with pytest.raises(PolicyError, match="its file was replaced since the gate began"):
+        _ = replace(after, hash="that of a third").driver
+
+
+@given(st.integers(0, 600))
+def test_the_five_starts_of_a_clip_all_differ_and_lie_about_its_beginning(tenths: int) -> None:
+    found = [steps * City.PLAN_S for steps in regression.starts(tenths / 10)]
+    assert len(set(found)) == 5 and found[0] >= 0
+    if tenths >= 5:
+        np.testing.assert_allclose(found, tenths / 10 + 0.2 * np.arange(-2, 3), atol=0.1 + 1e-9)
 
 
 def test_a_setting_may_be_a_list(lake: Lake) -> None:

@@ -59,6 +59,13 @@ def test_who_won_is_promoted_and_rolled_back(registry: Registry) -> None:
     assert [one.model for one in registry.reigns()] == ["hash-of-a", "hash-of-b", "hash-of-a"]
 
 
+def test_who_was_refused_since_it_won_needs_a_reason(registry: Registry) -> None:
+    registry.record(verdict("a", "b", "refuse"), SPECS)
+    with pytest.raises(UnderstudyError, match="no verdict `promote` against the champion"):
+        registry.promote("b")
+    assert registry.promote("b", why="the first look was the larger one").verdict is None
+
+
 def test_nobody_is_promoted_without_a_verdict_or_a_reason(registry: Registry) -> None:
     registry.record(verdict("a", "c", "undecided"), SPECS)
     with pytest.raises(UnderstudyError, match="no verdict `promote` against the champion"):

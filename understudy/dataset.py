@@ -77,7 +77,8 @@ def run(
     drives = [drive for drive in lake.drives() if drive["id"] in labelled and "pictures" in drive["offers"]]
     if not drives:
         raise UnderstudyError("no drive of the lake has both pictures and labels; `understudy label` makes labels")
-    wanted = {drive["id"]: [drive["part"], labelled[drive["id"]]] for drive in drives}
+    old = kept.outdated(lake, drives)
+    wanted = {drive["id"]: [drive["part"], labelled[drive["id"]]] for drive in drives if drive["id"] not in old}
     spans = {drive: [(clip.start_ns, clip.end_ns) for clip in clips if clip.drive == drive and clip.side == "train"]
              for drive in wanted}  # fmt: skip
     struck = {drive: sorted((one.start_ns, one.end_ns) for one in said.values() if one.drive == drive
@@ -89,6 +90,8 @@ def run(
         [asdict(settings), sorted(wanted.items()), sorted(spans.items()), sorted(struck.items()), taught, barred, code]
     )
     with lake.run(STAGE, name, asdict(settings), code) as run:
+        for drive in old:
+            run.skip(drive, "its labels are of an older version of it; `understudy label` makes them anew")
         parts = [
             run.part(drive, [*inputs, digest([spans[drive], struck[drive], taught, barred])])
             for drive, inputs in wanted.items()

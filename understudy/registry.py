@@ -182,17 +182,19 @@ class Registry:
             return _reigns(db)
 
     def promote(self, wanted: str, why: str = "") -> Reign:
-        """Make a model champion. It takes a verdict `promote` against the present one, or a reason why not."""
+        """Make a model champion. It takes a verdict `promote`, the newest of the two, against the present one, or a
+        reason why not."""
         model = self.model(wanted)
         with self._crowning() as (db, reigns):
             present = reigns[-1].model if reigns else None
             if model.hash == present:
                 raise UnderstudyError(f"{model.name} is the champion already")
-            won = db.execute(
-                "SELECT id FROM verdicts WHERE outcome = 'promote' AND champion = ? AND candidate = ? "
+            newest = db.execute(
+                "SELECT id, outcome FROM verdicts WHERE champion = ? AND candidate = ? "
                 "ORDER BY at DESC, id DESC LIMIT 1",
                 (present, model.hash),
             ).fetchone()
+            won = newest[0] if newest and newest[1] == "promote" else None
             if not won and not why:
                 if present is None:
                     raise UnderstudyError(f"{model.name} would be the first champion: say why with --why")
@@ -200,7 +202,7 @@ class Registry:
                     f"{model.name} has no verdict `promote` against the champion: run `understudy gate champion "
                     f"model:{model.hash[:8]}`, or say why with --why"
                 )
-            return _crown(db, model.hash, won[0] if won else None, why or "by verdict")
+            return _crown(db, model.hash, won, why or "by verdict")
 
     def rollback(self, why: str = "rolled back") -> Reign:
         """Make the champion before the present one champion again: who reigned last before it first did."""

@@ -59,14 +59,18 @@ def gate(
     told = settings.parse(assignments, specs)
     by_policy = {name: told.pop(name) for name in specs if name in told}
     rules = settings.fill(Gate, told, prefix="gate")
-    for given, spec in zip((champion, candidate), specs, strict=True):  # refused before anything is made
-        registry.assert_same(given, entrant(spec, by_policy.get(spec)).hash)
+    both = [entrant(spec, by_policy.get(spec)) for spec in specs]
+    for given, one in zip((champion, candidate), both, strict=True):  # refused before anything is made
+        registry.assert_same(given, one.hash)
+    # A model drives from its copy in the lake: its file may be replaced meanwhile, and who is judged is who is kept.
+    kept = registry.add(both[0].id, both[0].hash, specs[0]).spec, registry.add(both[1].id, both[1].hash, specs[1]).spec
+    by_policy = {where: by_policy[spec] for where, spec in zip(kept, specs, strict=True) if spec in by_policy}
     if junit_path is not None:
         make_room(junit_path)
     with progress("driving") as tell:
         verdict = run(
             here,
-            *specs,
+            *kept,
             rules,
             settings=by_policy,
             binding=registry.binding(),
@@ -74,7 +78,7 @@ def gate(
             on_route=tell,
         )
     text = report.as_json(verdict)
-    registry.record(text, dict(zip((verdict.champion, verdict.candidate), specs, strict=True)))
+    registry.record(text, dict(zip((verdict.champion, verdict.candidate), kept, strict=True)))
     if junit_path is not None:
         junit_path.write_bytes(report.junit(verdict))
     if as_json:

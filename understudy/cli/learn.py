@@ -85,12 +85,13 @@ def dataset(ctx: click.Context, assignments: tuple[str, ...], processes: int, as
     lies in clips kept for training is taken.
     """
     from understudy import dataset as stage
-    from understudy import mine, settings
+    from understudy import settings
+    from understudy.registry import used_for_training
 
     here = open_lake(lake)
     told = settings.fill(stage.Dataset, settings.parse(assignments), prefix="dataset")
     with progress("freezing") as tell:
-        frozen = stage.run(here, told, mine.read_clips(here), processes, tell)
+        frozen = stage.run(here, told, used_for_training(here), processes, tell)
     row = {
         "id": frozen.name, "samples": frozen.samples, "held_out": frozen.held_out,
         "places": len(frozen.places), "test_places": len(frozen.test_places),

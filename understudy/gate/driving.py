@@ -34,6 +34,10 @@ class Lost(UnderstudyError):
     """The entrant has lost the route: it cannot be driven on."""
 
 
+class _CutOff(BaseException):
+    """Raised in what computes for far too long; no `except Exception` of an entrant's stops it."""
+
+
 def world_of(scenario: Scenario, entrant: Entrant, lake: Lake) -> World:
     """A world in which a scenario can be driven, showing what the entrant needs to see."""
     driver = entrant.driver
@@ -75,8 +79,11 @@ def drive_on(world: World, entrant: Entrant, seen: Observation, seconds: float) 
 def asked(planner: Planner, seen: Observation, limit_s: float) -> Plan:
     """The plan of a policy that may be faulty; raises Lost."""
     began = time.process_time()
-    with _cut_off(limit_s):
-        plan = _survived(lambda: planner(seen))
+    try:
+        with _cut_off(_FAR_TOO_LONG * limit_s):
+            plan = _survived(lambda: planner(seen))
+    except _CutOff:
+        raise Lost(f"too slow: over {_FAR_TOO_LONG * limit_s:g} s for a plan, at most {limit_s:g}") from None
     if (took := time.process_time() - began) > limit_s:
         raise Lost(f"too slow: {took:.1f} s for a plan, at most {limit_s:g}")
     if not isinstance(plan, Plan) or len(plan) != 1:
@@ -88,18 +95,18 @@ def asked(planner: Planner, seen: Observation, limit_s: float) -> Plan:
 
 
 @contextmanager
-def _cut_off(limit_s: float) -> Iterator[None]:
-    """Raise Lost in what computes for far too long: it may never come back. Signals reach the main thread alone."""
-    seconds = _FAR_TOO_LONG * limit_s
+def _cut_off(seconds: float) -> Iterator[None]:
+    """Raise _CutOff in what computes for longer, and again where that is caught: it may never come back. Signals reach
+    the main thread alone."""
 
     def cut_off(*_: object) -> None:
-        raise Lost(f"too slow: over {seconds:g} s for a plan, at most {limit_s:g}")
+        raise _CutOff
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGPROF, cut_off)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
     try:
         yield
     finally:

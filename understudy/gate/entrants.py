@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from understudy import plugins, policies
-from understudy.errors import SettingsError, UnknownName
+from understudy.errors import PolicyError, SettingsError, UnknownName
 from understudy.gate.drivers import Driver, Human, Planning
 from understudy.gate.faults import fault
 from understudy.records import Rig
@@ -31,7 +31,7 @@ class Entrant:
 
     @property
     def driver(self) -> Driver:
-        return _driver(self.spec, self.settings)
+        return _driver(self.spec, self.settings, self.hash)
 
     @property
     def rig(self) -> Rig | None:
@@ -49,7 +49,7 @@ def entrant(spec: str, settings: Mapping[str, Any] | None = None) -> Entrant:
     if spec.partition(":")[0] == HUMAN:
         if told:
             raise SettingsError(f"{spec} has no settings, got {told[0][0]!r}")
-        module = type(_driver(spec, "[]")).__module__
+        module = type(_driver(spec, "[]", "")).__module__
         return Entrant(spec, "[]", spec, digest([spec, code_version([module])]), module)
     known = plugins.names("policy")
     if spec not in known and ":" not in spec and not spec.endswith(".onnx"):
@@ -60,8 +60,12 @@ def entrant(spec: str, settings: Mapping[str, Any] | None = None) -> Entrant:
 
 
 @cache
-def _driver(spec: str, settings: str) -> Driver:
+def _driver(spec: str, settings: str, hash: str) -> Driver:
+    """Made once in each process; under the same path another file is another driver."""
     kind, _, name = spec.partition(":")
     if kind == HUMAN:
         return fault(name) if name else Human()
-    return Planning(policies.named(spec, dict(json.loads(settings))).policy)
+    known = policies.named(spec, dict(json.loads(settings)))
+    if known.contents not in ("", hash):
+        raise PolicyError(f"loading {spec}: its file was replaced since the gate began; ask the gate again")
+    return Planning(known.policy)

@@ -1,9 +1,10 @@
 """Clips on which somebody failed once. A champion that passes one reliably binds all who come after it.
 
-A clip is driven from five slightly shifted starts, 0.2 s apart. Where it comes from a scenario, the scenario is driven
-again: the world's own driver brings the car to the start, hands over, and the entrant drives to the clip's end. Where
-it comes from a log, the plans made every 0.5 s from each start to the clip's end are judged in the log, with all others
-driving as they were recorded: a clip begins some seconds before what it is kept for.
+A clip is driven from five slightly shifted starts, 0.2 s apart; at the beginning of a drive, from its first five. Where
+it comes from a scenario, the scenario is driven again: the world's own driver brings the car to the start, hands over,
+and the entrant drives to the clip's end. Where it comes from a log, the plans made every 0.5 s from each start to the
+clip's end are judged in the log, with all others driving as they were recorded: a clip begins some seconds before what
+it is kept for.
 
 A clip binds once a champion has passed it from 5 of 5, each time with half of the reference's progress. A candidate
 fails it at 2 or fewer, and a fifth of that progress is a pass. Were every clip to bind that a champion passed once,
@@ -28,6 +29,7 @@ from understudy.gate.entrants import Entrant
 from understudy.observe import Observer
 from understudy.records import NS, PLAN_STEP_S, Clip
 from understudy.store import Lake
+from understudy.worlds.city import City
 from understudy.worlds.outcome import route_subscores, window_scores
 from understudy.worlds.scenario import Scenario
 
@@ -69,34 +71,40 @@ def passes(lake: Lake, clip: Clip, entrant: Entrant) -> tuple[int, int]:
     """
     drive = lake.drive(clip.drive)
     begin_s = (clip.start_ns - int(drive.t_ns[0])) / NS
-    shifts = APART_S * np.arange(-(STARTS // 2), STARTS // 2 + 1.0)
     end_s = (clip.end_ns - int(drive.t_ns[0])) / NS
     scenario = str(drive.facts.get("scenario", ""))
     if scenario.startswith("scenario:"):
-        starts_s = np.maximum(begin_s + shifts, 0.0)
-        return _counted([_driven(lake, scenario, start_s, end_s, entrant) for start_s in starts_s])
+        return _counted([_driven(lake, scenario, steps, end_s, entrant) for steps in starts(begin_s)])
     if not isinstance(entrant.driver, Planning):
         raise UnderstudyError(f"{entrant.id} has no plan for {drive.id}, which is a log: it drives worlds only")
     observer, scene = Observer(drive), metrics.Scene.of(drive)
-    return _counted([_planned(observer, scene, begin_s + shift, end_s, entrant.driver) for shift in shifts])
+    shifts = APART_S * np.arange(STARTS)
+    first_s = max(begin_s - APART_S * (STARTS // 2), 0.0)
+    return _counted([_planned(observer, scene, first_s + shift, end_s, entrant.driver) for shift in shifts])
+
+
+def starts(begin_s: float) -> range:
+    """The starts of a clip of a scenario that begins so long after its drive, in plans: a world hands over between two.
+    All differ."""
+    first = max(round(begin_s / City.PLAN_S) - STARTS // 2, 0)
+    return range(first, first + STARTS)
 
 
 def _counted(found: Sequence[Mapping[str, float]]) -> tuple[int, int]:
     return sum(map(passed, found)), sum(passed(one, BINDING_PROGRESS) for one in found)
 
 
-def _driven(lake: Lake, scenario: str, start_s: float, end_s: float, entrant: Entrant) -> Mapping[str, float]:
-    """The sub-scores of what is driven from a start on, once the world's own driver has brought the car there."""
+def _driven(lake: Lake, scenario: str, steps: int, end_s: float, entrant: Entrant) -> Mapping[str, float]:
+    """The sub-scores of what is driven once the world's own driver has brought the car so many plans along."""
     found = Scenario.parse(scenario)
     with closing(world_of(found, entrant, lake)) as world:
         seen = world.reset(found)
-        steps = round(start_s / world.PLAN_S)
         expert = Human().begin(world)
         for _ in range(steps):
             if world.ended:
                 return _EVERYTHING  # there is nothing left to fail
             seen = world.step(expert(seen))
-        if drive_on(world, entrant, seen, end_s - start_s) or world.ended == "lost":
+        if drive_on(world, entrant, seen, end_s - steps * world.PLAN_S) or world.ended == "lost":
             return _NOTHING  # who went another way has not met what the clip is kept for
         drive = world.drive()
     # The whole drive is the scene: a piece of it might be taken for the road's first pass.

@@ -198,15 +198,20 @@ class _Course:
         return [drive["part"] for drive in self.drives if told.world == "replay" and drive["id"] == told.town]
 
     def _work(self, act: Callable[[Lake, T], Any], todo: Sequence[T]) -> list[tuple[T, workers.Outcome]]:
-        """What is to be done, and what came of it."""
-        outcomes = workers.map_drives(
-            partial(act, self.lake),
-            todo,
-            self.processes,
-            on_result=self.on_route and (lambda outcome: self.on_route(outcome, len(todo))),
-            describe=_name_of,
-        )
-        return list(zip(todo, outcomes, strict=True))
+        """What is to be done, and what came of it. Whose process died is asked once more: who ends it does so again,
+        and what somebody else has killed is nobody's loss."""
+
+        def tell(outcome: workers.Outcome) -> None:
+            if self.on_route is not None:
+                self.on_route(outcome, len(todo))
+
+        def work(tasks: Sequence[T]) -> list[workers.Outcome]:
+            return workers.map_drives(partial(act, self.lake), tasks, self.processes, tell, _name_of)
+
+        outcomes = dict(enumerate(work(todo)))
+        died = [i for i, outcome in outcomes.items() if outcome.error and not outcome.trace]
+        outcomes |= dict(zip(died, work([todo[i] for i in died]), strict=True)) if died else {}
+        return list(zip(todo, outcomes.values(), strict=True))
 
     def pairs(self) -> dict[str, Pairs]:
         """What both have driven of every suite, in its order."""
@@ -226,8 +231,9 @@ class _Course:
         if "replay" not in self.suites:
             return np.nan
         one, who = self.suites["replay"], entrant(HUMAN)
-        logs = [scenario for scenario in one.scenarios if Scenario.parse(scenario).seed == 0]
-        scores = (drive_route(self.lake, log, who, one.seconds)[0].score for log in logs if log not in self.void)
+        driven = [log for log in one.scenarios if (self.both[0].id, log) in self.driven and log not in self.void]
+        logs = [log for log in driven if Scenario.parse(log).seed == 0]
+        scores = (drive_route(self.lake, log, who, one.seconds)[0].score for log in logs)
         known = [score for score in scores if np.isfinite(score)]
         return float(np.mean(known)) if known else np.nan
 

@@ -6,6 +6,7 @@ whether anything is known at that instant.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -50,6 +51,13 @@ def read(lake: Lake, drive: str) -> tuple[Ints, dict[str, Label]]:
         data = b"".join(mine["value"].to_pylist())
         found[name] = Label(np.frombuffer(data, kind["dtype"]).reshape(len(stamps), *kind["shape"]))
     return stamps, found
+
+
+def outdated(lake: Lake, drives: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Those of some drives, rows of `lake.drives()`, whose labels were made of another version of them."""
+    newest = {entry.subject: entry.part for entry in lake.entries(stage="label")}
+    labelled = [drive for drive in drives if drive["id"] in newest]
+    return [drive["id"] for drive in labelled if lake.record(newest[drive["id"]])["inputs"] != [drive["part"]]]
 
 
 def grid(lake: Lake, drive: str) -> dict[str, Any]:

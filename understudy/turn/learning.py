@@ -14,6 +14,7 @@ from understudy import dataset, label
 from understudy.errors import DataError
 from understudy.gate.entrants import entrant
 from understudy.identifiers import counted
+from understudy.labelers.kept import outdated
 from understudy.labelers.path import Path as PathLabeler
 from understudy.network.sizes import size_of
 from understudy.policies import named
@@ -133,6 +134,8 @@ def freeze(turn: Turn, clips: list[Clip], tell: Tell) -> dict[str, Any]:
     size = size_of(turn.preset.size)
     settings = dataset.Dataset(size=size.picture, history_s=size.history_s, clips=True, held_out=0.0)
     here = share(turn.lake, {clip.drive for clip in clips})
+    if old := outdated(here, here.drives()):  # of turns before, and read again since
+        label_drives(turn, old, tell)
     frozen = dataset.run(here, settings, clips, turn.processes, progress(tell))
     if not frozen.samples:
         raise Impossible("the clips chosen for training hold no instant with a label")
