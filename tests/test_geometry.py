@@ -103,6 +103,15 @@ def test_brown_distortion_does_not_fold_far_points_back_into_the_picture() -> No
     assert np.isnan(g.project(np.array([5.0, 0, 1]), K, "brown", (-0.3, 0.0, 0, 0, 0))).all()
 
 
+def test_a_fisheye_does_not_fold_far_points_back_into_the_picture() -> None:
+    angle = np.radians(np.arange(1.0, 90.0))
+    points = np.stack([np.sin(angle), np.zeros(89), np.cos(angle)], axis=-1)
+    u = g.project(points, K, "fisheye", (-0.05, -0.02, -0.02, 0.0))[:, 0]
+    known = np.isfinite(u)
+    assert 40 < known.sum() < 89 and known[: known.sum()].all() and (np.diff(u[known]) > 0).all()
+    assert np.isfinite(g.project(points, K, "fisheye", (0.02, -0.01, 0.003, 0.0))).all()
+
+
 def test_along_and_across_a_line() -> None:
     line = np.array([[0.0, 0], [10, 0], [10, 10]])
     along, across, heading = g.frenet(line, np.array([[-2.0, 1], [5, -1], [9, 5], [10, 12]]))

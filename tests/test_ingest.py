@@ -114,6 +114,11 @@ def test_a_lane_that_is_no_line_on_this_planet_is_one_line(
         complete(Mcap().read(tmp_path, "drive.mcap"))
 
 
+def test_a_map_that_has_no_lane_here_is_no_hindrance(straight: Drive, tmp_path: Path) -> None:
+    drive = replace(straight, map=Map(()), columns={**straight.columns})
+    assert len(complete(drive)["command"]) == len(drive)
+
+
 @pytest.mark.parametrize("name", [":Reader", "..tests:Reader"])
 def test_a_reader_of_no_module_is_one_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(UnderstudyError, match="is no name of a module; expected module:Class"):

@@ -14,7 +14,7 @@ from understudy import label, plugins, sample
 from understudy.errors import ShapeError
 from understudy.geometry import Grid, compose, constant_turn, move
 from understudy.labelers import UNKNOWN, Label, kept
-from understudy.labelers.bev import CHANNELS, DIRECTION_UNIT, VELOCITY_UNIT
+from understudy.labelers.bev import _LONGEST, CHANNELS, DIRECTION_UNIT, VELOCITY_UNIT, _stretches
 from understudy.labelers.light import NONE
 from understudy.maps import LANE_WIDTH
 from understudy.records import Array, Drive, Driver, Floats, Kind, Lane, Light, Map, Objects, Truth
@@ -321,3 +321,13 @@ def test_instants_are_spaced_though_the_clock_trembles() -> None:
     t_ns = (ALL(100) * 10**8 + np.where(ALL(100) % 2, 200_000, -200_000) + 10**6).astype(np.int64)
     np.testing.assert_array_equal(label.spaced(t_ns, 0.5), ALL(0, 100, 5))
     np.testing.assert_array_equal(label.spaced(t_ns, 0.0), ALL(100))
+
+
+def test_no_drawing_reaches_across_a_jump() -> None:
+    poses = np.zeros((6, 3))
+    poses[2:, :2] = 20_000.0
+    poses[5, 0] += _LONGEST + 1.0
+    assert [rows.tolist() for rows in _stretches(poses, np.arange(6))] == [[0, 1], [2, 3, 4], [5]]
+    assert [len(rows) for rows in _stretches(np.zeros((100, 3)), np.arange(100))][:1] != [100]
+    assert np.concatenate([*_stretches(np.zeros((100, 3)), np.arange(100))]).tolist() == list(range(100))
+    assert not list(_stretches(poses, np.arange(0)))

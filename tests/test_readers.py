@@ -332,11 +332,14 @@ def test_comma2k19_a_signal_that_sent_nothing_is_absent(tmp_path: Path) -> None:
 def test_tub_steers_to_the_left_for_less_than_nothing(tmp_path: Path) -> None:
     records = small_logs.tub_records()
     for record in records[10:20]:
-        record |= {"user/mode": "local_angle", "pilot/angle": 0.25}
+        record |= {"user/mode": "local_angle", "pilot/angle": 0.25, "pilot/throttle": 0.9}
+    for record in records[20:25]:
+        record |= {"user/mode": "local", "pilot/angle": 0.25, "pilot/throttle": 0.9}
     small_logs.write_tub(tmp_path, records)
     (drive,) = drives("tub", tmp_path).values()
     assert drive["steer"][29] == pytest.approx(-29 / 30)
-    np.testing.assert_array_equal(drive["steer"][10:20], -0.25)
+    np.testing.assert_array_equal(drive["steer"][10:25], -0.25)
+    np.testing.assert_array_equal(drive["throttle"][9:26], [0.5] * 11 + [0.9] * 5 + [0.5])
     assert set(drive["who_drives"][10:20]) == {Driver.MODEL} and drive["who_drives"][0] == Driver.HUMAN
     assert "x" not in drive and "speed" not in drive
     np.testing.assert_allclose(drive.cameras[0].pictures.read(np.array([7, 2]))[:, 0, 0, 0], [21, 6], atol=2)

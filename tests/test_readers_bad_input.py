@@ -323,6 +323,33 @@ def test_a_pickle_gives_no_addresses_in_memory(arguments: tuple[Any, ...], tmp_p
         restricted_pickle.load(tmp_path / "evil.pkl")
 
 
+@pytest.mark.parametrize("shape", [(5,), (100_000,), (2, 3), (-1,), (True,), 1])
+def test_an_array_of_objects_in_a_pickle_is_as_long_as_it_says(shape: Any, tmp_path: Path) -> None:
+    """numpy reads on in memory where the list is shorter than the shape."""
+
+    class Array:
+        def __reduce__(self) -> Any:
+            made = np.empty(0).__reduce__()
+            return made[0], made[1], (1, shape, np.dtype("O"), False, [1])
+
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Array()))
+    with pytest.raises(DataError, match="reading a pickle"):
+        restricted_pickle.load(tmp_path / "evil.pkl")
+    honest = np.array([[1, None], ["a", 2.5]], object)
+    (tmp_path / "honest.pkl").write_bytes(pickle.dumps(honest))
+    assert restricted_pickle.load(tmp_path / "honest.pkl").tolist() == honest.tolist()
+
+
+def test_text_in_a_pickle_is_not_made_of_lists_in_lists(tmp_path: Path) -> None:
+    nested: Any = []
+    for _ in range(60):
+        nested = [nested, nested]
+    for call in (str, np.dtype):
+        (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Malicious(call, nested)))
+        with pytest.raises(DataError, match="reading a pickle"):
+            restricted_pickle.load(tmp_path / "evil.pkl")
+
+
 @pytest.mark.parametrize("kind", ["V8", "O"])
 def test_a_type_of_a_pickle_hides_no_objects(kind: str, tmp_path: Path) -> None:
     """A type whose state says that an object lies in it, or beyond its end, though its flags do not."""

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import steady_turn
-from understudy.errors import DataError
+from understudy.errors import DataError, ShapeError
 from understudy.readers import folder, geodesy, lane_graph
 from understudy.readers.kinematics import motion
+from understudy.readers.mcap.frames import Edge
 from understudy.readers.tracks import objects, velocities
 from understudy.readers.video import HevcFile
 from understudy.records import NS, OBJECT_COLUMNS
@@ -40,6 +41,25 @@ def test_the_motion_of_a_car_that_brakes() -> None:
     found = motion((t * NS).astype(np.int64), poses)
     np.testing.assert_allclose(found["speed"], 20 - 2 * t, atol=1e-6)
     np.testing.assert_allclose(found["accel"], -2, atol=1e-6)
+
+
+def test_fixes_once_a_second_that_come_a_little_late_are_no_pauses() -> None:
+    t = np.arange(60) + np.random.default_rng(0).uniform(-0.005, 0.005, 60)
+    poses = np.stack([10 * t, np.zeros(60), np.zeros(60)], axis=-1)
+    np.testing.assert_allclose(motion((t * NS).astype(np.int64), poses)["speed"], 10, atol=0.3)
+
+
+def test_what_turns_nowhere_costs_no_later_heading() -> None:
+    edge = Edge("map")
+    for k in range(10):
+        half = 0.05 * k * (-1) ** k  # q and -q by turns
+        edge.t_ns.append(k * NS)
+        edge.place.append((k, 0.0, 0.0, *(np.array([np.cos(0.05 * k), 0, 0, np.sin(0.05 * k)]) * np.sign(half or 1.0))))
+    whole = edge.at(np.arange(10) * NS)
+    edge.place[2] = (2.0, 0.0, 0.0, *[np.nan] * 4)
+    found = edge.at(np.arange(10) * NS)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, whole, atol=2e-3)
 
 
 def test_motion_does_not_reach_across_what_is_missing() -> None:
@@ -96,6 +116,13 @@ def test_rows_in_any_order_become_objects_sorted_by_instant_and_track(seed: int)
     known = np.isfinite(found["vx"])
     np.testing.assert_allclose(found["vx"][known], 3.0 * found["track"][known], atol=1e-9)
     np.testing.assert_allclose(found["vy"][known], -1.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [{"track": -1}, {"kind": -1}, {"kind": 99}])
+def test_tracks_and_kinds_that_would_be_places_outside_a_table_are_refused(wrong: dict[str, int]) -> None:
+    columns = dict.fromkeys(OBJECT_COLUMNS, np.zeros(3)) | {name: np.full(3, value) for name, value in wrong.items()}
+    with pytest.raises(ShapeError, match="tracks are 0 or more, and kinds 0 to 11"):
+        objects(2, np.array([0, 1, 1]), columns)
 
 
 def test_a_track_seen_once_has_no_velocity_and_a_gap_is_not_bridged() -> None:

@@ -19,7 +19,7 @@ from understudy.maps import Roads
 from understudy.plugins import make
 from understudy.records import NS, OBJECT_COLUMNS, Drive, Kind, Map, Objects, Plan
 from understudy.worlds.outcome import judged
-from understudy.worlds.replay import Replay
+from understudy.worlds.replay import Replay, _turning
 
 
 def straight_log(leader_speed: float = 8.0, gap: float = 30.0, seconds: float = 12.0, behind: bool = False) -> Drive:
@@ -230,3 +230,9 @@ def test_environments_come_as_a_vector() -> None:
     seen, reward, over, cut, _ = env.step(np.zeros(env.action_space.shape, np.float32))
     assert reward.shape == (2,) and not over.any() and not cut.any()
     env.close()
+
+
+def test_an_unknown_heading_makes_nobody_untouchable() -> None:
+    yaw = np.array([np.nan, 3.1, np.nan, -3.1, np.nan])
+    np.testing.assert_allclose(_turning(yaw), [3.1, 3.1, np.pi, 2 * np.pi - 3.1, 2 * np.pi - 3.1])
+    assert not _turning(np.full(3, np.nan)).any()

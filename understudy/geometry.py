@@ -146,6 +146,7 @@ def project(points: Floats, K: Floats, distortion: str = "none", coefficients: t
             r = np.hypot(x, y)
             theta = np.arctan(r)
             t2 = theta * theta
+            front = front & (t2 < _fold(k1, k2, k3, k4))
             scale = np.where(r > 1e-9, theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4)))) / r, 1.0)
             x, y = x * scale, y * scale
         elif distortion != "none":
@@ -154,9 +155,9 @@ def project(points: Floats, K: Floats, distortion: str = "none", coefficients: t
     return np.asarray(np.where(front[..., None], pixels, np.nan))
 
 
-def _fold(k1: float, k2: float, k3: float) -> float:
-    """The smallest squared radius at which Brown's radial polynomial stops growing."""
-    roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])
+def _fold(*k: float) -> float:
+    """The smallest square of r at which r (1 + k1 r² + k2 r⁴ + ...) stops growing."""
+    roots = np.roots([*reversed([(2 * i + 1) * one for i, one in enumerate(k, start=1)]), 1.0])
     real = roots[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)].real
     return float(real.min()) if len(real) else np.inf
 

@@ -178,7 +178,7 @@ def _command(drive: Drive) -> Array:
     there = ahead < len(row)
     turn = heading[np.minimum(ahead, len(row) - 1)] - heading
     command = np.where(turn > _TURN, Command.LEFT, np.where(turn < -_TURN, Command.RIGHT, Command.FOLLOW))
-    if drive.map is not None:
+    if drive.map is not None and drive.map.lanes:
         roads = Roads(drive.map)
         lane = roads.nearest(np.stack([x[row], y[row]], -1), yaw[row])[0]
         junction = (lane >= 0) & np.array([one.junction for one in drive.map.lanes])[lane]

@@ -196,6 +196,12 @@ class Objects:
             "columns",
             {name: _column("objects", name, values, rows, known) for name, values in self.columns.items()},
         )
+        # Both are places in tables, in compiled code too.
+        if rows and (
+            self.columns["track"].min() < 0
+            or not 0 <= self.columns["kind"].min() <= self.columns["kind"].max() < len(Kind)
+        ):
+            raise ShapeError(f"objects: tracks are 0 or more, and kinds 0 to {len(Kind) - 1}")
 
     def __len__(self) -> int:
         """How many instants, T."""

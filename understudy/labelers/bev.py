@@ -94,11 +94,13 @@ class Bev:
 def _stretches(poses: Floats, rows: Ints) -> Iterator[Ints]:
     """Rows in order, cut where a drawing would grow too large."""
     start = 0
-    for stop in range(1, len(rows) + 1):
-        reach = np.ptp(poses[rows[start:stop], :2], axis=0).max()
-        if stop == len(rows) or stop - start == _STRETCH or reach > _LONGEST:
-            yield rows[start:stop]
-            start = stop
+    for row in range(1, len(rows)):
+        reach = np.ptp(poses[rows[start : row + 1], :2], axis=0).max()
+        if row - start == _STRETCH or reach > _LONGEST:
+            yield rows[start:row]
+            start = row
+    if len(rows):
+        yield rows[start:]
 
 
 def _ground(map: Map, poses: Floats, grid: Grid) -> tuple[Array, Array]:

@@ -10,21 +10,20 @@ from __future__ import annotations
 import numpy as np
 
 from understudy.geometry import wrap
-from understudy.records import NS, Floats, Ints
+from understudy.records import NS, PAUSE_S, Floats, Ints
 
 JERK = np.array([1.0, 1.0, 0.1])  # m²/s⁵, rad²/s⁵, power densities: an ordinary jerk of 1 m/s³ lasts for about a second
-LONGEST_GAP_S = 1.0
 _SHORTEST = 8  # poses
 _EXACT = 1e-6  # m, rad: less noise is none
 _UNKNOWN = np.diag([0.0, 1e4, 1e2])  # variances of velocity and acceleration before the first pose
 
 
 def smoothed(t_ns: Ints, poses: Floats) -> Floats:
-    """Poses (T, 3) with less noise; nan where they are nan. Nothing is smoothed across gaps of more than a second."""
+    """Poses (T, 3) with less noise; nan where they are nan. Nothing is smoothed across pauses."""
     out = np.array(poses, dtype=np.float64)
     t = (t_ns - t_ns[0]) / NS
     known = np.flatnonzero(np.isfinite(out).all(axis=1))
-    breaks = (np.diff(known) > 1) | (np.diff(t[known]) > LONGEST_GAP_S)
+    breaks = (np.diff(known) > 1) | (np.diff(t[known]) > PAUSE_S)
     for run in np.split(known, np.flatnonzero(breaks) + 1):
         if len(run) >= _SHORTEST:
             out[run, 2] = np.unwrap(out[run, 2])

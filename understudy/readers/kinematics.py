@@ -6,10 +6,9 @@ import numpy as np
 from scipy.signal import savgol_filter
 
 from understudy.errors import DataError
-from understudy.records import NS, Array, Floats, Ints
+from understudy.records import NS, PAUSE_S, Array, Floats, Ints
 
 WINDOW_S = 1.0
-LONGEST_GAP_S = 1.0
 FITTED = frozenset({"speed", "accel", "yaw_rate"})  # what `motion` gives: it looks ahead, so drives say `derived`
 
 
@@ -30,12 +29,12 @@ def motion(t_ns: Ints, poses: Floats, window_s: float = WINDOW_S) -> dict[str, F
 
     The poses are resampled at their median interval and fitted by quadratics over a window (Savitzky and Golay 1964),
     whose derivatives are the velocity and the rate of turn; the speed is the velocity along the heading, and is fitted
-    again for the acceleration. Nothing is fitted across missing poses or gaps of more than a second.
+    again for the acceleration. Nothing is fitted across missing poses or pauses.
     """
     columns = {name: np.full(len(t_ns), np.nan) for name in ("speed", "accel", "yaw_rate")}
     t = (t_ns - t_ns[0]) / NS
     known = np.flatnonzero(np.isfinite(poses).all(axis=1))
-    breaks = (np.diff(known) > 1) | (np.diff(t[known]) > LONGEST_GAP_S)
+    breaks = (np.diff(known) > 1) | (np.diff(t[known]) > PAUSE_S)
     for run in np.split(known, np.flatnonzero(breaks) + 1):
         if len(run) >= 3:
             for name, values in _fit(t[run], poses[run], window_s).items():

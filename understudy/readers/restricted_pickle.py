@@ -8,6 +8,7 @@ for numpy's own take addresses in memory from a file.
 from __future__ import annotations
 
 import collections
+import math
 import pickle
 import re
 from pathlib import Path
@@ -29,7 +30,8 @@ class _Plain:
 
     def __init__(self, code: Any, align: Any = False, copy: Any = False) -> None:
         if not isinstance(code, str) or not _CODE.fullmatch(code):
-            raise ValueError(f"{code!r} is no type of plain numbers or text")
+            told = code[:40] if isinstance(code, str) else type(code).__name__
+            raise ValueError(f"{told!r} is no type of plain numbers or text")
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state: Any) -> None:
@@ -50,7 +52,22 @@ class _Array(np.ndarray):
         dtype = _dtype_of(kind)
         if not isinstance(contents, list if dtype.hasobject else bytes):
             raise ValueError(f"an array of {dtype} out of {type(contents).__name__}")
+        if dtype.hasobject and math.prod(_sides(shape)) != len(contents):  # numpy itself would read on in memory
+            raise ValueError(f"an array of objects out of {len(contents)}, which is not what its shape says")
         super().__setstate__((version, shape, dtype, fortran, contents))
+
+
+def _sides(shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
+        raise ValueError("an array whose shape is none")
+    return shape
+
+
+def _text(value: Any = "") -> str:
+    """`str` of what is short; of lists in lists it would grow without bound."""
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"text out of {type(value).__name__}")
+    return str(value)
 
 
 def _empty(kind: Any, shape: Any, code: Any) -> _Array:
@@ -101,7 +118,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("builtins", "int"): int,
     ("builtins", "list"): list,
     ("builtins", "set"): set,
-    ("builtins", "str"): str,
+    ("builtins", "str"): _Function(_text),
     ("builtins", "tuple"): tuple,
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("collections", "defaultdict"): collections.defaultdict,

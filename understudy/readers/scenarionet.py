@@ -118,7 +118,10 @@ class ScenarioNet:
         lights, map = _lights(said, rows), read_map(scenario["map_features"], poses[:, :2], self.margin, dataset)
         if lights is not None and map is not None:
             map, lights = parted_at_stops(map, lights, _stop_points(said))
-        local = np.hypot(ego["x"][0], ego["y"][0]) < 1e-3  # newer converters make the ego's first place the origin
+        first = int(np.argmax(ego["known"]))
+        local = (
+            np.hypot(ego["x"][first], ego["y"][first]) < 1e-3
+        )  # newer converters make the ego's first place the origin
         return Drive(
             id=name,
             t_ns=t_ns,

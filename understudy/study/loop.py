@@ -27,7 +27,7 @@ from understudy.gate.entrants import Entrant, entrant
 from understudy.gate.suites import SIDE, TOWNS, assert_side, special
 from understudy.records import Floats
 from understudy.registry import Registry
-from understudy.store import Lake, code_version, digest
+from understudy.store import Lake, digest
 from understudy.study.journal import Line, append, by_ground, commit, machine, read
 from understudy.study.strides import Panel, Stride
 from understudy.study.strides import picture as drawn
@@ -159,8 +159,10 @@ def _named(design: Loop, preset: Preset, seed: int, who: str) -> str:
 
 
 def _learner() -> str:
-    """The code by which networks learn: seeds that learned otherwise are no seeds of one study."""
-    return code_version(["understudy.train"])[:12]
+    """The code by which networks learn, of training and of the network itself: seeds that learned otherwise are no seeds
+    of one study. What both import carries what is learned; the commit of a line tells it."""
+    root = Path(__file__).resolve().parents[1]
+    return digest(b"".join(path.read_bytes() for path in (root / "train.py", *sorted(root.glob("network/*.py")))))[:12]
 
 
 def _done(path: Path) -> set[str]:

@@ -250,7 +250,7 @@ class _Others:
             inside = (t_ns >= stamps[0]) & (t_ns <= stamps[-1]) & seen
             for name, column in self._columns.items():
                 values = rows[name][mine]
-                values = np.unwrap(values) if name == "yaw" else values
+                values = _turning(values) if name == "yaw" else values
                 column[k, inside] = np.interp(t_ns[inside] - t_ns[0], stamps - t_ns[0], values)
             for name in ("length", "width"):
                 self._fixed[name][k] = (
@@ -334,3 +334,12 @@ def _leaders(
     nearest = np.argmin(gap, axis=1)
     rows = np.arange(len(nearest))
     return gap[rows, nearest], speed - np.nan_to_num(pace[nearest])
+
+
+def _turning(yaw: Floats) -> Floats:
+    """Headings (n,) without jumps of a turn; an unknown one lies between its neighbours, and is 0 where none is known,
+    as where plans are judged: whoever is there can be hit."""
+    known = np.flatnonzero(np.isfinite(yaw))
+    if not len(known):
+        return np.zeros(len(yaw))
+    return np.interp(np.arange(len(yaw)), known, np.unwrap(yaw[known]))

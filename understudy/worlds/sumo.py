@@ -101,7 +101,7 @@ class Sumo:
             )  # fmt: skip
             if self._connect(port, routes):
                 return
-        raise SumoError(f"starting SUMO: {self._last_words()}")
+        raise SumoError(f"starting SUMO: {self._said}")
 
     def _connect(self, port: int, routes: Path) -> bool:
         until = time.monotonic() + 30
@@ -115,6 +115,9 @@ class Sumo:
             if self._is_ours(routes):
                 return True
             break
+        self._process.kill()
+        self._process.wait()
+        self._said = self._last_words()  # before its log is closed
         self.close()
         return False
 

@@ -79,12 +79,13 @@ class Container:
             if block.indexes is not None and wanted.isdisjoint(block.indexes):
                 continue
             data = self._unpacked(block.offset)
-            with _damage(self.path, block.offset):
-                spans = [(start, stop) for opcode, start, stop in _records(data) if opcode == Opcode.MESSAGE]
-            for start, stop in spans:
-                channel, _, log_ns, _ = MESSAGE.unpack_from(data, start)
-                if channel in wanted:
-                    yield Message(channel, log_ns, data[start + MESSAGE.size : stop], Place(block.offset, start))
+            with _damage(self.path, block.offset):  # one at a time: a small chunk may unpack to millions
+                for opcode, start, stop in _records(data):
+                    if opcode == Opcode.MESSAGE:
+                        channel, _, log_ns, _ = MESSAGE.unpack_from(data, start)
+                        if channel in wanted:
+                            place = Place(block.offset, start)
+                            yield Message(channel, log_ns, data[start + MESSAGE.size : stop], place)
 
     def index(self, channel: int) -> tuple[Ints, list[Place]]:
         """The log times of a channel's messages, in order, and where they lie; pictures need not be read for that."""

@@ -71,6 +71,8 @@ class Console:
                 self.trouble = ""
             except (UnderstudyError, OSError, sqlite3.Error) as error:
                 self.trouble = str(error)
+            except Exception as error:  # a damaged file may raise anything, and must not end the thread
+                self.trouble = f"reading the lake: {type(error).__name__}: {error}"
             self._first.set()
             if self._stop.wait(2.0):
                 return

@@ -132,6 +132,8 @@ def _export(console: Console, kind: str, moments: list[str], name: str) -> None:
         console.exported[name] = f"{len(report.made) + len(report.kept)} pieces{left}"
     except UnderstudyError as error:
         console.exported[name] = f"not written: {error}"
+    except Exception as error:  # of a library's own, which would leave "being written" for ever
+        console.exported[name] = f"not written: {type(error).__name__}: {error}"
 
 
 # A moment -------------------------------------------------------------------------------------------------------------

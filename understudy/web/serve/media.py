@@ -91,7 +91,7 @@ def _camera(drive: Drive, index: int) -> Camera:
 def _frames(anchor: Moment, wanted: Ints) -> Iterator[dict[str, Any]]:
     """Each instant: the scene from above, how the ground lies under it, and the paths in every calibrated camera."""
     drive, view = anchor.drive, bev.View.of(anchor)
-    cameras = [(i, camera) for i, camera in enumerate(drive.cameras) if camera.calibrated]
+    cameras = [(i, camera) for i, camera in enumerate(drive.cameras) if camera.calibrated and len(camera.t_ns)]
     ahead = [(i, camera) for i, camera in cameras if looks_ahead(camera) > _BEHIND]
     for instant in wanted.tolist():
         inside, ground = bev.then(anchor, instant, view)
