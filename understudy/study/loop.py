@@ -159,8 +159,8 @@ def _named(design: Loop, preset: Preset, seed: int, who: str) -> str:
 
 
 def _learner() -> str:
-    """The code by which networks learn, of training and of the network itself: seeds that learned otherwise are no seeds
-    of one study. What both import carries what is learned; the commit of a line tells it."""
+    """The code by which networks learn, of training and of the network: seeds that learned otherwise are no seeds of
+    one study. What both import carries what is learned; the commit of a line tells it."""
     root = Path(__file__).resolve().parents[1]
     return digest(b"".join(path.read_bytes() for path in (root / "train.py", *sorted(root.glob("network/*.py")))))[:12]
 
