@@ -40,6 +40,7 @@ from understudy.records import (
     Drive,
     Event,
     Ints,
+    Kind,
     Lane,
     Lights,
     Map,
@@ -210,6 +211,8 @@ def objects_of(length: int) -> st.SearchStrategy[Objects]:
             name: arrays.arrays(dtype, total, elements=FLOATS if dtype == "float64" else None)
             for name, dtype in kinds.items()
         }
+        parts["track"] = arrays.arrays("int64", total, elements=st.integers(0, 2**63 - 1))
+        parts["kind"] = arrays.arrays("int8", total, elements=st.sampled_from([*Kind]).map(int))
         starts = np.concatenate([[0], np.cumsum(counts)])
         return st.fixed_dictionaries(parts).map(lambda columns: Objects(starts, columns))
 
