@@ -119,9 +119,8 @@ class ScenarioNet:
         if lights is not None and map is not None:
             map, lights = parted_at_stops(map, lights, _stop_points(said))
         first = int(np.argmax(ego["known"]))
-        local = (
-            np.hypot(ego["x"][first], ego["y"][first]) < 1e-3
-        )  # newer converters make the ego's first place the origin
+        # Newer converters make the ego's first place the origin.
+        local = np.hypot(ego["x"][first], ego["y"][first]) < 1e-3
         return Drive(
             id=name,
             t_ns=t_ns,

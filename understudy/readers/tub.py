@@ -63,9 +63,8 @@ class Tub:
             name = f"{tub.resolve().name}-{first}" if first else tub.resolve().name  # whichever drive of the tub it is
             t_ns = self._stamps(key, rows)
             who = np.array([DRIVERS.get(str(record.get("user/mode")), Driver.UNKNOWN) for _, record in rows])
-            half = np.array(
-                [record.get("user/mode") == "local_angle" for _, record in rows]
-            )  # whose throttle is the user's
+            # In `local_angle` the pilot steers, and the throttle is the user's.
+            half = np.array([record.get("user/mode") == "local_angle" for _, record in rows])
             commands = {
                 "steer": -_driven(rows, "angle", who == Driver.MODEL),  # the log's + is right
                 "throttle": _driven(rows, "throttle", (who == Driver.MODEL) & ~half),

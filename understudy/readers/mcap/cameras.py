@@ -113,10 +113,9 @@ def calibrated(seen: Camera, heard: Heard, known: Sequence[Heard], frames: Frame
     about = _calibration_of(heard.topic, frame, known)
     if about is None or about.size != seen.size:
         return seen
-    stored = heard.topic.strip("/").split("/")[len(place_of(heard.topic)) :]  # image_rect_color/compressed
-    if any("rect" in part for part in (*stored, heard.topic.rsplit("/", 1)[-1])) and any(
-        about.P
-    ):  # freed from distortion
+    parts = heard.topic.strip("/").split("/")
+    stored = parts[len(place_of(heard.topic)) :] or parts[-1:]  # as in image_rect_color/compressed
+    if any("rect" in part for part in stored) and any(about.P):  # already freed from distortion
         return replace(seen, K=np.array(about.P).reshape(3, 4)[:, :3])
     model, count = MODELS.get(about.model, ("", 0))
     if about.model == "rational_polynomial" and not any(about.D[5:]):

@@ -27,7 +27,8 @@ class Edge:
         """parent_T_child (T, 4, 4) between the measurements, and as at the nearest one outside of them."""
         t_ns, first = np.unique(np.array(self.t_ns, np.int64), return_index=True)
         place = np.array(self.place, float)[first]
-        if (turned := np.linalg.norm(place[:, 3:], axis=1) > 1e-6).any():  # what turns nowhere says nothing
+        length = np.linalg.norm(place[:, 3:], axis=1)
+        if (turned := np.isfinite(length) & (length > 1e-6)).any():  # what turns nowhere says nothing
             t_ns, place = t_ns[turned], place[turned]
         t, at = (t_ns - t_ns[0]) / 1e9, (at_ns - t_ns[0]) / 1e9
         # q and -q are one turn: the sign of each is chosen to lie near the one before.
